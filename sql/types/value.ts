@@ -1,0 +1,127 @@
+/**
+ * What an SQL value is in memory. Each type has one canonical form, so that equal values of scalar types are
+ * `===` where this table says primitive.
+ *
+ * | SQL type                        | in memory                                                                       |
+ * | ------------------------------- | ------------------------------------------------------------------------------- |
+ * | any, NULL                       | null                                                                            |
+ * | boolean                         | boolean                                                                         |
+ * | smallint, integer, oid, reg*    | number                                                                          |
+ * | bigint                          | Int64: a number when it is a safe integer, else a bigint (canonical, so `===`)  |
+ * | real, double precision          | number                                                                          |
+ * | numeric                         | Numeric                                                                         |
+ * | text, varchar, char(n), name, "char", json, uuid, enum labels | string (char(n) padded; uuid lower case)          |
+ * | bytea                           | Uint8Array                                                                      |
+ * | date                            | number, days since 2000-01-01, or ±Infinity                                     |
+ * | time                            | number, microseconds since midnight                                             |
+ * | timetz                          | TimeTz                                                                          |
+ * | timestamp, timestamptz          | Int64, microseconds since 2000-01-01 (UTC for timestamptz), or ±Infinity        |
+ * | interval                        | Interval                                                                        |
+ * | jsonb                           | Jsonb                                                                           |
+ * | arrays, int2vector, oidvector   | ArrayValue                                                                      |
+ * | composite types, records        | RecordValue                                                                     |
+ * | vector                          | Float32Array                                                                    |
+ * | bit, varbit                     | BitString                                                                       |
+ * | void                            | '' (empty string)                                                               |
+ */
+import type { Oid } from '../../storage/keys/brand.ts'
+
+export type Int64 = number | bigint
+
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Float32Array
+  | Numeric
+  | TimeTz
+  | Interval
+  | Jsonb
+  | ArrayValue
+  | RecordValue
+  | BitString
+
+export type Row = readonly Value[]
+
+/** An exact decimal: digits × 10^-scale, shown with `scale` digits after the point; or a special value. */
+export class Numeric {
+  readonly digits: bigint
+  readonly scale: number
+  readonly special: 'NaN' | 'Infinity' | '-Infinity' | undefined
+  constructor(digits: bigint, scale: number, special?: 'NaN' | 'Infinity' | '-Infinity') {
+    this.digits = digits
+    this.scale = scale
+    this.special = special
+  }
+}
+
+/** A time of day with its offset, in seconds west of UTC as PostgreSQL stores it (+02 is -7200). */
+export class TimeTz {
+  readonly micros: number
+  readonly zoneSecondsWest: number
+  constructor(micros: number, zoneSecondsWest: number) {
+    this.micros = micros
+    this.zoneSecondsWest = zoneSecondsWest
+  }
+}
+
+export class Interval {
+  readonly months: number
+  readonly days: number
+  readonly micros: Int64
+  constructor(months: number, days: number, micros: Int64) {
+    this.months = months
+    this.days = days
+    this.micros = micros
+  }
+}
+
+/** A JSON tree with exact numbers; an object's keys in jsonb's order (by length, then bytes), each once. */
+export type JsonNode = null | boolean | string | Numeric | readonly JsonNode[] | ReadonlyMap<string, JsonNode>
+export class Jsonb {
+  readonly root: JsonNode
+  constructor(root: JsonNode) {
+    this.root = root
+  }
+}
+
+/** `elements` flat in row-major order; `dimensions` their lengths and `lower` their lower bounds (both empty for '{}'). */
+export class ArrayValue {
+  readonly elements: readonly Value[]
+  readonly dimensions: readonly number[]
+  readonly lower: readonly number[]
+  constructor(elements: readonly Value[], dimensions: readonly number[], lower: readonly number[]) {
+    this.elements = elements
+    this.dimensions = dimensions
+    this.lower = lower
+  }
+  /** A one-dimensional array from 1; empty when there are no elements. */
+  static of(elements: readonly Value[]): ArrayValue {
+    return elements.length === 0 ? new ArrayValue([], [], []) : new ArrayValue(elements, [elements.length], [1])
+  }
+}
+
+/** A composite value: of a named row type, or anonymous (type oid 2249). `types` are the columns' type oids. */
+export class RecordValue {
+  readonly values: readonly Value[]
+  readonly types: readonly Oid[]
+  readonly names: readonly string[] | undefined
+  constructor(values: readonly Value[], types: readonly Oid[], names?: readonly string[]) {
+    this.values = values
+    this.types = types
+    this.names = names
+  }
+}
+
+/** Bits packed from the most significant bit of the first byte. */
+export class BitString {
+  readonly bytes: Uint8Array
+  readonly length: number
+  constructor(bytes: Uint8Array, length: number) {
+    this.bytes = bytes
+    this.length = length
+  }
+}
