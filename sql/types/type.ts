@@ -61,7 +61,9 @@ export interface ByteWriter {
 
 /** How a value lies in a stored row: in a fixed slot of so many bytes, or as bytes of its own. */
 export type RowStorage =
-  | { readonly kind: 'bool' | 'int16' | 'int32' | 'uint32' | 'int64' | 'float32' | 'float64' | 'float64-or-infinite-int64' }
+  | { readonly kind: 'bool' | 'int16' | 'int32' | 'uint32' | 'int64' | 'float32' | 'float64' }
+  /** int32 days or int64 microseconds in which the extreme values stand for ±Infinity. */
+  | { readonly kind: 'date' | 'timestamp' }
   /** Variable: UTF-8 text as it is. */
   | { readonly kind: 'text' }
   | {
