@@ -1,0 +1,146 @@
+/**
+ * The only door from SQL into storage: an ordered map from keys to versioned values, with transactions.
+ *
+ * Reads at a snapshot take no lock and never wait. Writes are buffered in the transaction, read back by it, and go
+ * out as one batch at commit; a key is locked before it is written. Whatever may have to wait returns a promise only
+ * when it does wait, so that an uncontended statement runs in one synchronous stretch:
+ *
+ *     const waiting = txn.lock(key, 'update', 'wait')
+ *     if (waiting !== undefined) yield waiting              // the executor hands promises up as pauses
+ */
+import type { Found, Page, Scanner } from '../engine/engine.ts'
+import type { Key, Timestamp, TxnId } from '../keys/brand.ts'
+
+export type { Found, Page, Scanner } from '../engine/engine.ts'
+export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
+
+export interface Span {
+  readonly from: Key
+  /** Exclusive. */
+  readonly to: Key
+}
+
+export type Isolation = 'read-committed' | 'repeatable-read' | 'serializable'
+
+/** PostgreSQL's row lock strengths, weakest first; they conflict as its manual's table 13.3 says. */
+export type LockStrength = 'key-share' | 'share' | 'no-key-update' | 'update'
+export type WaitPolicy = 'wait' | 'nowait' | 'skip'
+
+/** PostgreSQL's table lock modes, weakest first (manual, table 13.2). */
+export const TABLE_LOCK_MODES = [
+  'access-share',
+  'row-share',
+  'row-exclusive',
+  'share-update-exclusive',
+  'share',
+  'share-row-exclusive',
+  'exclusive',
+  'access-exclusive',
+] as const
+export type TableLockMode = (typeof TABLE_LOCK_MODES)[number]
+
+/** What a lock on something other than a row is about: a table or other object by oid, or an advisory key. Printed form: 'relation 16384', 'advisory 1:2'. */
+export type LockTarget = string
+
+export interface BeginOptions {
+  readonly isolation: Isolation
+  readonly readOnly: boolean
+  /** The session's process id, for deadlock reports and pg_locks. */
+  readonly pid: number
+  /** Milliseconds a lock may be waited for; 0 for ever. Asked each time. */
+  lockTimeoutMs(): number
+  readonly deadlockTimeoutMs?: () => number
+}
+
+export interface Kv {
+  /** A snapshot at which everything acknowledged so far is visible. */
+  now(): Timestamp
+  /** Newest committed version: the shortest path for a statement that reads one key. */
+  get(key: Key): Found | undefined
+  begin(options: BeginOptions): Txn
+  /**
+   * Unversioned state outside of transactions (sequences). A put is ordered before every later commit and becomes
+   * durable with it; it is not rolled back. Reads see it at once.
+   */
+  getState(key: Key): Uint8Array | undefined
+  putState(key: Key, value: Uint8Array): void
+  deleteState(key: Key): void
+  /** Session-level advisory locks live outside of transactions, under an owner the session makes once. */
+  lockSession(pid: number, target: LockTarget, mode: TableLockMode, policy: WaitPolicy, lockTimeoutMs: number): Promise<boolean> | boolean
+  unlockSession(pid: number, target: LockTarget, mode: TableLockMode): boolean
+  unlockSessionAll(pid: number): void
+  /** A session waits for nothing any more: its lock wait ends with KvError cancelled. */
+  cancelWaits(pid: number): void
+  /** All held and awaited locks, for pg_locks and pg_blocking_pids. */
+  locks(): readonly LockRow[]
+  /** Oldest snapshot in use: versions that only older readers could see may go. */
+  watermark(): Timestamp
+  /** Physically removes a span once no snapshot can see it (a dropped table's rows). Survives a restart. */
+  scheduleRemoval(txn: Txn, span: Span): void
+  /** Runs one round of garbage collection over everything (VACUUM); returns removed versions. */
+  collectGarbage(span?: Span): Promise<number>
+  approximateBytes(span: Span): number
+  checkpoint(path: string): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LockRow {
+  readonly pid: number
+  readonly target: LockTarget
+  readonly mode: LockStrength | TableLockMode
+  readonly granted: boolean
+}
+
+export interface Savepoint {
+  readonly writes: number
+}
+
+export interface Txn {
+  readonly id: TxnId
+  readonly isolation: Isolation
+  /** The snapshot reads use now. */
+  readonly snapshot: Timestamp
+  /** True once something was written or locked: the transaction has to commit through the log. */
+  readonly hasWrites: boolean
+
+  /** READ COMMITTED: takes a new snapshot for the next statement. Otherwise keeps the first one. */
+  beginStatement(): void
+  /** A READ COMMITTED statement runs again: a new snapshot, its writes since `mark` undone, its locks kept. */
+  restartStatement(mark: Savepoint): void
+
+  /** Own writes first, then the snapshot. */
+  get(key: Key): Found | undefined
+  /** Found ones only, in the order asked, own writes included. */
+  getMany(keys: readonly Key[]): Page
+  /** Own writes merged in. Inserted rows of later puts may or may not be seen by an open scanner; put before scanning is always seen. */
+  scan(span: Span, options?: { readonly reverse?: boolean }): Scanner
+  /** As `get`, but the newest committed version instead of the snapshot's: for unique and foreign-key checks after locking. */
+  getNewest(key: Key): Found | undefined
+  /** As `scan`, at the newest committed state: for foreign-key checks. */
+  scanNewest(span: Span): Scanner
+  /** True when some committed key or own write lies in the span, whatever the snapshot (bulk uniqueness check). */
+  anyIn(span: Span): boolean
+
+  /** undefined: granted. A promise: waits, then true, or false when skipped. 'skip' that cannot be granted answers false at once. Errors: KvError lock-*, deadlock, cancelled. */
+  lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined
+  /**
+   * After `lock`: the row must still be what the snapshot saw. Throws statement-restart (READ COMMITTED) or
+   * write-conflict when a newer version was committed since. Cheap when the row is this transaction's own.
+   */
+  checkUnchanged(key: Key): void
+  /** Locks a table or other object until the transaction ends. */
+  lockTarget(target: LockTarget, mode: TableLockMode, policy: WaitPolicy): Promise<boolean> | boolean | undefined
+
+  /** The key must be locked ('update' or 'no-key-update') by this transaction, or new to the world by a bulk load. `value` is copied. */
+  put(key: Key, value: Uint8Array, length?: number): void
+  remove(key: Key): void
+
+  savepoint(): Savepoint
+  /** Undoes writes after the savepoint; locks taken since are kept until the transaction ends, except that rows locked only since may be released. */
+  rollbackTo(savepoint: Savepoint): void
+  /** Resolves with the commit timestamp when durable and visible; a transaction without writes resolves at once. Errors: KvError read-conflict, commit-unknown, engine. */
+  commit(): Promise<Timestamp>
+  /** The same with a callback, called once, possibly synchronously when there is nothing to write. */
+  commitThen(done: (error: Error | undefined) => void): void
+  rollback(): void
+}
