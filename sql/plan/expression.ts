@@ -7,6 +7,7 @@
  */
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { Value } from '../types/value.ts'
+import type { SubplanExpression } from './plan.ts'
 import type { Query } from './query.ts'
 
 interface Typed {
@@ -97,6 +98,8 @@ export type Expression =
       readonly assign: Expression | undefined
     } & Typed)
   | ({ readonly kind: 'subquery'; readonly link: SubqueryLink; readonly query: Query } & Typed)
+  /** Planner: what a subquery becomes. */
+  | SubplanExpression
   /** Only inside targets, HAVING and ORDER BY of a query with aggregation; the planner replaces it by a column of the Aggregate operator. */
   | ({ readonly kind: 'aggregate' } & AggregateCall & Typed)
   /** Replaced by a column of the Window operator. `window` indexes Query.windows. */
