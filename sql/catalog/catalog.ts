@@ -98,6 +98,7 @@ export interface NamespaceRow {
   readonly oid: Oid
   readonly name: string
   readonly owner: Oid
+  /** Items as sql/catalog/acl.ts has them: roles by oid. Absent: the defaults of the kind. Everywhere the same. */
   readonly acl?: readonly string[]
 }
 
@@ -246,6 +247,7 @@ export interface TypeRow {
   readonly typmod: number
   readonly collation: Oid
   readonly enumLabels?: readonly { readonly oid: Oid; readonly label: string; readonly order: number }[]
+  /** Checks and default over `case-test` as VALUE. */
   readonly domain?: { readonly default?: Expression; readonly checks: readonly { readonly oid: Oid; readonly name: string; readonly check: Expression; readonly validated: boolean }[] }
   readonly acl?: readonly string[]
 }
@@ -275,8 +277,10 @@ export interface FunctionRow {
   readonly rows: number
   readonly securityDefiner: boolean
   readonly leakproof: boolean
-  /** The body's name in functionBodies (sql/types/function.ts). */
+  /** The body's name in functionBodies (sql/types/function.ts); for a built-in of language SQL its signature: 'lpad(text,int4)'. */
   readonly source: string
+  /** Language SQL: the body's text ('RETURN …', 'BEGIN ATOMIC …', or statements). */
+  readonly body?: string
   /** Defaults of the last arguments: bound expressions; for built-ins SQL text bound when used. */
   readonly defaults?: readonly (Expression | string)[]
   readonly acl?: readonly string[]
