@@ -37,6 +37,8 @@ export interface ScanOptions {
   readonly reverse?: boolean
   /** Also returns deletion marks (as empty values): for merging with a transaction's own writes, for garbage collection. */
   readonly tombstones?: boolean
+  /** Every version at or below `at`, deletion marks included, newest first (reverse: oldest first): garbage collection, copying a range. */
+  readonly versions?: boolean
 }
 
 /** A cursor over a span. `next` returns undefined at the end. A page holds at most `rows` rows and about 256 KiB. */
