@@ -202,7 +202,7 @@ export function power(a: Numeric, b: Numeric): Numeric {
   }
   if (isIntegral(b)) {
     const whole = b.digits / n.pow10(b.scale)
-    if (whole >= -2147483648n && whole <= 2147483647n) return powerOfInteger(a, Number(whole), b.scale)
+    if (whole >= -2147483648n && whole <= 2147483647n) return powerOfInteger(a, Number(whole))
   }
   if (a.digits === 0n) return new Numeric(0n, n.SIGNIFICANT_DIGITS_MIN)
   if (a.digits < 0n && !isIntegral(b)) throw complexResult()
@@ -230,30 +230,25 @@ function expOfProduct(a: Numeric, b: Numeric, scale: number, weight: number): Nu
 /** Exact products up to this many digits; longer ones go through the logarithm. */
 const EXACT_DIGITS_MAX = 4000
 
-function powerOfInteger(a: Numeric, exponent: number, exponentScale: number): Numeric {
-  let weight = 0
-  if (a.digits !== 0n) {
-    const { weight: high } = n.leadingDigit(a.digits, a.scale)
-    const length = n.decimalLength(a.digits)
-    const leading = Number(n.abs(a.digits).toString().slice(0, 16))
-    weight = exponent * (Math.log10(leading) + (length - a.scale) - Math.min(length, 16))
-    if (weight > (32767 + 1) * 4 + 10 && high >= 0) throw n.numericOverflow()
-    if (weight + 10 < -n.DISPLAY_SCALE_MAX) return new Numeric(0n, n.DISPLAY_SCALE_MAX)
-  }
-  const scale = clampScale(Math.max(n.SIGNIFICANT_DIGITS_MIN - Math.trunc(weight), a.scale, exponentScale))
+/** Shows 16 places, or as many as the base: PostgreSQL 15 does not look at the size of an integer power. */
+function powerOfInteger(a: Numeric, exponent: number): Numeric {
+  const scale = clampScale(Math.max(n.SIGNIFICANT_DIGITS_MIN, a.scale))
   if (exponent === 0) return n.numeric(n.pow10(scale), scale)
   if (a.digits === 0n) return new Numeric(0n, scale)
-  const size = Math.abs(exponent)
   const digits = n.decimalLength(a.digits)
-  if (digits * size <= EXACT_DIGITS_MAX || (n.trimScale(a).scale === 0 && exponent > 0)) {
-    const base = n.trimScale(a)
+  const leading = Number(n.abs(a.digits).toString().slice(0, 16))
+  const weight = exponent * (Math.log10(leading) + (digits - a.scale) - Math.min(digits, 16))
+  if (weight > (32767 + 1) * 4 + 10) throw n.numericOverflow()
+  if (weight + 1 < -scale) return new Numeric(0n, scale)
+  const size = Math.abs(exponent)
+  const base = n.trimScale(a)
+  if (digits * size <= EXACT_DIGITS_MAX || (base.scale === 0 && exponent > 0)) {
     const exact = base.digits ** BigInt(size)
     const exactScale = base.scale * size
     if (exponent > 0) return n.numeric(n.rescale(exact, exactScale, scale), scale)
     return n.numeric(n.divideRounded(n.pow10(scale + exactScale), exact), scale)
   }
-  const base = new Numeric(n.abs(a.digits), a.scale)
-  const result = expOfProductWide(base, exponent, scale, Math.trunc(weight))
+  const result = expOfProductWide(new Numeric(n.abs(a.digits), a.scale), exponent, scale, Math.trunc(weight))
   return a.digits < 0n && size % 2 === 1 ? n.negate(result) : result
 }
 

@@ -48,27 +48,32 @@ function requireFinite(value: Numeric, what: string): void {
   if (value.special !== undefined) throw sqlError('22023', `${what} cannot be infinite`)
 }
 
-const int8Series = set((call) => (from: Int64, to: Int64, step: Int64 = 1): Iterable<Value> => {
-  if (step === 0) throw zeroStep()
-  return bigints(from, to, step, () => call.context.checkInterrupts())
-})
-const int4Series = set((call) => (from: number, to: number, step: number = 1): Iterable<Value> => {
-  if (step === 0) throw zeroStep()
-  return numbers(from, to, step, () => call.context.checkInterrupts())
-})
-const numericSeries = set((call) => (from: Numeric, to: Numeric, step: Numeric = n.ONE): Iterable<Value> => {
-  requireFinite(from, 'start value')
-  requireFinite(to, 'stop value')
-  requireFinite(step, 'step size')
-  if (step.digits === 0n) throw zeroStep()
-  return numerics(from, to, step, () => call.context.checkInterrupts())
-})
+type Series<T extends Value> = (from: T, to: T, step: T, check: () => void) => Iterable<T>
+
+/** The two and the three argument form of one series. */
+function forms<T extends Value>(name: string, one: T, series: Series<T>): FunctionTable {
+  return {
+    [`generate_series_${name}`]: set((call) => (from: T, to: T) => series(from, to, one, () => call.context.checkInterrupts())),
+    [`generate_series_step_${name}`]: set(
+      (call) => (from: T, to: T, step: T) => series(from, to, step, () => call.context.checkInterrupts()),
+    ),
+  }
+}
 
 export const SERIES_FUNCTIONS: FunctionTable = {
-  generate_series_int4: int4Series,
-  generate_series_step_int4: int4Series,
-  generate_series_int8: int8Series,
-  generate_series_step_int8: int8Series,
-  generate_series_numeric: numericSeries,
-  generate_series_step_numeric: numericSeries,
+  ...forms<number>('int4', 1, (from, to, step, check) => {
+    if (step === 0) throw zeroStep()
+    return numbers(from, to, step, check)
+  }),
+  ...forms<Int64>('int8', 1, (from, to, step, check) => {
+    if (step === 0) throw zeroStep()
+    return bigints(from, to, step, check)
+  }),
+  ...forms<Numeric>('numeric', n.ONE, (from, to, step, check) => {
+    requireFinite(from, 'start value')
+    requireFinite(to, 'stop value')
+    requireFinite(step, 'step size')
+    if (step.digits === 0n) throw zeroStep()
+    return numerics(from, to, step, check)
+  }),
 }

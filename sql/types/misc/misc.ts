@@ -1,0 +1,28 @@
+/** The door of the small families: registerMisc() makes booleans, identifiers, names, bits and pseudo-types known. */
+import { install, installAggregates } from '../function.ts'
+import { registerTypes } from '../registry.ts'
+import { BIT_AGGREGATES, BIT_FUNCTIONS, BIT_TYPES } from './bits.ts'
+import { BOOL_AGGREGATES, BOOL_FUNCTIONS, BOOL_TYPE } from './bool.ts'
+import { IDENTIFIER_AGGREGATES, IDENTIFIER_FUNCTIONS, IDENTIFIER_TYPES } from './identifiers.ts'
+import { PSEUDO_TYPES } from './pseudo.ts'
+import { REGISTERED_NAME_FUNCTIONS, REGISTERED_NAME_TYPES } from './registered-names.ts'
+import { VECTOR_FUNCTIONS, VECTOR_TYPES } from './vectors.ts'
+
+export function registerMisc(): void {
+  registerTypes([
+    BOOL_TYPE,
+    ...IDENTIFIER_TYPES,
+    ...REGISTERED_NAME_TYPES,
+    ...VECTOR_TYPES,
+    ...BIT_TYPES,
+    ...PSEUDO_TYPES,
+  ])
+  install(BOOL_FUNCTIONS)
+  install(IDENTIFIER_FUNCTIONS)
+  install(REGISTERED_NAME_FUNCTIONS)
+  install(VECTOR_FUNCTIONS)
+  install(BIT_FUNCTIONS)
+  installAggregates(BOOL_AGGREGATES)
+  installAggregates(IDENTIFIER_AGGREGATES)
+  installAggregates(BIT_AGGREGATES)
+}
