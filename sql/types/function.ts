@@ -31,6 +31,8 @@ export interface CallInfo {
   readonly returnType: Oid
   /** True when the call was written with VARIADIC: the last argument is the array itself. */
   readonly variadic: boolean
+  /** The output columns of a call in FROM whose function returns record: its column definition list (json_to_record). */
+  readonly columns?: readonly { readonly name: string; readonly type: Oid; readonly typmod: number }[]
   readonly context: CallContext
 }
 
