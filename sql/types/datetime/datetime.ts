@@ -1,0 +1,21 @@
+/**
+ * Dates, times and intervals (PostgreSQL 15 manual, 8.5 and 9.9).
+ *
+ *     text ─► tokens ─► decode, decode-interval ─► value ─► encode, encode-interval ─► text
+ *                │                                   │
+ *              words, abbreviations, zones        calendar, convert, arithmetic, parts, format …
+ *
+ * All of it is reached through the tables that are registered here.
+ */
+import { install, installAggregates } from '../function.ts'
+import { registerTypes } from '../registry.ts'
+import { CONVERT_FUNCTIONS } from './convert.ts'
+import { NOW_FUNCTIONS } from './now.ts'
+import { ORDER_AGGREGATES, ORDER_FUNCTIONS } from './order-functions.ts'
+import { DATETIME_TYPES } from './types.ts'
+
+export function registerDatetime(): void {
+  registerTypes(DATETIME_TYPES)
+  for (const table of [ORDER_FUNCTIONS, CONVERT_FUNCTIONS, NOW_FUNCTIONS]) install(table)
+  installAggregates(ORDER_AGGREGATES)
+}
