@@ -1,6 +1,6 @@
 /** One conformance suite over both engines, and a model that both must agree with under random operations. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -10,7 +10,7 @@ import type { Batch, Engine, EngineError, ScanOptions } from '../../storage/engi
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
 import { PageBuilder, rowsOf } from '../../storage/engine/page.ts'
 import { openRocksEngine } from '../../storage/engine/rocksdb.ts'
-import { key as k, type Timestamp, timestamp as t } from '../../storage/keys/brand.ts'
+import { key as k, timestamp as t } from '../../storage/keys/brand.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'engine-test-'))
 let folders = 0
@@ -403,4 +403,318 @@ describe.each(Object.keys(engines))('%s', (name) => {
     expect(await rejection(engine.write(batch, 'synced'))).toBe('closed')
     expect(await rejection(engine.flush())).toBe('closed')
   })
+})
+
+// ── a model: every version in a plain map ──────────────────────────────────────────────────────────────────────────
+
+type Model = Map<string, Map<number, string>>
+
+/** What a scan of the model returns, in the words of `scan` above. */
+function modelScan(model: Model, from: string, to: string, at: number, options: Partial<ScanOptions>): string[] {
+  const rows: string[] = []
+  for (const rowKey of [...model.keys()].filter((each) => each >= from && each < to).sort()) {
+    const seen = [...model.get(rowKey)!].filter(([time]) => time <= at).sort(([a], [b]) => b - a)
+    const wanted = options.versions ? seen : seen.slice(0, 1).filter(([, value]) => value !== '' || options.tombstones)
+    rows.push(...wanted.map(([time, value]) => `${rowKey}@${time}=${value}`))
+  }
+  return options.reverse ? rows.reverse() : rows
+}
+
+const someKey = fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\xff'), maxLength: 3 })
+const someTime = fc.integer({ min: 1, max: 40 })
+const change = fc.oneof(
+  fc.record({
+    kind: fc.constant('put' as const),
+    rowKey: someKey,
+    at: someTime,
+    value: fc.string({ minLength: 1, maxLength: 4, unit: fc.constantFrom('x', 'y') }),
+  }),
+  fc.record({ kind: fc.constant('remove' as const), rowKey: someKey, at: someTime }),
+  fc.record({ kind: fc.constant('purge' as const), rowKey: someKey, at: someTime }),
+  fc.record({ kind: fc.constant('purgeRange' as const), from: someKey, to: someKey }),
+)
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('write' as const), changes: fc.array(change, { maxLength: 12 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('compact' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('read' as const),
+      from: someKey,
+      to: someKey,
+      at: someTime,
+      rows: fc.integer({ min: 1, max: 9 }),
+      reverse: fc.boolean(),
+      tombstones: fc.boolean(),
+      versions: fc.boolean(),
+    }),
+  },
+)
+
+test.each(Object.keys(engines))(
+  '%s agrees with a plain map',
+  async (name) => {
+    // One engine for all runs: each run purges what was there, so that iterators and files of earlier runs take part.
+    const engine = engines[name]!()
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const model: Model = new Map()
+        await write(engine, (b) => b.purgeRange(START, END))
+        for (const each of steps) {
+          if (each.kind === 'flush') await engine.flush()
+          else if (each.kind === 'compact') await engine.compact()
+          else if (each.kind === 'write') {
+            await write(engine, (b) => {
+              for (const c of each.changes) {
+                if (c.kind === 'purgeRange') {
+                  b.purgeRange(k(c.from), k(c.to))
+                  for (const rowKey of [...model.keys()]) if (rowKey >= c.from && rowKey < c.to) model.delete(rowKey)
+                  continue
+                }
+                const history = model.get(c.rowKey) ?? new Map<number, string>()
+                model.set(c.rowKey, history)
+                if (c.kind === 'put') b.put(k(c.rowKey), t(c.at), bytes(c.value))
+                else if (c.kind === 'remove') b.remove(k(c.rowKey), t(c.at))
+                else b.purge(k(c.rowKey), t(c.at))
+                if (c.kind === 'purge') history.delete(c.at)
+                else history.set(c.at, c.kind === 'put' ? c.value : '')
+              }
+            })
+          } else {
+            const { from, to, at, rows, ...options } = each
+            const expected = modelScan(model, from, to, at, options)
+            expect(scan(engine, at, { from: k(from), to: k(to), ...options }, rows)).toEqual(expected)
+            const one = modelScan(model, from, `${from}\0`, at, {})[0]
+            const found = get(engine, from, at)
+            expect(found && `${from}@${found.split('@')[1]}=${found.split('@')[0]}`).toBe(one)
+            const history = [...(model.get(from) ?? [])].sort(([a], [b]) => b - a)[0]
+            expect(engine.newest(k(from))).toEqual(history && { timestamp: history[0], deleted: history[1] === '' })
+            const newer = [...model].some(
+              ([rowKey, times]) => rowKey >= from && rowKey < to && [...times.keys()].some((time) => time > at),
+            )
+            expect(engine.changedSince(k(from), k(to), t(at))).toBe(newer)
+            const asked = [to, from, 'a']
+            expect(
+              rowsOf(engine.getMany(asked.map(k), t(at))).map((row) => `${row.key}@${row.timestamp}=${row.value}`),
+            ).toEqual(asked.flatMap((rowKey) => modelScan(model, rowKey, `${rowKey}\0`, at, {})))
+          }
+        }
+      }),
+      { numRuns: 150 },
+    )
+    await engine.close()
+  },
+  20_000,
+)
+
+// ── what only a disk can show ──────────────────────────────────────────────────────────────────────────────────────
+
+describe('on disk', () => {
+  async function reopened(path: string): Promise<string[]> {
+    const engine = openRocksEngine({ path, ...small })
+    const rows = scan(engine, Number(MAX), { tombstones: true })
+    await engine.close()
+    return rows
+  }
+
+  /** A store with `groups` synced groups of one row each, left in its log. */
+  async function storeWithLog(groups: number): Promise<{ path: string; log: string }> {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    for (let i = 0; i < groups; i++) await write(engine, (b) => b.put(k(`k${i}`), t(1), Buffer.alloc(5000, 97)))
+    await engine.close()
+    const logs = readdirSync(path)
+      .filter((file) => file.endsWith('.log'))
+      .sort()
+    return { path, log: join(path, logs.at(-1)!) }
+  }
+
+  test('what was written is there after closing and opening', async () => {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    await write(engine, (b) => {
+      b.put(k('a'), t(1), bytes('one'))
+      b.remove(k('a'), t(2))
+      b.putRaw('state', k('applied'), bytes('17'))
+    })
+    const buffered = engine.createBatch()
+    buffered.put(k('b'), t(3), bytes('two'))
+    await engine.write(buffered, 'buffered')
+    await engine.close()
+    expect(await reopened(path)).toEqual(['a@2=', 'b@3=two'])
+    const again = openRocksEngine({ path, ...small })
+    expect(again.getRaw('state', k('applied'))?.toString()).toBe('17')
+    await again.close()
+  })
+
+  test('a checkpoint is a store of its own', async () => {
+    const path = freshPath()
+    const copy = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    for (let i = 0; i < 100; i++) await write(engine, (b) => b.put(k(`k${i}`), t(1), bytes(String(i))))
+    let running = true
+    const writer = (async () => {
+      for (let i = 0; running; i++) {
+        await write(engine, (b) => {
+          b.put(k('counter'), t(i + 1), bytes(String(i)))
+          b.putRaw('state', k('counter'), bytes(String(i)))
+        })
+      }
+    })()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await engine.checkpoint(copy)
+    running = false
+    await writer
+    await write(engine, (b) => b.purgeRange(START, END))
+    await engine.compact()
+    const other = openRocksEngine({ path: copy, ...small })
+    expect(scan(other, 1, { to: k('l'), from: k('k') })).toHaveLength(100)
+    const counter = get(other, 'counter', Number(MAX))!.split('@')[0]
+    expect(other.getRaw('state', k('counter'))?.toString()).toBe(counter)
+    await write(other, (b) => b.put(k('own'), t(5), bytes('life')))
+    await other.close()
+    expect(await rejection(engine.checkpoint(copy))).toBe('io')
+    expect(scan(engine, 5)).toEqual([])
+    await engine.close()
+  })
+
+  const source = (name: string) => JSON.stringify(new URL(`../../storage/${name}`, import.meta.url).href)
+  const child = (program: string, limits = '') =>
+    spawnSync(
+      'bash',
+      ['-c', `${limits} exec "$0" --import tsx --input-type=module -e "$1"`, process.execPath, program],
+      { encoding: 'utf8' },
+    )
+
+  test('a second process is turned away in one line', async () => {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    const { stdout } = child(`
+      const { openRocksEngine } = await import(${source('engine/rocksdb.ts')})
+      try { openRocksEngine({ path: ${JSON.stringify(path)} }) } catch (error) { console.log(error.reason, error.message) }
+    `)
+    expect(stdout).toBe(`locked the data folder ${path} is in use by another process\n`)
+    await engine.close()
+  })
+
+  test('two openings in one process share the store', async () => {
+    const path = freshPath()
+    const one = openRocksEngine({ path, ...small })
+    const two = openRocksEngine({ path, ...small })
+    await write(one, (b) => b.put(k('a'), t(1), bytes('x')))
+    expect(get(two, 'a', 1)).toBe('x@1')
+    await one.close()
+    await write(two, (b) => b.put(k('b'), t(1), bytes('y')))
+    await two.close()
+    expect(await reopened(path)).toHaveLength(2)
+  })
+
+  test('after a failed write nothing is acknowledged, and nothing acknowledged is lost', async () => {
+    const path = freshPath()
+    const { stdout } = child(
+      `
+      const { openRocksEngine } = await import(${source('engine/rocksdb.ts')})
+      const engine = openRocksEngine({ path: ${JSON.stringify(path)} })
+      const outcomes = []
+      for (let i = 0; i < 400; i++) {
+        const batch = engine.createBatch()
+        batch.put('k' + String(i).padStart(4, '0'), 1, Buffer.alloc(i < 300 ? 20000 : 10, 97))
+        outcomes.push(await engine.write(batch, 'synced').then(() => 'ok', (error) => error.reason))
+      }
+      console.log(JSON.stringify(outcomes))
+      process.exit(0)
+    `,
+      'ulimit -f 4000;',
+    )
+    const outcomes = JSON.parse(stdout) as string[]
+    const failed = outcomes.findIndex((outcome) => outcome !== 'ok')
+    expect(failed).toBeGreaterThan(50)
+    expect(failed).toBeLessThan(300)
+    expect(new Set(outcomes.slice(failed))).toEqual(new Set(['io']))
+    const rows = await reopened(path)
+    expect(rows.length).toBeGreaterThanOrEqual(failed)
+    expect(rows.length).toBeLessThanOrEqual(failed + 1)
+  })
+
+  test('a torn end of the log opens with everything before it', async () => {
+    for (const cut of [1, 7, 4000, 5100]) {
+      const { path, log } = await storeWithLog(20)
+      truncateSync(log, readFileSync(log).length - cut)
+      expect(await reopened(path)).toHaveLength(cut < 5030 ? 19 : 18)
+      expect((await reopened(path)).length).toBeGreaterThan(17)
+    }
+    // The file's length arrived and the last pages did not.
+    const { path, log } = await storeWithLog(20)
+    const content = readFileSync(log)
+    content.fill(0, content.length - 4500)
+    writeFileSync(log, content)
+    expect(await reopened(path)).toHaveLength(19)
+  })
+
+  test('a damaged middle of the log is reported, and stays where it is', async () => {
+    for (let i = 0; i < 25; i++) {
+      const { path, log } = await storeWithLog(40)
+      const content = readFileSync(log)
+      const at = Math.floor(((content.length - 5100) * (i + Math.random())) / 25)
+      content[at]! ^= 1 << (i % 8)
+      writeFileSync(log, content)
+      const rows = await reopened(path).catch((error: EngineError) => error.reason)
+      if (rows === 'corruption') expect(await rejection(reopened(path))).toBe('corruption')
+      else expect(rows).toHaveLength(40) // in the padding at the end of a block
+    }
+  })
+
+  test('a damaged data file gives an error, never a wrong row', async () => {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    for (let i = 0; i < 20; i++) await write(engine, (b) => b.put(k(`k${10 + i}`), t(1), Buffer.alloc(3000, 97)))
+    await engine.compact()
+    await engine.close()
+    const file = join(path, readdirSync(path).find((each) => each.endsWith('.sst'))!)
+    const content = readFileSync(file)
+    content[content.length >> 1]! ^= 1
+    writeFileSync(file, content)
+    const damaged = openRocksEngine({ path, ...small })
+    expect(thrown(() => scan(damaged, 1))).toBe('corruption')
+    expect(thrown(() => scan(damaged, 1, { reverse: true }))).toBe('corruption')
+    const outcomes = Array.from({ length: 20 }, (_, i) =>
+      thrown(() => expect(damaged.get(k(`k${10 + i}`), t(1))!.end).toBe(3000)),
+    )
+    expect(new Set(outcomes)).toEqual(new Set(['no error', 'corruption']))
+    await damaged.close()
+  })
+
+  test('an idle engine keeps no dead files', async () => {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    for (let round = 0; round < 3; round++) {
+      await write(engine, (b) => b.put(k('a'), t(round + 1), Buffer.alloc(100_000, 97)))
+      await engine.flush()
+      expect(engine.newest(k('a'))?.timestamp).toBe(round + 1)
+      expect(scan(engine, 9)).toHaveLength(1)
+    }
+    const scanner = engine.scan({ from: START, to: END, at: MAX })
+    expect(scanner.next(1)?.count).toBe(1)
+    await engine.compact()
+    scanner.close()
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    expect(readdirSync(path).filter((file) => file.endsWith('.sst'))).toHaveLength(1)
+    await engine.close()
+  })
+})
+
+test('a crash of the engine in memory keeps what was synced', async () => {
+  const engine = openMemoryEngine({ crashable: true })
+  await write(engine, (b) => b.put(k('a'), t(1), bytes('synced')))
+  const buffered = engine.createBatch()
+  buffered.put(k('b'), t(1), bytes('buffered'))
+  await engine.write(buffered, 'buffered')
+  expect(scan(engine, 1)).toHaveLength(2)
+  const survivor = engine.crash()
+  expect(scan(survivor, 1)).toEqual(['a@1=synced'])
+  expect(thrown(() => engine.get(k('a'), t(1)))).toBe('closed')
 })

@@ -1,6 +1,6 @@
 // RocksDB's log is a sequence of 32 KiB blocks of records: u32 masked crc32c, u16 length, u8 type, payload; a record
 // that does not fit goes on in the next block (types FIRST, MIDDLE, LAST; FULL when it fits). After a bad record the
-// scan goes on at the next block. It never repairs anything; it looks for groups with the "synced" mark behind the
+// scan goes on behind it, or at the next block when its length is no guide. It never repairs anything; it looks for groups with the "synced" mark behind the
 // first bad place: the mark says that all before it was durable once, so the bad place is damage, not a torn end.
 #include "log_check.h"
 
@@ -62,9 +62,14 @@ bool MarkFollowsDamage(const std::string& log, bool* bad) {
       memcpy(&length, p + 4, 2);
       const uint8_t type = p[6];
       if (type == kZero && length == 0 && crc == 0) break;  // room that was prepared and not written
-      if (type > kLast || at + kHeader + length > end || Masked(Crc32c(p + 6, length + 1u)) != crc) {
+      if (type > kLast || at + kHeader + length > end) {
         *bad = true;
         break;
+      }
+      if (Masked(Crc32c(p + 6, length + 1u)) != crc) {  // if its length is right, the next record can be found
+        *bad = true;
+        at += kHeader + length;
+        continue;
       }
       const bool marked = (type == kFull || type == kFirst) && length >= kBatchHeaderBytes + sizeof kSyncedMark - 1 &&
                           memcmp(p + kHeader + kBatchHeaderBytes, kSyncedMark, sizeof kSyncedMark - 1) == 0;
