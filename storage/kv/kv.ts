@@ -10,9 +10,13 @@
  */
 import type { Found, Page, Scanner } from '../engine/engine.ts'
 import type { Key, Timestamp, TxnId } from '../keys/brand.ts'
+import type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
 
 export type { Found, Page, Scanner } from '../engine/engine.ts'
 export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
+/** Lock modes and their conflicts are mvcc's; SQL names them through this door. */
+export type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
+export { TABLE_LOCK_MODES } from '../mvcc/lock-modes.ts'
 
 export interface Span {
   readonly from: Key
@@ -21,23 +25,6 @@ export interface Span {
 }
 
 export type Isolation = 'read-committed' | 'repeatable-read' | 'serializable'
-
-/** PostgreSQL's row lock strengths, weakest first; they conflict as its manual's table 13.3 says. */
-export type LockStrength = 'key-share' | 'share' | 'no-key-update' | 'update'
-export type WaitPolicy = 'wait' | 'nowait' | 'skip'
-
-/** PostgreSQL's table lock modes, weakest first (manual, table 13.2). */
-export const TABLE_LOCK_MODES = [
-  'access-share',
-  'row-share',
-  'row-exclusive',
-  'share-update-exclusive',
-  'share',
-  'share-row-exclusive',
-  'exclusive',
-  'access-exclusive',
-] as const
-export type TableLockMode = (typeof TABLE_LOCK_MODES)[number]
 
 /** What a lock on something other than a row is about: a table or other object by oid, or an advisory key. Printed form: 'relation 16384', 'advisory 1:2'. */
 export type LockTarget = string
@@ -66,7 +53,13 @@ export interface Kv {
   putState(key: Key, value: Uint8Array): void
   deleteState(key: Key): void
   /** Session-level advisory locks live outside of transactions, under an owner the session makes once. */
-  lockSession(pid: number, target: LockTarget, mode: TableLockMode, policy: WaitPolicy, lockTimeoutMs: number): Promise<boolean> | boolean
+  lockSession(
+    pid: number,
+    target: LockTarget,
+    mode: TableLockMode,
+    policy: WaitPolicy,
+    lockTimeoutMs: number,
+  ): Promise<boolean> | boolean
   unlockSession(pid: number, target: LockTarget, mode: TableLockMode): boolean
   unlockSessionAll(pid: number): void
   /** A session waits for nothing any more: its lock wait ends with KvError cancelled. */

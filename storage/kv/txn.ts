@@ -1,0 +1,405 @@
+/**
+ * One transaction: a snapshot to read at, a buffer of writes, the locks it holds. Nothing of it touches the store before
+ * commit, so a rollback only forgets.
+ *
+ *     begin -> active -> committing -> over        its locks go when the commit is visible, not before
+ *                     -> over (rollback)
+ */
+import type { Batch, Found, Page, Scanner } from '../engine/engine.ts'
+import { PAGE_HEADER_BYTES } from '../engine/engine.ts'
+import { nextRow, u32 } from '../engine/page.ts'
+import { type Key, type Timestamp, type TxnId, txnId } from '../keys/brand.ts'
+import { invariant } from '../keys/invariant.ts'
+import type { KeySpan } from '../keys/map.ts'
+import { printKey } from '../keys/print.ts'
+import { STRENGTH_NUMBER, TABLE_MODE_NUMBER } from '../mvcc/lock-modes.ts'
+import { BULK_FROM, type Bulk, LockOwner, type LockTable } from '../mvcc/locks.ts'
+import { MergedPage, OWN_WRITE, scanWithOwnWrites } from '../mvcc/own-writes.ts'
+import { Reads } from '../mvcc/reads.ts'
+import { SnapshotHolder } from '../mvcc/snapshots.ts'
+import type { WriteBuffer } from '../mvcc/write-buffer.ts'
+import { KvError } from '../range/errors.ts'
+import type {
+  BeginOptions,
+  Isolation,
+  LockStrength,
+  LockTarget,
+  Savepoint,
+  Span,
+  TableLockMode,
+  Txn,
+  WaitPolicy,
+} from './kv.ts'
+import type { Store } from './open-kv.ts'
+import type { Removal } from './vacuum.ts'
+
+interface Mark extends Savepoint {
+  readonly rowLocks: number
+  readonly objectLocks: number
+}
+
+interface ScheduledRemoval {
+  readonly span: KeySpan
+  /** The buffer's write number that undoes it. */
+  readonly write: number
+}
+
+export class KvTxn extends SnapshotHolder implements Txn {
+  readonly id: TxnId
+  readonly isolation: Isolation
+  readonly options: BeginOptions
+  readonly owner: LockOwner
+  readonly #store: Store
+  #state: 'active' | 'committing' | 'over' = 'active'
+  #writes: WriteBuffer | undefined
+  #reads: Reads | undefined
+  #hasBegunStatement = false
+  /** Some stored row may have been replaced or removed: garbage collection wants to know. */
+  #supersedes = false
+  #removals: ScheduledRemoval[] | undefined
+  /** Undefined until so many rows are locked that the buffered writes stand for the locks. */
+  #bulk: BulkLocks | undefined
+  /** Changes of unversioned state before this transaction began. */
+  readonly #stateChanges: number
+  #many: MergedPage | undefined
+
+  constructor(store: Store, options: BeginOptions) {
+    super()
+    this.#store = store
+    this.options = options
+    this.isolation = options.isolation
+    this.id = txnId(store.range.nextTxnId())
+    this.owner = new LockOwner(options.pid, this.id)
+    this.#stateChanges = store.state.changes
+    if (options.isolation === 'serializable') this.#reads = new Reads()
+    store.begun(this)
+    store.snapshots.take(this, store.range.visible)
+  }
+
+  get hasWrites(): boolean {
+    return (this.#writes !== undefined && this.#writes.writes > 0) || this.owner.held[0].length > 0
+  }
+
+  beginStatement(): void {
+    if (this.isolation !== 'read-committed' && this.#hasBegunStatement) return
+    this.#hasBegunStatement = true
+    this.#store.snapshots.take(this, this.#store.range.visible)
+  }
+
+  restartStatement(mark: Savepoint): void {
+    this.#checkActive()
+    this.#writes?.rollbackTo(mark.writes)
+    this.#forgetRemovals(mark.writes)
+    this.beginStatement()
+  }
+
+  // ---- reads
+
+  get(key: Key): Found | undefined {
+    if (this.#writes !== undefined) {
+      const own = this.#writes.lookup(key)
+      if (own !== undefined) return found(this.#writes, own)
+    }
+    if (this.#reads !== undefined) this.#reads.add(key)
+    return this.#store.engine.get(key, this.snapshot)
+  }
+
+  getNewest(key: Key): Found | undefined {
+    if (this.#writes !== undefined) {
+      const own = this.#writes.lookup(key)
+      if (own !== undefined) return found(this.#writes, own)
+    }
+    if (this.#reads !== undefined) this.#reads.add(key)
+    return this.#store.engine.get(key, this.#store.range.visible)
+  }
+
+  getMany(keys: readonly Key[]): Page {
+    if (this.#reads !== undefined) for (const key of keys) this.#reads.add(key)
+    const writes = this.#writes
+    if (writes === undefined || writes.count === 0) return this.#store.engine.getMany(keys, this.snapshot)
+    const entries = keys.map((key) => writes.lookup(key))
+    if (entries.every((entry) => entry === undefined)) return this.#store.engine.getMany(keys, this.snapshot)
+    const stored = this.#store.engine.getMany(
+      keys.filter((_, i) => entries[i] === undefined),
+      this.snapshot,
+    )
+    return this.#mergeMany(keys, entries, stored)
+  }
+
+  /** In the order asked: an own entry, else the stored row if the next one is of this key. */
+  #mergeMany(keys: readonly Key[], entries: readonly (number | undefined)[], stored: Page): Page {
+    const out = (this.#many ??= new MergedPage())
+    const writes = this.#writes!
+    out.clear()
+    let at = 0
+    for (let i = 0; i < keys.length; i++) {
+      const own = entries[i]
+      if (own !== undefined) {
+        if (!writes.isRemoval(own)) out.addOwn(writes, own)
+      } else if (at < stored.bytes && rowHasKey(stored.buffer, at, keys[i]!)) {
+        const end = nextRow(stored.buffer, at)
+        out.addStored(stored.buffer, at, end, 1)
+        at = end
+      }
+    }
+    return out.page()
+  }
+
+  scan(span: Span, options?: { readonly reverse?: boolean }): Scanner {
+    return this.#scan(span, this.snapshot, options?.reverse ?? false)
+  }
+
+  scanNewest(span: Span): Scanner {
+    return this.#scan(span, this.#store.range.visible, false)
+  }
+
+  #scan({ from, to }: Span, at: Timestamp, reverse: boolean): Scanner {
+    let scanner = this.#store.engine.scan({ from, to, at, reverse })
+    if (this.#reads !== undefined) scanner = this.#reads.watch(scanner, from, to, reverse)
+    if (this.#writes === undefined || this.#writes.count === 0) return scanner
+    return scanWithOwnWrites(scanner, this.#writes, from, to, reverse)
+  }
+
+  anyIn(span: Span): boolean {
+    if (this.#writes?.anyIn(span.from, span.to, true)) return true
+    const scanner = this.scanNewest(span)
+    const any = scanner.next(1) !== undefined
+    scanner.close()
+    return any
+  }
+
+  // ---- locks
+
+  lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined {
+    this.#checkActive()
+    const bulk = this.#bulk
+    if (bulk !== undefined && bulk.acquire(key, STRENGTH_NUMBER[strength])) return undefined
+    const { lockTables: locks } = this.#store
+    const answer = locks.acquire(locks.rows, this.owner, key, STRENGTH_NUMBER[strength], policy, this.options)
+    if (bulk === undefined && this.owner.held[0].length >= BULK_FROM) {
+      this.#bulk = new BulkLocks(this.owner, this.#buffer(), locks.rows)
+      locks.rows.addBulk(this.#bulk)
+    }
+    return answer
+  }
+
+  checkUnchanged(key: Key): void {
+    this.#supersedes = true
+    if (!this.#store.range.isNewerThan(key, this.snapshot) || this.#writes?.has(key)) return
+    throw new KvError({ kind: this.isolation === 'read-committed' ? 'statement-restart' : 'write-conflict', key })
+  }
+
+  lockTarget(target: LockTarget, mode: TableLockMode, policy: WaitPolicy): Promise<boolean> | boolean | undefined {
+    this.#checkActive()
+    const { lockTables: locks } = this.#store
+    return locks.acquire(locks.objects, this.owner, target, TABLE_MODE_NUMBER[mode], policy, this.options)
+  }
+
+  // ---- writes
+
+  put(key: Key, value: Uint8Array, length = value.length): void {
+    invariant(length > 0, 'an empty value is a deletion mark')
+    const writes = this.#writes ?? this.#buffer()
+    if (writes.bytes + length > this.#store.txnBytesMax) throw tooLarge(this.#store.txnBytesMax)
+    writes.put(key, value, length)
+    this.#bulk?.written(key)
+  }
+
+  remove(key: Key): void {
+    this.#supersedes = true
+    const writes = this.#writes ?? this.#buffer()
+    if (writes.bytes > this.#store.txnBytesMax) throw tooLarge(this.#store.txnBytesMax)
+    writes.remove(key)
+    this.#bulk?.written(key)
+  }
+
+  /** The span's rows go once the commit is visible and no snapshot is older. */
+  scheduleRemoval(span: KeySpan): void {
+    const write = this.#buffer().mark()
+    ;(this.#removals ??= []).push({ span, write })
+  }
+
+  #buffer(): WriteBuffer {
+    this.#checkActive()
+    return (this.#writes ??= this.#store.takeBuffer())
+  }
+
+  // ---- savepoints
+
+  savepoint(): Savepoint {
+    this.#bulk?.enterPending()
+    const mark: Mark = {
+      writes: this.#writes?.writes ?? 0,
+      rowLocks: this.owner.held[0].length,
+      objectLocks: this.owner.held[1].length,
+    }
+    return mark
+  }
+
+  rollbackTo(savepoint: Savepoint): void {
+    this.#checkActive()
+    const mark = savepoint as Mark
+    this.#bulk?.forgetPending()
+    this.#writes?.rollbackTo(mark.writes)
+    this.#forgetRemovals(mark.writes)
+    this.#store.lockTables.rows.releaseSince(this.owner, mark.rowLocks)
+    this.#store.lockTables.objects.releaseSince(this.owner, mark.objectLocks)
+  }
+
+  #forgetRemovals(writes: number): void {
+    if (this.#removals !== undefined) this.#removals = this.#removals.filter(({ write }) => write <= writes)
+  }
+
+  // ---- the end
+
+  commit(): Promise<Timestamp> {
+    return new Promise((resolve, reject) => {
+      this.#commit((error, at) => (error === undefined ? resolve(at) : reject(error)))
+    })
+  }
+
+  commitThen(done: (error: Error | undefined) => void): void {
+    this.#commit(done)
+  }
+
+  #commit(done: (error: Error | undefined, at: Timestamp) => void): void {
+    this.#checkActive()
+    const store = this.#store
+    const writes = this.#writes
+    const removals = this.#removals
+    const hasRemovals = removals !== undefined && removals.length > 0
+    const hasState = !store.state.isDurable(this.#stateChangesToAwait())
+    if ((writes === undefined || writes.count === 0) && !hasRemovals && !hasState) {
+      const at = this.snapshot
+      this.#end()
+      done(undefined, at)
+      return
+    }
+    this.#state = 'committing'
+    let stateWritten = 0
+    let removed: readonly Removal[] | undefined
+    const addTo =
+      hasRemovals || store.state.hasWaiting
+        ? (batch: Batch, at: Timestamp) => {
+            if (store.state.hasWaiting) stateWritten = store.state.addTo(batch)
+            if (hasRemovals)
+              removed = store.vacuum.addRemovals(
+                batch,
+                removals.map(({ span }) => span),
+                at,
+              )
+          }
+        : undefined
+    const finish = (error: Error | undefined, at: Timestamp) => {
+      if (error === undefined) {
+        if (stateWritten > 0) store.state.written(stateWritten)
+        if (removed !== undefined) store.vacuum.removalsCommitted(removed)
+        if (this.#supersedes && writes !== undefined) store.vacuum.committed(writes, at)
+      }
+      this.#end()
+      done(error, at)
+    }
+    const reads = writes !== undefined && writes.count > 0 ? this.#reads : undefined
+    try {
+      store.range.commit({ writes, reads, snapshot: this.snapshot, addTo }, finish)
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error
+      finish(error, this.snapshot)
+    }
+  }
+
+  /** What sequences gave out while this transaction ran must be durable before anyone hears that it committed. */
+  #stateChangesToAwait(): number {
+    const { changes } = this.#store.state
+    return changes === this.#stateChanges ? 0 : changes
+  }
+
+  rollback(): void {
+    if (this.#state === 'over') return
+    invariant(this.#state === 'active', 'a transaction cannot be rolled back while it commits')
+    this.#end()
+  }
+
+  #end(): void {
+    const store = this.#store
+    this.#state = 'over'
+    if (this.#bulk !== undefined) store.lockTables.rows.removeBulk(this.owner)
+    store.snapshots.release(this)
+    store.lockTables.releaseAll(this.owner)
+    if (this.#writes !== undefined) store.giveBuffer(this.#writes)
+    this.#writes = undefined
+    store.ended(this)
+  }
+
+  #checkActive(): void {
+    invariant(this.#state === 'active', `the transaction is ${this.#state}`)
+  }
+
+  /** For people: 'txn 7 (pid 3) repeatable read at 123, active, 2 writes, 1 row lock'. */
+  print(): string {
+    const counts = `${this.#writes?.count ?? 0} writes, ${this.owner.held[0].length} row locks, ${this.owner.held[1].length} object locks`
+    const head = `txn ${this.id} (pid ${this.options.pid}) ${this.isolation} at ${this.snapshot}, ${this.#state}, ${counts}`
+    const writes = this.#writes?.print(printKey) ?? ''
+    return writes === '' ? head : `${head}\n${writes.replace(/^/gm, '  ')}`
+  }
+}
+
+/**
+ * A transaction with thousands of row locks: its buffered writes stand for the rest. A key is locked just before it is
+ * written; in between it is the pending one.
+ */
+class BulkLocks implements Bulk {
+  readonly owner: LockOwner
+  readonly #writes: WriteBuffer
+  readonly #table: LockTable
+  #pending: Key | undefined
+
+  constructor(owner: LockOwner, writes: WriteBuffer, table: LockTable) {
+    this.owner = owner
+    this.#writes = writes
+    this.#table = table
+  }
+
+  holds(key: Key): boolean {
+    return key === this.#pending || this.#writes.has(key)
+  }
+
+  /** True when the lock needs no entry. Share locks and contended keys go the ordinary way. */
+  acquire(key: Key, mode: number): boolean {
+    if (mode < STRENGTH_NUMBER['no-key-update'] || !this.#table.isFree(this.owner, key)) return false
+    this.enterPending()
+    this.#pending = key
+    return true
+  }
+
+  written(key: Key): void {
+    if (key === this.#pending) this.#pending = undefined
+  }
+
+  /** The pending key was not written after all: its lock gets an entry. */
+  enterPending(): void {
+    const key = this.#pending
+    this.#pending = undefined
+    if (key !== undefined && !this.#writes.has(key)) this.#table.hold(this.owner, key)
+  }
+
+  forgetPending(): void {
+    this.#pending = undefined
+  }
+}
+
+const tooLarge = (max: number) => new KvError({ kind: 'too-large' }, `a transaction's writes exceed ${max} bytes`)
+
+function found(writes: WriteBuffer, entry: number): Found | undefined {
+  if (writes.isRemoval(entry)) return undefined
+  const start = writes.keyStart(entry) + writes.keyLength(entry)
+  return { buffer: writes.bufferOf(entry), start, end: start + writes.valueLength(entry), timestamp: OWN_WRITE }
+}
+
+function rowHasKey(buffer: Buffer, offset: number, key: Key): boolean {
+  if (u32(buffer, offset) !== key.length) return false
+  for (let i = 0, at = offset + PAGE_HEADER_BYTES; i < key.length; i++, at++) {
+    if (buffer[at] !== key.charCodeAt(i)) return false
+  }
+  return true
+}

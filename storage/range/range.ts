@@ -1,0 +1,255 @@
+/**
+ * A range: a span of the key space with a log under it. It turns a transaction's buffered writes into a batch at a commit
+ * timestamp, hands it to the log, and knows which commits everyone may see.
+ *
+ *     timestamps given   17   18   19   20
+ *     durable, applied   yes  yes  …    yes          visible = 18: everything at or below it is applied
+ *
+ * A snapshot is the newest such timestamp, so a reader never sees a commit that is not durable, nor one without those
+ * before it. A commit is acknowledged once it is visible.
+ */
+import { type Batch, type Engine, EngineError } from '../engine/engine.ts'
+import { type Key, type NodeId, type RangeId, type Timestamp, timestamp } from '../keys/brand.ts'
+import { type Clock, createTimestamps, type Timestamps } from '../keys/clock.ts'
+import { invariant } from '../keys/invariant.ts'
+import { systemKey } from '../keys/map.ts'
+import type { Reads } from '../mvcc/reads.ts'
+import { RecentWrites } from '../mvcc/recent-writes.ts'
+import type { WriteBuffer } from '../mvcc/write-buffer.ts'
+import { KvError } from './errors.ts'
+import type { OpenLog, RangeLog } from './log.ts'
+import { openMachine } from './machine.ts'
+
+/** The clock's high-water mark is written so far ahead: one more put in a commit every few seconds, none in the others. */
+const CLOCK_AHEAD = 3000 * 4096
+/** A transaction id's likewise. */
+const IDS_AHEAD = 1_000_000
+/** A commit of more writes does not enter its keys in the table of recent writes. */
+const RECENT_WRITES_MAX = 4096
+
+/** What a commit asks of the range. */
+export interface Commit {
+  readonly writes: WriteBuffer | undefined
+  /** SERIALIZABLE: what was read at `snapshot`, to be checked once the timestamp is taken. */
+  readonly reads?: Reads | undefined
+  readonly snapshot: Timestamp
+  /** Unversioned puts that go with it. */
+  readonly addTo?: ((batch: Batch, at: Timestamp) => void) | undefined
+}
+
+class InFlight {
+  readonly at: Timestamp
+  readonly writes: WriteBuffer | undefined
+  readonly done: (error: Error | undefined, at: Timestamp) => void
+  isSettled = false
+  error: Error | undefined
+  next: InFlight | undefined
+
+  constructor(at: Timestamp, writes: WriteBuffer | undefined, done: (error: Error | undefined, at: Timestamp) => void) {
+    this.at = at
+    this.writes = writes
+    this.done = done
+  }
+}
+
+export interface RangeOptions {
+  readonly id: RangeId
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly replicas: readonly NodeId[]
+  readonly openLog: OpenLog
+}
+
+export async function openRange(options: RangeOptions): Promise<Range> {
+  const range = new Range(options)
+  await range.open(options.openLog, options.replicas)
+  return range
+}
+
+export class Range {
+  readonly id: RangeId
+  readonly #engine: Engine
+  readonly #timestamps: Timestamps
+  readonly #recent: RecentWrites
+  readonly #batch: Batch
+  readonly #clockKey: Key
+  readonly #commitKey: Key
+  /** Undefined until `open`, and while a log replays its entries there. */
+  #log: RangeLog | undefined
+  #isReplicated = false
+  #visible: Timestamp
+  #clockHigh: number
+  #idsHigh: number
+  #nextId: number
+  #oldestInFlight: InFlight | undefined
+  #newestInFlight: InFlight | undefined
+  #idle: (() => void)[] = []
+
+  constructor({ id, engine, clock }: RangeOptions) {
+    this.id = id
+    this.#engine = engine
+    this.#batch = engine.createBatch()
+    this.#clockKey = systemKey(`range/${id}/clock`)
+    this.#commitKey = systemKey(`range/${id}/commit`)
+    this.#timestamps = createTimestamps(clock)
+    const stored = engine.getRaw('state', this.#clockKey)
+    this.#clockHigh = stored === undefined ? 0 : stored.readDoubleLE(0)
+    this.#idsHigh = this.#nextId = stored === undefined ? 0 : stored.readDoubleLE(8)
+    // Every timestamp given before a restart is below the mark, so this one is above all that is stored.
+    this.#timestamps.observe(timestamp(this.#clockHigh))
+    this.#visible = this.#timestamps.next()
+    this.#recent = new RecentWrites(this.#visible)
+  }
+
+  async open(openLog: OpenLog, replicas: readonly NodeId[]): Promise<void> {
+    this.#isReplicated = replicas.length > 1
+    const machine = openMachine(this.#engine, `range/${this.id}`, () => this.#follow())
+    this.#log = await openLog(this.id, replicas, machine)
+  }
+
+  /** The newest snapshot: every commit at or below it is applied and durable. */
+  get visible(): Timestamp {
+    return this.#visible
+  }
+
+  /** Transaction ids grow, also over restarts. */
+  nextTxnId(): number {
+    return ++this.#nextId
+  }
+
+  /** False when no version of the key was committed after `at`. Cheap; ask about keys whose lock is held. */
+  isNewerThan(key: Key, at: Timestamp): boolean {
+    if (!this.#recent.mayBeNewer(key, at)) return false
+    const newest = this.#engine.newest(key)
+    return newest !== undefined && newest.timestamp > at
+  }
+
+  /**
+   * Gives the commit a timestamp, checks its reads, and appends it. `done` is called once it is visible, or with the
+   * error that ended it. Throws KvError read-conflict before anything was appended.
+   */
+  commit(commit: Commit, done: (error: Error | undefined, at: Timestamp) => void): void {
+    const at = this.#timestamps.next()
+    if (commit.reads !== undefined) this.#checkReads(commit.reads, commit.snapshot)
+    const batch = this.#batch
+    batch.clear()
+    commit.addTo?.(batch, at)
+    if (at >= this.#clockHigh || this.#nextId >= this.#idsHigh) this.#raiseClock(batch, at)
+    if (this.#isReplicated) batch.putRaw('state', this.#commitKey, doubles(at))
+    if (commit.writes !== undefined) this.#evaluate(commit.writes, batch, at)
+    this.#append(batch, new InFlight(at, commit.writes, done))
+  }
+
+  /** Appends what carries no versions of its own (garbage collection, unversioned state). */
+  write(fill: (batch: Batch) => void, done: (error: Error | undefined) => void): void {
+    const batch = this.#batch
+    batch.clear()
+    fill(batch)
+    if (batch.count === 0) {
+      done(undefined)
+      return
+    }
+    this.#append(batch, new InFlight(this.#timestamps.next(), undefined, done))
+  }
+
+  #raiseClock(batch: Batch, at: Timestamp): void {
+    this.#clockHigh = at + CLOCK_AHEAD
+    this.#idsHigh = this.#nextId + IDS_AHEAD
+    batch.putRaw('state', this.#clockKey, doubles(this.#clockHigh, this.#idsHigh))
+  }
+
+  #evaluate(writes: WriteBuffer, batch: Batch, at: Timestamp): void {
+    const recent = writes.count > RECENT_WRITES_MAX ? undefined : this.#recent
+    if (recent === undefined) this.#recent.recordMany(at)
+    const position = { leaf: 0, slot: 0 }
+    for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
+      const key = writes.keyOf(entry)
+      if (writes.isRemoval(entry)) batch.remove(key, at)
+      else batch.put(key, at, writes.valueOf(entry))
+      recent?.record(key, at)
+    }
+  }
+
+  #append(batch: Batch, entry: InFlight): void {
+    if (this.#newestInFlight === undefined) this.#oldestInFlight = entry
+    else this.#newestInFlight.next = entry
+    this.#newestInFlight = entry
+    this.#openLog().append(batch, (error) => this.#settle(entry, error))
+  }
+
+  #settle(entry: InFlight, error: Error | undefined): void {
+    entry.isSettled = true
+    entry.error = error === undefined ? undefined : kvError(error)
+    for (let head = this.#oldestInFlight; head?.isSettled; head = this.#oldestInFlight) {
+      this.#oldestInFlight = head.next
+      if (head.next === undefined) this.#newestInFlight = undefined
+      if (head.error === undefined) this.#visible = head.at
+      head.done(head.error, head.at)
+    }
+    if (this.#oldestInFlight === undefined && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle()
+  }
+
+  /** Everything that was read must be as it was at the snapshot, in the store and in every commit on its way. */
+  #checkReads(reads: Reads, snapshot: Timestamp): void {
+    for (const key of reads.keys) {
+      if (this.isNewerThan(key, snapshot) || this.#isInFlight((writes) => writes.has(key))) throw readConflict(key)
+    }
+    for (const { from, to } of reads.spans) {
+      if (from >= to) continue
+      if (
+        this.#engine.changedSince(from, to, snapshot) ||
+        this.#isInFlight((writes) => writes.anyIn(from, to, false))
+      ) {
+        throw readConflict(from)
+      }
+    }
+  }
+
+  #isInFlight(touches: (writes: WriteBuffer) => boolean): boolean {
+    for (let entry = this.#oldestInFlight; entry !== undefined; entry = entry.next) {
+      if (entry.writes !== undefined && touches(entry.writes)) return true
+    }
+    return false
+  }
+
+  /** Resolves when no commit is on its way. */
+  idle(): Promise<void> {
+    if (this.#oldestInFlight === undefined) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  async close(): Promise<void> {
+    await this.idle()
+    await this.#openLog().close()
+  }
+
+  #openLog(): RangeLog {
+    invariant(this.#log !== undefined, 'the range is not open')
+    return this.#log
+  }
+
+  /** A follower sees what it has applied: the newest commit's timestamp comes with the batches. */
+  #follow(): void {
+    if (this.#log?.role().kind === 'leader') return
+    const newest = this.#engine.getRaw('state', this.#commitKey)
+    if (newest === undefined) return
+    const at = timestamp(newest.readDoubleLE(0))
+    this.#timestamps.observe(at)
+    if (at > this.#visible) this.#visible = at
+    this.#recent.recordMany(at)
+  }
+}
+
+function doubles(...numbers: readonly number[]): Buffer {
+  const value = Buffer.alloc(numbers.length * 8)
+  for (const [i, n] of numbers.entries()) value.writeDoubleLE(n, i * 8)
+  return value
+}
+
+const readConflict = (key: Key) => new KvError({ kind: 'read-conflict', key })
+
+export function kvError(error: Error): KvError {
+  if (error instanceof KvError) return error
+  if (error instanceof EngineError) return new KvError({ kind: 'engine', reason: error.reason }, error.message)
+  return new KvError({ kind: 'commit-unknown' }, error.message)
+}
