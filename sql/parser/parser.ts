@@ -127,7 +127,7 @@ function split(sql: string, statements: readonly RawStmt[]): ParsedStatement[] {
   return statements.map((statement) => {
     const from = statement.stmt_location ?? 0
     const length = statement.stmt_len ?? 0
-    const text = bytes.utf8Slice(from, length === 0 ? bytes.length : from + length)
+    const text = bytes.toString('utf8', from, length === 0 ? bytes.length : from + length)
     return { node: statement.stmt!, text: text.trimStart(), location: from }
   })
 }

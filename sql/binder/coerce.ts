@@ -1,0 +1,342 @@
+/**
+ * Conversions between types: which exist in which context (implicit, on assignment, explicit), and the expression that
+ * makes one. After PostgreSQL's manual, chapter 10 "Type Conversion", and parse_coerce.c's rules.
+ *
+ *   literal      'x' of type unknown     read by the target type's input function, now
+ *   pg_cast      int4 → int8             a call of the cast function, or nothing when binary-coercible
+ *   arrays       int4[] → int8[]         the element's conversion applied to each
+ *   text         anything ↔ text         through output and input functions, explicit (to text: on assignment too)
+ */
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Display, Expression } from '../plan/expression.ts'
+import { OID } from '../types/oids.ts'
+import { type BindContext, arrayTypeOf, at, baseType, elementType, errorAt, typeName } from './context.ts'
+
+export type CoercionContext = 'implicit' | 'assignment' | 'explicit'
+const LEVEL: Readonly<Record<CoercionContext, number>> = { implicit: 0, assignment: 1, explicit: 2 }
+const CAST_LEVEL: Readonly<Record<'i' | 'a' | 'e', number>> = { i: 0, a: 1, e: 2 }
+
+type Pathway =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'relabel' }
+  | { readonly kind: 'function'; readonly function: Oid }
+  | { readonly kind: 'io' }
+  | { readonly kind: 'array' }
+
+const NONE: Pathway = { kind: 'none' }
+const RELABEL: Pathway = { kind: 'relabel' }
+
+const DATETIME = new Set<Oid>([OID.date, OID.time, OID.timetz, OID.timestamp, OID.timestamptz, OID.interval])
+const CLOCK_WORD = /now|today|tomorrow|yesterday/i
+
+const POLYMORPHIC = new Set<Oid>([
+  OID.anyelement, OID.anyarray, OID.anynonarray, OID.anyenum, OID.anyrange, OID.anymultirange,
+  OID.anycompatible, OID.anycompatiblearray, OID.anycompatiblenonarray, OID.anycompatiblerange, OID.anycompatiblemultirange,
+]) // prettier-ignore
+export const isPolymorphic = (type: Oid): boolean => POLYMORPHIC.has(type)
+
+const isString = (b: BindContext, type: Oid): boolean => b.catalog.typeRow(type)?.category === 'S'
+
+/** How `source` becomes `target`; 'none' when it does not in this context. */
+export function findPathway(b: BindContext, target: Oid, source: Oid, context: CoercionContext): Pathway {
+  const from = baseType(b, source)
+  const to = baseType(b, target)
+  if (from === to) return RELABEL
+  const cast = b.catalog.cast(from, to)
+  if (cast !== undefined) {
+    if (LEVEL[context] < CAST_LEVEL[cast.context]) return NONE
+    if (cast.method === 'b') return RELABEL
+    return cast.method === 'i' ? { kind: 'io' } : { kind: 'function', function: cast.function }
+  }
+  // int2vector and oidvector do not convert by their elements.
+  if (to !== OID.oidvector && to !== OID.int2vector) {
+    const toElement = elementType(b, to)
+    const fromElement = elementType(b, from)
+    if (toElement !== 0 && fromElement !== 0) {
+      const inner = findPathway(b, toElement, fromElement, context)
+      if (inner.kind === 'relabel') return toElement === fromElement ? RELABEL : { kind: 'array' }
+      if (inner.kind !== 'none') return { kind: 'array' }
+    }
+  }
+  if (context !== 'implicit' && isString(b, to)) return { kind: 'io' }
+  if (context === 'explicit' && isString(b, from)) return { kind: 'io' }
+  return NONE
+}
+
+/** Whether values of these types may be passed where those are wanted (PostgreSQL's can_coerce_type). */
+export function canCoerce(b: BindContext, inputs: readonly Oid[], targets: readonly Oid[], context: CoercionContext): boolean {
+  let polymorphic = false
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!
+    const target = targets[i]!
+    if (input === target || target === OID.any) continue
+    if (isPolymorphic(target)) {
+      polymorphic = true
+      continue
+    }
+    if (input === OID.unknown) continue
+    if (findPathway(b, target, input, context).kind !== 'none') continue
+    if (input === OID.record && b.catalog.typeRow(target)?.kind === 'c') continue
+    if (target === OID.record && b.catalog.typeRow(input)?.kind === 'c') continue
+    if (target === OID.recordArray && b.catalog.typeRow(elementType(b, input))?.kind === 'c') continue
+    return false
+  }
+  return !polymorphic || resolvePolymorphic(b, inputs, targets, undefined) !== undefined
+}
+
+const constant = (type: Oid, value: Expression & { kind: 'const' }): Expression => ({ ...value, type })
+
+/** Reads a literal of unknown type as `target`. */
+export function readLiteral(b: BindContext, text: string | null, target: Oid, typmod: number, location?: number): Expression {
+  const base = baseType(b, target)
+  if (DATETIME.has(base) && text !== null) {
+    b.dependsOnSettings = true
+    if (CLOCK_WORD.test(text)) b.dependsOnClock = true
+  }
+  const row = b.catalog.typeRow(base)
+  if (row?.kind === 'p' && base !== OID.record && base !== OID.cstring && base !== OID.void && base !== OID.unknown && base !== OID.any) {
+    throw errorAt(b, '0A000', `cannot accept a value of type ${typeName(b, base)}`, location)
+  }
+  // interval's fields come with its typmod; other input functions leave the length to the length coercion that follows.
+  const value = text === null ? null : at(b, location, () => b.catalog.type(base).input(text, base === OID.interval ? typmod : -1, b.typeContext))
+  return { kind: 'const', value, type: target, typmod: base === OID.interval ? typmod : -1 }
+}
+
+/** The expression converted to `target`, typmod not yet applied; throws 42846 when there is no way (callers check first where the message differs). */
+export function coerceType(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display, location?: number): Expression {
+  if (e.type === target || target === OID.any) return e
+  if (isPolymorphic(target)) return e
+  if (e.type === OID.unknown) {
+    if (e.kind === 'const') return readLiteral(b, e.value as string | null, target, typmod, location)
+    if (e.kind === 'param') {
+      const known = b.parameters[e.index - 1] ?? 0
+      if (known === 0 || known === OID.unknown) b.parameters[e.index - 1] = target
+      else if (known !== target) return coerceType(b, { ...e, type: known as Oid }, target, typmod, context, display, location)
+      return { ...e, type: target }
+    }
+    return { kind: 'coerce-io', arg: e, display, type: target, typmod: -1 }
+  }
+  const way = findPathway(b, target, e.type, context)
+  switch (way.kind) {
+    case 'relabel':
+      if (e.kind === 'const') return constant(target, { ...e, typmod: -1 })
+      return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
+    case 'function':
+      return castCall(b, way.function, e, baseType(b, target), target, typmod, context, display)
+    case 'io':
+      return { kind: 'coerce-io', arg: e, display, type: target, typmod: -1 }
+    case 'array': {
+      const from = elementType(b, e.type)
+      const to = elementType(b, target)
+      const test: Expression = { kind: 'case-test', type: from, typmod: -1 }
+      return { kind: 'array-coerce', arg: e, element: coerceTo(b, test, to, typmod, context, display, location), display, type: target, typmod }
+    }
+    case 'none':
+      break
+  }
+  const targetRow = b.catalog.typeRow(target)
+  if (e.type === OID.record && targetRow?.kind === 'c') return coerceRow(b, e, target, context, display, location)
+  if (target === OID.record && b.catalog.typeRow(e.type)?.kind === 'c') return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
+  throw cannotCast(b, e.type, target, location)
+}
+
+export const cannotCast = (b: BindContext, from: Oid, to: Oid, location?: number) =>
+  errorAt(b, '42846', `cannot cast type ${typeName(b, from)} to ${typeName(b, to)}`, location)
+
+function castCall(b: BindContext, fn: Oid, e: Expression, base: Oid, target: Oid, typmod: number, context: CoercionContext, display: Display): Expression {
+  const row = b.catalog.function(fn)!
+  const args: Expression[] = [e]
+  if (row.argTypes.length > 1) args.push({ kind: 'const', value: typmod, type: OID.int4, typmod: -1 })
+  if (row.argTypes.length > 2) args.push({ kind: 'const', value: context === 'explicit', type: OID.bool, typmod: -1 })
+  const call: Expression = { kind: 'call', function: fn, args, display, variadic: false, setReturning: false, type: base, typmod: row.argTypes.length > 1 ? typmod : -1 }
+  return target === base ? call : { kind: 'relabel', arg: call, display: 'implicit', type: target, typmod: -1 }
+}
+
+function coerceRow(b: BindContext, e: Expression, target: Oid, context: CoercionContext, display: Display, location?: number): Expression {
+  const relation = b.catalog.relation(b.catalog.typeRow(target)!.relation)
+  if (e.kind !== 'row' || relation === undefined) throw cannotCast(b, e.type, target, location)
+  const columns = relation.columns.filter((column) => !column.dropped)
+  if (columns.length !== e.fields.length) {
+    throw errorAt(b, '42846', `cannot cast type record to ${typeName(b, target)}`, location, {
+      detail: columns.length < e.fields.length ? 'Input has too many columns.' : 'Input has too few columns.',
+    })
+  }
+  const fields = e.fields.map((field, i) => coerceTo(b, field, columns[i]!.type, columns[i]!.typmod, context, 'implicit', location))
+  return { kind: 'row', fields, names: columns.map((column) => column.name), type: target, typmod: -1, ...(display === 'implicit' ? {} : {}) }
+}
+
+/** Applies a typmod (length, precision) by the type's length coercion function, if it has one. */
+export function coerceTypmod(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display): Expression {
+  if (typmod < 0 || e.typmod === typmod) return e
+  const base = baseType(b, target)
+  const element = elementType(b, base)
+  if (element !== 0) {
+    const inner = b.catalog.cast(element, element)
+    if (inner === undefined || inner.function === 0) return e
+    const test: Expression = { kind: 'case-test', type: element, typmod: -1 }
+    const body = castCall(b, inner.function, test, element, element, typmod, context, 'implicit')
+    return { kind: 'array-coerce', arg: e, element: body, display, type: target, typmod }
+  }
+  const cast = b.catalog.cast(base, base)
+  if (cast === undefined || cast.function === 0) return e.kind === 'const' && base === OID.interval ? e : { ...e, typmod }
+  return castCall(b, cast.function, e, base, target, typmod, context, display)
+}
+
+/** Converts to a type and typmod together. A conversion to a domain checks its constraints in the executor's 'relabel' to the domain type. */
+export function coerceTo(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display, location?: number): Expression {
+  const mod = baseTypmod(b, target, typmod)
+  const converted = coerceType(b, e, target, mod, context, display, location)
+  return coerceTypmod(b, converted, target, mod, context, converted === e ? display : 'implicit')
+}
+const baseTypmod = (b: BindContext, type: Oid, typmod: number): number => {
+  const row = b.catalog.typeRow(type)
+  return row?.kind === 'd' ? row.typmod : typmod
+}
+
+/** To boolean for WHERE and kin: 42804 with PostgreSQL's words. */
+export function coerceToBoolean(b: BindContext, e: Expression, construct: string, location?: number): Expression {
+  if (e.type === OID.bool) return e
+  if (e.type !== OID.unknown && !canCoerce(b, [e.type], [OID.bool], 'assignment')) {
+    throw errorAt(b, '42804', `argument of ${construct} must be type boolean, not type ${typeName(b, e.type)}`, location)
+  }
+  return coerceTo(b, e, OID.bool, -1, 'assignment', 'implicit', location)
+}
+
+/** To a given type for LIMIT and such. */
+export function coerceToSpecific(b: BindContext, e: Expression, target: Oid, construct: string, location?: number): Expression {
+  if (e.type === target) return e
+  if (e.type !== OID.unknown && !canCoerce(b, [e.type], [target], 'assignment')) {
+    throw errorAt(b, '42804', `argument of ${construct} must be type ${typeName(b, target)}, not type ${typeName(b, e.type)}`, location)
+  }
+  return coerceTo(b, e, target, -1, 'assignment', 'implicit', location)
+}
+
+/** The common type of UNION columns, CASE branches, VALUES, ARRAY (manual 10.5). `construct` undefined: no error, 0 instead. */
+export function selectCommonType(b: BindContext, types: readonly Oid[], construct: string | undefined, location?: number): Oid {
+  const first = types[0]!
+  if (first !== OID.unknown && types.every((type) => type === first)) return first
+  let chosen = baseType(b, first)
+  let category = b.catalog.typeRow(chosen)?.category
+  for (const raw of types.slice(1)) {
+    const next = baseType(b, raw)
+    if (next === OID.unknown || next === chosen) continue
+    const row = b.catalog.typeRow(next)!
+    if (chosen === OID.unknown) {
+      chosen = next
+      category = row.category
+      continue
+    }
+    if (row.category !== category) {
+      if (construct === undefined) return oid(0)
+      throw errorAt(b, '42804', `${construct} types ${typeName(b, chosen)} and ${typeName(b, next)} cannot be matched`, location)
+    }
+    const chosenRow = b.catalog.typeRow(chosen)!
+    if (!chosenRow.preferred && canCoerce(b, [chosen], [next], 'implicit') && !canCoerce(b, [next], [chosen], 'implicit')) {
+      chosen = next
+      category = row.category
+    }
+  }
+  return chosen === OID.unknown ? OID.text : chosen
+}
+
+export function coerceToCommon(b: BindContext, e: Expression, target: Oid, construct: string, location?: number): Expression {
+  if (e.type === target) return e
+  if (e.type !== OID.unknown && !canCoerce(b, [e.type], [target], 'implicit')) {
+    throw errorAt(b, '42846', `${construct} could not convert type ${typeName(b, e.type)} to ${typeName(b, target)}`, location)
+  }
+  return coerceType(b, e, target, -1, 'implicit', 'implicit', location)
+}
+
+/** The typmod they all share, else -1. */
+export function commonTypmod(expressions: readonly Expression[], type: Oid): number {
+  const first = expressions[0]
+  if (first === undefined) return -1
+  return expressions.every((e) => e.type === type && e.typmod === first.typmod) ? first.typmod : -1
+}
+
+/**
+ * Settles polymorphic parameters for one call: the declared types with any* replaced, and the result type.
+ * undefined when the actual types do not fit together.
+ */
+export function resolvePolymorphic(
+  b: BindContext,
+  actual: readonly Oid[],
+  declared: readonly Oid[],
+  result: Oid | undefined,
+): { readonly args: readonly Oid[]; readonly result: Oid } | undefined {
+  let element = oid(0)
+  let array = oid(0)
+  let unknowns = 0
+  let needsNonArray = false
+  let needsEnum = false
+  const compatible: Oid[] = []
+  let compatibleNonArray = false
+  for (let i = 0; i < declared.length; i++) {
+    const want = declared[i]!
+    const have = actual[i] ?? OID.unknown
+    if (want === OID.anynonarray) needsNonArray = true
+    if (want === OID.anyenum) needsEnum = true
+    if (want === OID.anycompatiblenonarray) compatibleNonArray = true
+    if (want === OID.anyelement || want === OID.anynonarray || want === OID.anyenum) {
+      if (have === OID.unknown) unknowns++
+      else if (element !== 0 && have !== element) return undefined
+      else element = have
+    } else if (want === OID.anyarray) {
+      if (have === OID.unknown) unknowns++
+      else {
+        const base = have === OID.anyarray ? have : baseType(b, have)
+        if (array !== 0 && base !== array) return undefined
+        array = base
+      }
+    } else if (want === OID.anycompatible || want === OID.anycompatiblenonarray) {
+      if (have === OID.unknown) unknowns++
+      else compatible.push(have)
+    } else if (want === OID.anycompatiblearray) {
+      if (have === OID.unknown) unknowns++
+      else {
+        const inner = elementType(b, have)
+        if (inner === 0) return undefined
+        compatible.push(inner)
+      }
+    } else if (isPolymorphic(want)) {
+      return undefined // ranges
+    }
+  }
+  if (array !== 0 && array !== OID.anyarray) {
+    const inner = elementType(b, array)
+    if (inner === 0) return undefined
+    if (element === 0) element = inner
+    else if (element !== inner) return undefined
+  }
+  if (array === OID.anyarray && element === 0) element = OID.anyelement
+  if (element === 0 && unknowns > 0 && compatible.length === 0) element = OID.text
+  if (needsNonArray && elementType(b, element) !== 0) return undefined
+  if (needsEnum && b.catalog.typeRow(element)?.kind !== 'e') return undefined
+  let common = oid(0)
+  if (compatible.length > 0) {
+    common = selectCommonType(b, compatible, undefined)
+    if (common === 0) return undefined
+    if (!compatible.every((type) => canCoerce(b, [type], [common], 'implicit'))) return undefined
+    if (compatibleNonArray && elementType(b, common) !== 0) return undefined
+  } else common = OID.text
+  const settle = (type: Oid): Oid => {
+    switch (type) {
+      case OID.anyelement:
+      case OID.anynonarray:
+      case OID.anyenum:
+        return element
+      case OID.anyarray:
+        return array !== 0 ? array : arrayTypeOf(b, element)
+      case OID.anycompatible:
+      case OID.anycompatiblenonarray:
+        return common
+      case OID.anycompatiblearray:
+        return arrayTypeOf(b, common)
+      default:
+        return type
+    }
+  }
+  const args = declared.map(settle)
+  if (args.some((type) => type === 0)) return undefined
+  return { args, result: result === undefined ? oid(0) : settle(result) }
+}

@@ -1,0 +1,122 @@
+/**
+ * What binding one statement needs and collects: the catalog, the search path, parameter types as they become known, and
+ * the text for error positions. Scopes (scope.ts) nest inside it, one a query level.
+ */
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Catalog, RelationRow } from '../catalog/catalog.ts'
+import type { Expression } from '../plan/expression.ts'
+import { type ErrorFields, type SqlError, sqlError } from '../types/error.ts'
+import { OID, PG_CATALOG } from '../types/oids.ts'
+import type { TypeContext } from '../types/type.ts'
+
+export interface BindContext {
+  readonly catalog: Catalog
+  /** Namespace oids in order, pg_catalog included (first unless it is listed); the temporary schema first of all. */
+  readonly searchPath: readonly Oid[]
+  readonly typeContext: TypeContext
+  readonly source: string
+  /** Types of $1…; 0 while unknown. `fixed`: no others may appear (42P02). */
+  readonly parameters: Oid[]
+  readonly parametersFixed: boolean
+  /** A parse of the statement's literals depended on a session setting or on the clock: the plan cache asks. */
+  dependsOnSettings: boolean
+  dependsOnClock: boolean
+  /** Every table, view and sequence named: for locks and invalidation. */
+  readonly relationsUsed: Set<Oid>
+  /** Sees a relation named in the query before the catalog is asked; undefined: no such thing. For transition tables and rules; unused otherwise. */
+  notice(severity: 'NOTICE' | 'WARNING', code: string, message: string): void
+}
+
+/** A character position, from 1, for a byte offset into `source`. */
+export function positionOf(source: string, location: number | undefined): number | undefined {
+  if (location === undefined || location < 0) return undefined
+  // Most statements are ASCII, where bytes are characters.
+  let bytes = 0
+  let characters = 0
+  for (let i = 0; i < source.length && bytes < location; i++) {
+    const code = source.charCodeAt(i)
+    if (code < 0x80) bytes += 1
+    else if (code < 0x800) bytes += 2
+    else if (code >= 0xd800 && code < 0xdc00) {
+      bytes += 4
+      i++
+    } else bytes += 3
+    characters++
+  }
+  return characters + 1
+}
+
+export function errorAt(b: BindContext, code: string, message: string, location?: number, fields: ErrorFields = {}): SqlError {
+  const position = positionOf(b.source, location)
+  return sqlError(code, message, position === undefined ? fields : { ...fields, position })
+}
+
+/** Runs `work`; an SqlError without a position gets this one. */
+export function at<T>(b: BindContext, location: number | undefined, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'SqlError') {
+      const failure = error as SqlError
+      if (failure.fields.position === undefined && location !== undefined) failure.fields = { ...failure.fields, position: positionOf(b.source, location) }
+    }
+    throw error
+  }
+}
+
+/** 'integer', 'character varying(10)': as format_type prints it. */
+export const typeName = (b: BindContext, type: Oid, typmod = -1): string => {
+  const printed = b.typeContext.names?.typeName(type, typmod)
+  return printed ?? b.catalog.typeRow(type)?.name ?? `${type}`
+}
+
+export const typeOf = (e: Expression): Oid => e.type
+export const isUnknown = (e: Expression): boolean => e.type === OID.unknown
+
+/** A domain's base type, anything else itself. */
+export function baseType(b: BindContext, type: Oid): Oid {
+  let row = b.catalog.typeRow(type)
+  while (row !== undefined && row.kind === 'd') row = b.catalog.typeRow(row.baseType)
+  return row?.oid ?? type
+}
+export function baseTypmod(b: BindContext, type: Oid, typmod: number): number {
+  let row = b.catalog.typeRow(type)
+  let mod = typmod
+  while (row !== undefined && row.kind === 'd') {
+    mod = row.typmod
+    row = b.catalog.typeRow(row.baseType)
+  }
+  return mod
+}
+
+/** The element type of a true array, else 0. */
+export function elementType(b: BindContext, type: Oid): Oid {
+  const row = b.catalog.typeRow(baseType(b, type))
+  if (row === undefined) return oid(0)
+  return row.isArray || row.oid === OID.int2vector || row.oid === OID.oidvector ? row.element : oid(0)
+}
+export const arrayTypeOf = (b: BindContext, element: Oid): Oid => b.catalog.typeRow(element)?.array ?? oid(0)
+
+/** Looks a relation up by name; the first schema on the path wins. */
+export function findRelation(b: BindContext, schema: string | undefined, name: string): RelationRow | undefined {
+  if (schema !== undefined) {
+    const namespace = b.catalog.namespaceByName(schema)
+    return namespace && b.catalog.relationByName(namespace.oid, name)
+  }
+  for (const namespace of b.searchPath) {
+    const found = b.catalog.relationByName(namespace, name)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+export function requireNamespace(b: BindContext, name: string, location?: number): Oid {
+  const row = b.catalog.namespaceByName(name)
+  if (row === undefined) throw errorAt(b, '3F000', `schema "${name}" does not exist`, location)
+  return row.oid
+}
+
+export const pathRank = (b: BindContext, namespace: Oid): number => {
+  const rank = b.searchPath.indexOf(namespace)
+  return rank < 0 && namespace === PG_CATALOG ? 0 : rank
+}

@@ -1,0 +1,326 @@
+/** INSERT, UPDATE and DELETE: targets of assignment, defaults, ON CONFLICT, RETURNING. */
+import type { DeleteStmt, InsertStmt, Node, OnConflictClause, ReturningClause, SelectStmt, UpdateStmt } from '@pgsql/types'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { ColumnRow, RelationRow } from '../catalog/catalog.ts'
+import type { Expression } from '../plan/expression.ts'
+import type { ColumnInfo, OnConflict, Query, Relation, Target } from '../plan/query.ts'
+import { sameExpression } from '../plan/walk.ts'
+import { notSupported } from '../types/error.ts'
+import { OID } from '../types/oids.ts'
+import { canCoerce, coerceTo, coerceToBoolean } from './coerce.ts'
+import { type BindContext, errorAt, typeName } from './context.ts'
+import { bindExpression, bindSubscript, locationOf } from './expression.ts'
+import { bindFrom, columnsOf, outputColumns, requireRelation, type FromBinders } from './from.ts'
+import { EMPTY_QUERY, TargetList, bindQuery, bindSelect, bindWith, finishCte } from './select.ts'
+import { type Scope, createScope, itemOf, within } from './scope.ts'
+
+
+
+function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }, command: string): RelationRow {
+  const row = requireRelation(b, node.relation!)
+  if (row.kind === 'v') throw notSupported(`${command} on a view`)
+  if (row.kind === 'S') throw errorAt(b, '42809', `cannot change sequence "${row.name}"`, node.relation!.location)
+  if (row.kind === 'm') throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`, node.relation!.location)
+  if (row.kind === 'i') throw errorAt(b, '42809', `"${row.name}" is an index`, node.relation!.location)
+  if (row.kind === 'c') throw errorAt(b, '42809', `"${row.name}" is a composite type`, node.relation!.location)
+  if (row.virtual) throw errorAt(b, '42501', `permission denied: "${row.name}" is a system catalog`, node.relation!.location)
+  const alias = node.relation!.alias?.aliasname
+  scope.relations.push({ kind: 'table', oid: row.oid, only: node.relation!.inh !== true, alias: alias ?? row.name, aliased: alias !== undefined, columns: columnsOf(row), lateral: false })
+  return row
+}
+
+const targetItem = (b: BindContext, scope: Scope, row: RelationRow) => {
+  const relation = scope.relations[0]!
+  const schema = relation.aliased ? undefined : b.catalog.namespace(row.namespace)?.name
+  return itemOf(0, relation, { rowType: row.rowType, ...(schema === undefined ? {} : { schema }) })
+}
+
+function findTargetColumn(b: BindContext, row: RelationRow, name: string, location?: number): ColumnRow {
+  const column = row.columns.find((each) => !each.dropped && each.name === name)
+  if (column === undefined) throw errorAt(b, '42703', `column "${name}" of relation "${row.name}" does not exist`, location)
+  return column
+}
+
+export const nullOf = (column: { readonly type: Oid; readonly typmod: number }): Expression => ({ kind: 'const', value: null, type: column.type, typmod: column.typmod })
+
+/** The default of a column as an expression; NULL when it has none. */
+export function defaultOf(b: BindContext, column: ColumnRow): Expression {
+  if (column.default !== undefined && column.generated === undefined) return column.default
+  const row = b.catalog.typeRow(column.type)
+  if (row?.kind === 'd' && row.domain?.default !== undefined) return coerceTo(b, row.domain.default, column.type, column.typmod, 'assignment', 'implicit')
+  return nullOf(column)
+}
+
+/** A value on its way into a column: 42804 with PostgreSQL's words when the type does not fit. */
+export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number): Expression {
+  if (e.kind === 'default') return column.generated === undefined ? defaultOf(b, column) : nullOf(column)
+  if (e.type !== OID.unknown && e.type !== column.type && !canCoerce(b, [e.type], [column.type], 'assignment')) {
+    throw errorAt(b, '42804', `column "${column.name}" is of type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`, location, {
+      hint: 'You will need to rewrite or cast the expression.',
+    })
+  }
+  return coerceTo(b, e, column.type, column.typmod, 'assignment', 'implicit', location)
+}
+
+// ── INSERT ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const OVERRIDING = { OVERRIDING_NOT_SET: 'none', OVERRIDING_USER_VALUE: 'user', OVERRIDING_SYSTEM_VALUE: 'system' } as const
+
+export function bindInsert(b: BindContext, parent: Scope | undefined, node: InsertStmt): Query {
+  const scope = createScope(parent)
+  const ctes = bindWith(b, scope, node.withClause)
+  const row = targetRelation(b, scope, node, 'INSERT')
+  const live = row.columns.filter((column) => !column.dropped)
+  const listed = (node.cols ?? []).map((col) => {
+    if (!('ResTarget' in col)) throw notSupported('this column reference')
+    if ((col.ResTarget.indirection?.length ?? 0) > 0) throw notSupported('INSERT into part of a column')
+    return { column: findTargetColumn(b, row, col.ResTarget.name!, col.ResTarget.location), location: col.ResTarget.location }
+  })
+  listed.forEach(({ column, location }, i) => {
+    if (listed.some((other, j) => j < i && other.column === column)) throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
+  })
+  const overriding = OVERRIDING[node.override ?? 'OVERRIDING_NOT_SET']
+  const select = node.selectStmt !== undefined && 'SelectStmt' in node.selectStmt ? node.selectStmt.SelectStmt : undefined
+  const columns = listed.length > 0 ? listed.map((each) => each.column) : live
+  const source = select === undefined ? { from: [] as Query['from'], values: [] as Expression[] } : bindSource(b, scope, select, columns, listed.length > 0, overriding)
+  const used = columns.slice(0, source.values.length)
+
+  const targets: Target[] = source.values.map((expression, i) => ({ name: used[i]!.name, expression, junk: false, tableOid: oid(0), columnNumber: 0 }))
+  scope.items = [targetItem(b, scope, row)]
+  const onConflict = node.onConflictClause && bindOnConflict(b, scope, row, node.onConflictClause)
+  scope.items = [targetItem(b, scope, row)]
+  const returning = bindReturning(b, scope, node)
+  return {
+    ...EMPTY_QUERY,
+    command: 'insert',
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    from: source.from,
+    targets,
+    modify: { relation: 0, insertColumns: used.map((column) => column.number), overriding, assignments: [], onConflict, returning },
+  }
+}
+
+function bindSource(b: BindContext, scope: Scope, select: SelectStmt, columns: readonly ColumnRow[], listed: boolean, overriding: 'none' | 'user' | 'system'): { from: Query['from']; values: Expression[] } {
+  const check = (count: number, location?: number): void => {
+    if (count > columns.length) throw errorAt(b, '42601', 'INSERT has more expressions than target columns', location)
+    if (listed && count < columns.length) throw errorAt(b, '42601', 'INSERT has more target columns than expressions', location)
+  }
+  const bareValues = select.valuesLists !== undefined && select.valuesLists.length > 0 && !select.sortClause?.length && select.limitCount === undefined && select.limitOffset === undefined && select.withClause === undefined
+  if (bareValues) {
+    const inner = createScope(scope.parent, 'values')
+    inner.ctes.push(...scope.ctes)
+    const rows = select.valuesLists!.map((list) => {
+      const items = 'List' in list ? (list.List.items ?? []) : []
+      return items.map((item) => ({ e: bindExpression(b, inner, item), location: locationOf(item) }))
+    })
+    const width = rows[0]!.length
+    for (const row of rows) if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', row[0]?.location)
+    check(width, rows[0]![columns.length]?.location ?? rows[0]![0]?.location)
+    const bound = rows.map((row) => row.map(({ e, location }, i) => assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location)))
+    if (bound.length === 1) return { from: [], values: bound[0]! }
+    const infos: ColumnInfo[] = columns.slice(0, width).map((column, i) => ({ name: `column${i + 1}`, type: column.type, typmod: column.typmod }))
+    const relation: Relation = { kind: 'values', rows: bound, alias: '*VALUES*', aliased: false, columns: infos, lateral: false }
+    const at = scope.relations.push(relation) - 1
+    return { from: [{ kind: 'relation', relation: at }], values: infos.map((info, i): Expression => ({ kind: 'var', level: 0, relation: at, column: i + 1, type: info.type, typmod: info.typmod })) }
+  }
+  const query = bindSelect(b, { ...scope, items: [], relations: [] }, select, { keepUnknown: true })
+  const settled = settleColumns(b, query, columns)
+  const given = outputColumns(settled)
+  check(given.length)
+  const relation: Relation = { kind: 'subquery', query: settled, alias: '*SELECT*', aliased: false, columns: given, lateral: false }
+  const at = scope.relations.push(relation) - 1
+  const values = given.map((info, i) => {
+    const e: Expression = { kind: 'var', level: 0, relation: at, column: i + 1, type: info.type, typmod: info.typmod }
+    return assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding))
+  })
+  return { from: [{ kind: 'relation', relation: at }], values }
+}
+
+/** Untyped literals of INSERT … SELECT 'x' take the column's type. */
+function settleColumns(b: BindContext, query: Query, columns: readonly ColumnRow[]): Query {
+  let seen = -1
+  return {
+    ...query,
+    targets: query.targets.map((target) => {
+      if (target.junk) return target
+      const column = columns[++seen]
+      if (target.expression.type !== OID.unknown) return target
+      return { ...target, expression: coerceTo(b, target.expression, column?.type ?? OID.text, column?.typmod ?? -1, 'assignment', 'implicit') }
+    }),
+  }
+}
+
+function checkGenerated(b: BindContext, column: ColumnRow, e: Expression, overriding: 'none' | 'user' | 'system'): Expression {
+  if (e.kind === 'default') return e
+  if (column.generated !== undefined) {
+    throw errorAt(b, '428C9', `cannot insert a non-DEFAULT value into column "${column.name}"`, undefined, { detail: `Column "${column.name}" is a generated column.` })
+  }
+  if (column.identity !== undefined && overriding === 'user') return { kind: 'default', type: OID.unknown, typmod: -1 }
+  if (column.identity === 'always' && overriding === 'none') {
+    throw errorAt(b, '428C9', `cannot insert a non-DEFAULT value into column "${column.name}"`, undefined, {
+      detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.`,
+      hint: 'Use OVERRIDING SYSTEM VALUE to override.',
+    })
+  }
+  return e
+}
+
+function bindOnConflict(b: BindContext, scope: Scope, row: RelationRow, node: OnConflictClause): OnConflict {
+  const indexes = node.infer === undefined ? [] : inferIndexes(b, scope, row, node)
+  if (node.action === 'ONCONFLICT_NOTHING') return { kind: 'nothing', indexes }
+  if (node.infer === undefined) {
+    throw errorAt(b, '42601', 'ON CONFLICT DO UPDATE requires inference specification or constraint name', node.location, { hint: 'For example, ON CONFLICT (column_name).' })
+  }
+  const columns = columnsOf(row)
+  const excluded = scope.relations.push({ kind: 'excluded', alias: 'excluded', aliased: true, columns, lateral: false }) - 1
+  scope.items = [targetItem(b, scope, row), itemOf(excluded, scope.relations[excluded]!, { rowType: row.rowType })]
+  const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
+  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  return { kind: 'update', indexes, excluded, assignments, where }
+}
+
+function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnConflictClause): Oid[] {
+  const infer = node.infer!
+  if (infer.conname !== undefined && infer.conname !== '') {
+    const constraint = row.constraints.find((each) => each.name === infer.conname && each.index !== undefined)
+    if (constraint === undefined) throw errorAt(b, '42704', `constraint "${infer.conname}" for table "${row.name}" does not exist`, infer.location)
+    return [constraint.index!]
+  }
+  const elements = (infer.indexElems ?? []).map((element): Expression => {
+    if (!('IndexElem' in element)) throw notSupported('this ON CONFLICT target')
+    if (element.IndexElem.name !== undefined) {
+      const column = findTargetColumn2(b, row, element.IndexElem.name, infer.location)
+      return { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
+    }
+    return within(scope, 'index expression', () => bindExpression(b, scope, element.IndexElem.expr!))
+  })
+  const where = infer.whereClause && within(scope, 'index predicate', () => coerceToBoolean(b, bindExpression(b, scope, infer.whereClause!), 'WHERE'))
+  const found = row.indexes.filter((each) => {
+    const index = b.catalog.relation(each)?.index
+    if (index === undefined || !index.unique || !index.valid) return false
+    if (index.predicate !== undefined && (where === undefined || !sameExpression(index.predicate, where))) return false
+    const keys = index.keys.map((key): Expression => key.expression ?? { kind: 'var', level: 0, relation: 0, column: key.column, type: key.type, typmod: key.typmod })
+    const same = (x: Expression, y: Expression) => (x.kind === 'var' && y.kind === 'var' ? x.column === y.column : sameExpression(x, y))
+    return keys.every((key) => elements.some((element) => same(key, element))) && elements.every((element) => keys.some((key) => same(key, element)))
+  })
+  if (found.length === 0) throw errorAt(b, '42P10', 'there is no unique or exclusion constraint matching the ON CONFLICT specification')
+  return found
+}
+function findTargetColumn2(b: BindContext, row: RelationRow, name: string, location?: number): ColumnRow {
+  const column = row.columns.find((each) => !each.dropped && each.name === name)
+  if (column === undefined) throw errorAt(b, '42703', `column "${name}" does not exist`, location)
+  return column
+}
+
+// ── UPDATE and DELETE ────────────────────────────────────────────────────────────────────────────────────────────
+
+function bindAssignments(b: BindContext, scope: Scope, row: RelationRow, nodes: readonly Node[]): { column: number; value: Expression }[] {
+  const values = new Map<number, Expression>()
+  for (const node of nodes) {
+    if (!('ResTarget' in node)) throw notSupported('this assignment')
+    const { name, val, indirection, location } = node.ResTarget
+    const column = findTargetColumn(b, row, name!, location)
+    let value = within(scope, 'update', () => assignedValue(b, scope, val!))
+    const steps = indirection ?? []
+    if (column.generated !== undefined && value.kind !== 'default') {
+      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, { detail: `Column "${column.name}" is a generated column.` })
+    }
+    if (column.identity === 'always' && value.kind !== 'default') {
+      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, { detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.` })
+    }
+    if (steps.length > 0) {
+      if (steps.some((step) => 'String' in step)) throw notSupported('assignment to a field of a composite column')
+      const current: Expression = values.get(column.number) ?? { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
+      const part = bindSubscript(b, scope, current, steps, undefined)
+      const assign = coerceTo(b, value, part.type, -1, 'assignment', 'implicit', location)
+      value = bindSubscript(b, scope, current, steps, assign)
+      values.set(column.number, value)
+      continue
+    }
+    if (values.has(column.number)) throw errorAt(b, '42601', `multiple assignments to same column "${column.name}"`, location)
+    values.set(column.number, assignTo(b, column, value, locationOf(val!)))
+  }
+  return [...values].map(([column, value]) => ({ column, value }))
+}
+
+/** (a, b) = (x, y) and (a, b) = (SELECT …) come as one MultiAssignRef a column. */
+function assignedValue(b: BindContext, scope: Scope, node: Node): Expression {
+  if (!('MultiAssignRef' in node)) return bindExpression(b, scope, node)
+  const { source, colno, ncolumns } = node.MultiAssignRef
+  const at = (colno ?? 1) - 1
+  if ('RowExpr' in source!) {
+    const fields = source.RowExpr.args ?? []
+    if (fields.length !== ncolumns) throw errorAt(b, '42601', 'number of columns does not match number of values', source.RowExpr.location)
+    return bindExpression(b, scope, fields[at]!)
+  }
+  if ('SubLink' in source!) {
+    const select = source.SubLink.subselect!
+    const alias: Node = { RangeSubselect: { subquery: select, alias: { aliasname: 'source' } } }
+    const wrapped: Node = { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: { targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: 'source' } }] } } } }], fromClause: [alias] } as SelectStmt } } }
+    const record = bindExpression(b, scope, wrapped)
+    if (record.kind !== 'subquery') throw notSupported('this row assignment')
+    const inner = record.query.relations[0]!
+    if (inner.columns.length !== ncolumns) throw errorAt(b, '42601', 'number of columns does not match number of values', source.SubLink.location)
+    const info = inner.columns[at]!
+    return { kind: 'field', arg: record, index: at, name: info.name, type: info.type, typmod: info.typmod }
+  }
+  throw errorAt(b, '0A000', 'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression')
+}
+
+const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({ query: bindQuery, view: (context, row) => view(context ?? b, row) })
+
+export function bindUpdate(b: BindContext, parent: Scope | undefined, node: UpdateStmt, view: FromBinders['view']): Query {
+  const scope = createScope(parent)
+  const ctes = bindWith(b, scope, node.withClause)
+  const row = targetRelation(b, scope, node, 'UPDATE')
+  scope.items = [targetItem(b, scope, row)]
+  const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
+  const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
+  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const returning = bindReturning(b, scope, node)
+  return {
+    ...EMPTY_QUERY,
+    command: 'update',
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    from: [{ kind: 'relation', relation: 0 }, ...from],
+    where,
+    modify: { relation: 0, insertColumns: [], overriding: 'none', assignments, onConflict: undefined, returning },
+  }
+}
+
+export function bindDelete(b: BindContext, parent: Scope | undefined, node: DeleteStmt, view: FromBinders['view']): Query {
+  const scope = createScope(parent)
+  const ctes = bindWith(b, scope, node.withClause)
+  const row = targetRelation(b, scope, node, 'DELETE')
+  scope.items = [targetItem(b, scope, row)]
+  const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))
+  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const returning = bindReturning(b, scope, node)
+  return {
+    ...EMPTY_QUERY,
+    command: 'delete',
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    from: [{ kind: 'relation', relation: 0 }, ...from],
+    where,
+    modify: { relation: 0, insertColumns: [], overriding: 'none', assignments: [], onConflict: undefined, returning },
+  }
+}
+
+function bindReturning(b: BindContext, scope: Scope, node: { returningClause?: ReturningClause; returningList?: Node[] }): Target[] {
+  const nodes = node.returningClause?.exprs ?? node.returningList ?? []
+  if ((node.returningClause?.options?.length ?? 0) > 0) throw notSupported('RETURNING WITH')
+  if (nodes.length === 0) return []
+  const targets = new TargetList(b, scope)
+  within(scope, 'returning', () => {
+    for (const target of nodes) targets.add(target)
+  })
+  targets.settle()
+  return targets.list
+}
+

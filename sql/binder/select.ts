@@ -1,0 +1,687 @@
+/**
+ * SELECT, VALUES, set operations and WITH: a parse tree to a bound Query.
+ *
+ *   WITH → FROM → targets (stars expanded) → WHERE → ORDER BY, GROUP BY, DISTINCT (find or add targets) → HAVING → windows
+ *   → LIMIT → locks → is every column grouped?
+ */
+import type { Node, SelectStmt, WithClause } from '@pgsql/types'
+import { oid } from '../../storage/keys/brand.ts'
+import type { RelationRow } from '../catalog/catalog.ts'
+import type { Expression } from '../plan/expression.ts'
+import type { ColumnInfo, Cte, Distinct, GroupKey, OrderKey, Query, Relation, RowLock, SetOperation, Target } from '../plan/query.ts'
+import { forEachChild, mapChildren, sameExpression, some } from '../plan/walk.ts'
+import { notSupported } from '../types/error.ts'
+import { OID } from '../types/oids.ts'
+import { sortDirection, bindWindow } from './call.ts'
+import { coerceToBoolean, coerceToCommon, coerceToSpecific, coerceTo, selectCommonType, commonTypmod } from './coerce.ts'
+import { type BindContext, errorAt, typeName } from './context.ts'
+import { bindExpression, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
+import { bindFrom, outputColumns } from './from.ts'
+import { type CteScope, type Scope, createScope, itemOf, within } from './scope.ts'
+import { namesOf, stringOf } from './typename.ts'
+
+/** Statements that may stand inside WITH besides SELECT; and views' definitions. Given by binder.ts. */
+export interface QueryBinders {
+  modify(b: BindContext, parent: Scope | undefined, node: Node): Query
+  view(b: BindContext, view: RelationRow): Query
+}
+let binders: QueryBinders | undefined
+export const provideQueryBinders = (given: QueryBinders): void => {
+  binders = given
+}
+
+export const EMPTY_QUERY: Query = {
+  command: 'select',
+  ctes: [],
+  recursive: false,
+  relations: [],
+  from: [],
+  where: undefined,
+  targets: [],
+  groupBy: [],
+  groupingSets: undefined,
+  hasAggregates: false,
+  having: undefined,
+  windows: [],
+  distinct: { kind: 'none' },
+  orderBy: [],
+  limit: undefined,
+  offset: undefined,
+  withTies: false,
+  setOperation: undefined,
+  rowLocks: [],
+  modify: undefined,
+  hasSetReturning: false,
+}
+
+/** Any query that gives rows. `wanted`: types its columns would like to have (INSERT … SELECT, UNION), applied to unknown literals only. */
+export function bindQuery(b: BindContext, parent: Scope | undefined, node: Node): Query {
+  if ('SelectStmt' in node) return bindSelect(b, parent, node.SelectStmt)
+  return binders!.modify(b, parent, node)
+}
+
+export function bindSelect(b: BindContext, parent: Scope | undefined, node: SelectStmt, options: { readonly keepUnknown?: boolean } = {}): Query {
+  if (node.intoClause !== undefined) throw errorAt(b, '42601', 'SELECT ... INTO is not allowed here')
+  if (node.op !== undefined && node.op !== 'SETOP_NONE') return bindSetOperation(b, parent, node)
+  const scope = createScope(parent)
+  const ctes = bindWith(b, scope, node.withClause)
+  if (node.valuesLists !== undefined && node.valuesLists.length > 0) return bindValues(b, scope, node, ctes, options.keepUnknown === true)
+
+  const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], { query: bindQuery, view: (context, row) => binders!.view(context, row) }))
+  bindWindowClause(b, scope, node.windowClause ?? [])
+  const targets = new TargetList(b, scope)
+  for (const target of node.targetList ?? []) targets.add(target)
+  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const having = node.havingClause && within(scope, 'having', () => coerceToBoolean(b, bindExpression(b, scope, node.havingClause!), 'HAVING', locationOf(node.havingClause!)))
+  const orderBy = bindOrderBy(b, scope, targets, node.sortClause ?? [])
+  const grouping = bindGroupBy(b, scope, targets, node.groupClause ?? [], node.groupDistinct === true)
+  const distinct = bindDistinct(b, scope, targets, node.distinctClause, orderBy)
+  const { limit, offset, withTies } = bindLimit(b, scope, node)
+  if (withTies && orderBy.length === 0) throw errorAt(b, '42601', 'WITH TIES cannot be specified without ORDER BY clause')
+  if (options.keepUnknown !== true) targets.settle()
+  const hasAggregates = scope.hasAggregates || having !== undefined
+  const list = resolveGrouping(b, targets.list, grouping.groupBy)
+  const resolvedHaving = having && resolveGroupingIn(b, having, targets.list, grouping.groupBy)
+  if (hasAggregates || grouping.groupBy.length > 0 || grouping.groupingSets !== undefined) checkGrouped(b, scope, list, resolvedHaving, grouping.groupBy)
+  const rowLocks = bindLocks(b, scope, node.lockingClause ?? [])
+  if (rowLocks.length > 0) checkLockable(b, node, hasAggregates, scope, grouping.groupBy.length > 0, distinct)
+  return {
+    ...EMPTY_QUERY,
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    from,
+    where,
+    targets: list,
+    groupBy: grouping.groupBy,
+    groupingSets: grouping.groupingSets,
+    hasAggregates,
+    having: resolvedHaving,
+    windows: scope.windows,
+    distinct,
+    orderBy,
+    limit,
+    offset,
+    withTies,
+    rowLocks,
+    hasSetReturning: scope.hasSetReturning,
+  }
+}
+
+// ── Targets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export class TargetList {
+  readonly list: Target[] = []
+  readonly #b: BindContext
+  readonly #scope: Scope
+  constructor(b: BindContext, scope: Scope) {
+    this.#b = b
+    this.#scope = scope
+  }
+
+  /** A ResTarget; stars become several. */
+  add(node: Node): void {
+    if (!('ResTarget' in node)) throw notSupported('this output expression')
+    const { val, name } = node.ResTarget
+    const star = starOf(val!)
+    if (star !== undefined) {
+      for (const column of expandStar(this.#b, this.#scope, star)) this.push(column.name, column.expression)
+      return
+    }
+    this.push(name ?? columnName(val!), bindExpression(this.#b, this.#scope, val!))
+  }
+
+  push(name: string, expression: Expression, junk = false): number {
+    const origin = originOf(this.#scope, expression)
+    return this.list.push({ name, expression, junk, tableOid: origin?.table ?? oid(0), columnNumber: origin?.column ?? 0 }) - 1
+  }
+
+  /** The target that is this expression, added as junk when there is none. */
+  find(expression: Expression): number {
+    const at = this.list.findIndex((target) => sameExpression(target.expression, expression))
+    return at >= 0 ? at : this.push('?column?', expression, true)
+  }
+
+  /** Literals that nothing gave a type become text. */
+  settle(): void {
+    this.list.forEach((target, i) => {
+      if (target.expression.type === OID.unknown) this.list[i] = { ...target, expression: settleUnknown(this.#b, target.expression) }
+    })
+  }
+
+  settleAt(at: number): Expression {
+    const target = this.list[at]!
+    if (target.expression.type === OID.unknown) this.list[at] = { ...target, expression: settleUnknown(this.#b, target.expression) }
+    return this.list[at]!.expression
+  }
+}
+
+function originOf(scope: Scope, e: Expression): { readonly table: ReturnType<typeof oid>; readonly column: number } | undefined {
+  if (e.kind !== 'var' || e.level !== 0 || e.column <= 0) return undefined
+  const relation = scope.relations[e.relation]
+  if (relation?.kind === 'table') return { table: relation.oid, column: e.column }
+  if (relation?.kind === 'subquery') {
+    if (relation.viewOid !== undefined) return { table: relation.viewOid, column: e.column }
+    const inner = outputTargets(relation.query)[e.column - 1]
+    return inner === undefined || inner.tableOid === 0 ? undefined : { table: inner.tableOid, column: inner.columnNumber }
+  }
+  return undefined
+}
+const outputTargets = (query: Query): readonly Target[] => (query.command === 'select' ? query.targets : (query.modify?.returning ?? [])).filter((target) => !target.junk)
+
+/** The name PostgreSQL gives an unnamed output column. */
+export function columnName(node: Node): string {
+  return figureName(node) ?? '?column?'
+}
+
+function figureName(node: Node): string | undefined {
+  if ('ColumnRef' in node) {
+    const last = (node.ColumnRef.fields ?? []).at(-1)
+    return last === undefined ? undefined : stringOf(last) || undefined
+  }
+  if ('A_Indirection' in node) {
+    const named = (node.A_Indirection.indirection ?? []).filter((step) => 'String' in step).at(-1)
+    return named === undefined ? figureName(node.A_Indirection.arg!) : stringOf(named)
+  }
+  if ('FuncCall' in node) return namesOf(node.FuncCall.funcname).at(-1)
+  if ('A_Expr' in node) return node.A_Expr.kind === 'AEXPR_NULLIF' ? 'nullif' : undefined
+  if ('TypeCast' in node) return figureName(node.TypeCast.arg!) ?? namesOf(node.TypeCast.typeName?.names).at(-1)
+  if ('CollateClause' in node) return figureName(node.CollateClause.arg!)
+  if ('GroupingFunc' in node) return 'grouping'
+  if ('SubLink' in node) {
+    switch (node.SubLink.subLinkType) {
+      case 'EXISTS_SUBLINK':
+        return 'exists'
+      case 'ARRAY_SUBLINK':
+        return 'array'
+      case 'EXPR_SUBLINK': {
+        const inner = node.SubLink.subselect
+        const target = inner !== undefined && 'SelectStmt' in inner ? inner.SelectStmt.targetList?.[0] : undefined
+        if (target === undefined || !('ResTarget' in target)) return undefined
+        return target.ResTarget.name ?? figureName(target.ResTarget.val!)
+      }
+      default:
+        return undefined
+    }
+  }
+  if ('CaseExpr' in node) {
+    const name = node.CaseExpr.defresult === undefined ? undefined : figureName(node.CaseExpr.defresult)
+    return name ?? 'case'
+  }
+  if ('A_ArrayExpr' in node) return 'array'
+  if ('RowExpr' in node) return 'row'
+  if ('CoalesceExpr' in node) return 'coalesce'
+  if ('MinMaxExpr' in node) return node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest'
+  if ('SQLValueFunction' in node) return (node.SQLValueFunction.op ?? '').replace(/^SVFOP_/, '').replace(/_N$/, '').toLowerCase()
+  if ('XmlExpr' in node) return 'xmlconcat'
+  return undefined
+}
+
+// ── ORDER BY, GROUP BY, DISTINCT ─────────────────────────────────────────────────────────────────────────────────
+
+const integerOf = (node: Node): number | undefined => ('A_Const' in node && node.A_Const.ival !== undefined ? (node.A_Const.ival.ival ?? 0) : undefined)
+
+/** SQL-92: an output column's name or number, else SQL-99: an expression. GROUP BY prefers an input column's name. */
+function findTarget(b: BindContext, scope: Scope, targets: TargetList, node: Node, clause: 'ORDER BY' | 'GROUP BY' | 'DISTINCT ON'): number {
+  const kind = clause === 'ORDER BY' ? 'order by' : clause === 'GROUP BY' ? 'group by' : 'distinct on'
+  if ('ColumnRef' in node && node.ColumnRef.fields?.length === 1 && 'String' in node.ColumnRef.fields[0]!) {
+    const name = stringOf(node.ColumnRef.fields[0])
+    const isInput = clause === 'GROUP BY' && scope.items.some((item) => item.unqualified && item.columns.some((column) => column.name === name && !item.hidden.has(name)))
+    if (!isInput) {
+      let found = -1
+      targets.list.forEach((target, i) => {
+        if (target.junk || target.name !== name) return
+        if (found >= 0 && !sameExpression(targets.list[found]!.expression, target.expression)) throw errorAt(b, '42702', `${clause} "${name}" is ambiguous`, node.ColumnRef.location)
+        if (found < 0) found = i
+      })
+      if (found >= 0) return found
+    }
+  }
+  if ('A_Const' in node) {
+    const position = integerOf(node)
+    if (position === undefined) throw errorAt(b, '42601', `non-integer constant in ${clause}`, node.A_Const.location)
+    const visible = targets.list.filter((target) => !target.junk).length
+    if (position < 1 || position > visible) throw errorAt(b, '42P10', `${clause} position ${position} is not in select list`, node.A_Const.location)
+    return position - 1
+  }
+  return targets.find(within(scope, kind, () => bindExpression(b, scope, node)))
+}
+
+function bindOrderBy(b: BindContext, scope: Scope, targets: TargetList, nodes: readonly Node[]): OrderKey[] {
+  const keys: OrderKey[] = []
+  for (const node of nodes) {
+    if (!('SortBy' in node)) throw notSupported('this ORDER BY item')
+    const target = findTarget(b, scope, targets, node.SortBy.node!, 'ORDER BY')
+    const e = targets.settleAt(target)
+    const direction = sortDirection(b, { SortBy: { ...node.SortBy, location: locationOf(node.SortBy.node!) ?? 0 } }, e.type)
+    if (!keys.some((key) => key.target === target)) keys.push({ target, ...direction })
+  }
+  return keys
+}
+
+function bindGroupBy(b: BindContext, scope: Scope, targets: TargetList, nodes: readonly Node[], distinctSets: boolean): { readonly groupBy: GroupKey[]; readonly groupingSets: number[][] | undefined } {
+  const groupBy: GroupKey[] = []
+  const key = (node: Node): number[] => {
+    if ('RowExpr' in node && node.RowExpr.row_format === 'COERCE_IMPLICIT_CAST') return (node.RowExpr.args ?? []).flatMap(key)
+    const target = findTarget(b, scope, targets, node, 'GROUP BY')
+    const e = targets.settleAt(target)
+    if (b.catalog.btree(e.type) === undefined && b.catalog.type(e.type).hashKey === undefined) {
+      throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, e.type)}`, locationOf(node))
+    }
+    const at = groupBy.findIndex((each) => each.target === target)
+    return [at >= 0 ? at : groupBy.push({ target }) - 1]
+  }
+  // Each item of GROUP BY gives a list of sets; the items multiply.
+  const setsOf = (node: Node): number[][] => {
+    if (!('GroupingSet' in node)) return [key(node)]
+    const content = node.GroupingSet.content ?? []
+    switch (node.GroupingSet.kind!) {
+      case 'GROUPING_SET_EMPTY':
+        return [[]]
+      case 'GROUPING_SET_SIMPLE':
+        return [content.flatMap(key)]
+      case 'GROUPING_SET_ROLLUP': {
+        const keys = content.map(key)
+        return Array.from({ length: keys.length + 1 }, (_, i) => keys.slice(0, keys.length - i).flat())
+      }
+      case 'GROUPING_SET_CUBE': {
+        const keys = content.map(key)
+        if (keys.length > 12) throw errorAt(b, '54011', 'CUBE is limited to 12 elements', node.GroupingSet.location)
+        const all = 1 << keys.length
+        return Array.from({ length: all }, (_, i) => keys.filter((__, j) => ((all - 1 - i) >> (keys.length - 1 - j)) & 1).flat())
+      }
+      case 'GROUPING_SET_SETS':
+        return content.flatMap(setsOf)
+    }
+  }
+  const hasSets = nodes.some((node) => 'GroupingSet' in node)
+  let sets: number[][] = [[]]
+  for (const node of nodes) {
+    const choices = setsOf(node)
+    sets = sets.flatMap((before) => choices.map((choice) => [...new Set([...before, ...choice])]))
+    if (sets.length > 4096) throw errorAt(b, '54011', 'too many grouping sets present (maximum 4096)')
+  }
+  if (!hasSets) return { groupBy, groupingSets: undefined }
+  if (distinctSets) {
+    const seen = new Set<string>()
+    sets = sets.filter((each) => {
+      const name = [...each].sort((x, y) => x - y).join(',')
+      return seen.has(name) ? false : seen.add(name) !== undefined
+    })
+  }
+  return { groupBy, groupingSets: sets }
+}
+
+function bindDistinct(b: BindContext, scope: Scope, targets: TargetList, clause: readonly Node[] | undefined, orderBy: readonly OrderKey[]): Distinct {
+  if (clause === undefined || clause.length === 0) return { kind: 'none' }
+  const items = clause.filter((node) => Object.keys(node).length > 0)
+  if (items.length === 0) {
+    for (const key of orderBy) {
+      if (targets.list[key.target]!.junk) throw errorAt(b, '42P10', 'for SELECT DISTINCT, ORDER BY expressions must appear in select list')
+    }
+    targets.list.forEach((target, i) => {
+      const e = targets.settleAt(i)
+      if (!target.junk && b.catalog.btree(e.type) === undefined && b.catalog.type(e.type).hashKey === undefined) {
+        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, e.type)}`)
+      }
+    })
+    return { kind: 'all' }
+  }
+  const on: number[] = []
+  for (const node of items) {
+    const target = findTarget(b, scope, targets, node, 'DISTINCT ON')
+    targets.settleAt(target)
+    if (!on.includes(target)) on.push(target)
+  }
+  let matched = 0
+  for (const key of orderBy) {
+    if (on.includes(key.target)) matched++
+    else if (matched < on.length) throw errorAt(b, '42P10', 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions')
+    else break
+  }
+  return { kind: 'on', targets: on }
+}
+
+function bindLimit(b: BindContext, scope: Scope, node: SelectStmt): { limit: Expression | undefined; offset: Expression | undefined; withTies: boolean } {
+  const bind = (clause: 'limit' | 'offset', expression: Node | undefined): Expression | undefined => {
+    if (expression === undefined || ('A_Const' in expression && expression.A_Const.isnull)) return undefined
+    const e = within(scope, clause, () => bindExpression(b, { ...scope, items: [] }, expression))
+    return coerceToSpecific(b, e, OID.int8, clause.toUpperCase(), locationOf(expression))
+  }
+  return { limit: bind('limit', node.limitCount), offset: bind('offset', node.limitOffset), withTies: node.limitOption === 'LIMIT_OPTION_WITH_TIES' }
+}
+
+function bindWindowClause(b: BindContext, scope: Scope, nodes: readonly Node[]): void {
+  for (const node of nodes) {
+    if (!('WindowDef' in node)) continue
+    const name = node.WindowDef.name!
+    if (scope.windowNames.has(name)) throw errorAt(b, '42P20', `window "${name}" is already defined`, node.WindowDef.location)
+    scope.windowNames.set(name, scope.windows.push({ ...bindWindow(b, scope, node.WindowDef), name }) - 1)
+  }
+}
+
+// ── Grouping checks ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function resolveGrouping(b: BindContext, list: readonly Target[], groupBy: readonly GroupKey[]): Target[] {
+  return list.map((target) => ({ ...target, expression: resolveGroupingIn(b, target.expression, list, groupBy) }))
+}
+
+/** GROUPING(x) to positions in GROUP BY. */
+function resolveGroupingIn(b: BindContext, e: Expression, list: readonly Target[], groupBy: readonly GroupKey[]): Expression {
+  if (!some(e, (node) => node.kind === 'grouping' && node.refs.length === 0)) return e
+  const visit = (node: Expression): Expression => {
+    if (node.kind !== 'grouping') return mapChildren(node, visit)
+    const refs = node.args.map((arg) => {
+      const at = groupBy.findIndex((key) => sameExpression(list[key.target]!.expression, arg))
+      if (at < 0) throw errorAt(b, '42803', 'arguments to GROUPING must be grouping expressions of the associated query level')
+      return at
+    })
+    return { ...node, refs }
+  }
+  return visit(e)
+}
+
+/** Every column outside an aggregate must be grouped, or depend on a grouped primary key. */
+function checkGrouped(b: BindContext, scope: Scope, list: readonly Target[], having: Expression | undefined, groupBy: readonly GroupKey[]): void {
+  const keys = groupBy.map((key) => list[key.target]!.expression)
+  const dependent = new Map<number, boolean>()
+  const dependsOnKey = (relation: number): boolean => {
+    let known = dependent.get(relation)
+    if (known === undefined) {
+      const source = scope.relations[relation]
+      const row = source?.kind === 'table' ? b.catalog.relation(source.oid) : undefined
+      const primary = row?.constraints.find((constraint) => constraint.type === 'p')
+      known = primary !== undefined && primary.columns.every((column) => keys.some((key) => key.kind === 'var' && key.level === 0 && key.relation === relation && key.column === column))
+      dependent.set(relation, known)
+    }
+    return known
+  }
+  const check = (e: Expression, level: number): void => {
+    if (keys.some((key) => level === 0 && sameExpression(key, e))) return
+    if (e.kind === 'aggregate' && e.level === level) return
+    if (e.kind === 'grouping') return
+    if (e.kind === 'var' && e.level === level) {
+      if (dependsOnKey(e.relation)) return
+      if (keys.some((key) => key.kind === 'var' && key.relation === e.relation && key.column === e.column)) return
+      const relation = scope.relations[e.relation]!
+      const name = e.column === 0 ? `${relation.alias}.*` : `${relation.alias}.${relation.columns[e.column - 1]?.name ?? 'tableoid'}`
+      throw errorAt(b, '42803', level === 0 ? `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function` : `subquery uses ungrouped column "${name}" from outer query`)
+    }
+    forEachChild(e, (child) => check(child, level))
+    if (e.kind === 'subquery') checkQuery(e.query, level + 1)
+  }
+  const checkQuery = (query: Query, level: number): void => {
+    const visit = (node: unknown, depth: number): void => {
+      if (typeof node !== 'object' || node === null) return
+      if (Array.isArray(node)) {
+        for (const each of node) visit(each, depth)
+        return
+      }
+      if (Object.getPrototypeOf(node) !== Object.prototype) return
+      const e = node as Expression & { command?: string; relations?: unknown }
+      const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
+      if (e.kind === 'aggregate' && e.level === depth) return
+      if (e.kind === 'var' && e.level === depth && depth >= level) {
+        const lowered = { ...e, level: 0 }
+        if (!keys.some((key) => sameExpression(key, lowered)) && !dependsOnKey(e.relation)) check({ ...e, level: 1 }, 1)
+        return
+      }
+      for (const value of Object.values(node)) visit(value, here)
+    }
+    visit(query, level - 1)
+  }
+  for (const target of list) check(target.expression, 0)
+  if (having !== undefined) check(having, 0)
+}
+
+// ── Row locks ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const STRENGTHS = { LCS_NONE: 'key-share', LCS_FORKEYSHARE: 'key-share', LCS_FORSHARE: 'share', LCS_FORNOKEYUPDATE: 'no-key-update', LCS_FORUPDATE: 'update' } as const
+const LOCK_NAMES = { 'key-share': 'FOR KEY SHARE', share: 'FOR SHARE', 'no-key-update': 'FOR NO KEY UPDATE', update: 'FOR UPDATE' } as const
+const POLICIES = { LockWaitBlock: 'wait', LockWaitSkip: 'skip', LockWaitError: 'nowait' } as const
+
+function bindLocks(b: BindContext, scope: Scope, nodes: readonly Node[]): RowLock[] {
+  const locks: RowLock[] = []
+  for (const node of nodes) {
+    if (!('LockingClause' in node)) continue
+    const { lockedRels, strength, waitPolicy } = node.LockingClause
+    const base = { strength: STRENGTHS[strength!], policy: POLICIES[waitPolicy!] }
+    const lock = (relation: number, named: boolean): void => {
+      const source = scope.relations[relation]!
+      if (source.kind === 'table') {
+        const row = b.catalog.relation(source.oid)
+        if (row?.kind === 'S') throw errorAt(b, '42809', `cannot lock rows in sequence "${row.name}"`)
+        if (row?.virtual) return
+        locks.push({ relation, ...base })
+      } else if (source.kind === 'subquery') locks.push({ relation, ...base })
+      else if (named) {
+        const what = source.kind === 'function' ? 'a function' : source.kind === 'values' ? 'VALUES' : source.kind === 'cte' ? 'a WITH query' : 'this item'
+        throw errorAt(b, '0A000', `${LOCK_NAMES[base.strength]} cannot be applied to ${what}`)
+      }
+    }
+    if (lockedRels === undefined || lockedRels.length === 0) {
+      scope.relations.forEach((_, i) => lock(i, false))
+      continue
+    }
+    for (const rel of lockedRels) {
+      if (!('RangeVar' in rel)) continue
+      const name = rel.RangeVar.relname!
+      const at = scope.relations.findIndex((relation) => relation.alias === name)
+      if (at < 0) throw errorAt(b, '42P01', `relation "${name}" in ${LOCK_NAMES[base.strength]} clause not found in FROM clause`, rel.RangeVar.location)
+      lock(at, true)
+    }
+  }
+  return locks
+}
+
+function checkLockable(b: BindContext, node: SelectStmt, aggregates: boolean, scope: Scope, grouped: boolean, distinct: Distinct): void {
+  const clause = node.lockingClause![0]!
+  const name = 'LockingClause' in clause ? LOCK_NAMES[STRENGTHS[clause.LockingClause.strength!]] : 'FOR UPDATE'
+  const refuse = (what: string) => errorAt(b, '0A000', `${name} is not allowed with ${what}`)
+  if (distinct.kind !== 'none') throw refuse('DISTINCT clause')
+  if (grouped) throw refuse('GROUP BY clause')
+  if (node.havingClause !== undefined) throw refuse('HAVING clause')
+  if (aggregates) throw refuse('aggregate functions')
+  if (scope.hasWindows) throw refuse('window functions')
+  if (scope.hasSetReturning) throw refuse('set-returning functions in the target list')
+}
+
+// ── VALUES ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readonly CteScope[], keepUnknown: boolean): Query {
+  const rows = node.valuesLists!.map((list) => {
+    const items = 'List' in list ? (list.List.items ?? []) : []
+    return within(scope, 'values', () => items.map((item) => bindExpression(b, scope, item)))
+  })
+  const width = rows[0]!.length
+  rows.forEach((row, i) => {
+    if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', locationOf(firstOf(node.valuesLists![i]!)))
+    if (!keepUnknown && row.some((e) => e.kind === 'default')) throw errorAt(b, '42601', 'DEFAULT is not allowed in this context')
+  })
+  const columns: ColumnInfo[] = []
+  if (keepUnknown) {
+    for (let i = 0; i < width; i++) columns.push({ name: `column${i + 1}`, type: rows[0]![i]!.type, typmod: -1 })
+  } else {
+    for (let i = 0; i < width; i++) {
+      const type = selectCommonType(b, rows.map((row) => row[i]!.type), 'VALUES', locationOf(firstOf(node.valuesLists![0]!)))
+      for (const row of rows) row[i] = coerceToCommon(b, row[i]!, type, 'VALUES')
+      columns.push({ name: `column${i + 1}`, type, typmod: commonTypmod(rows.map((row) => row[i]!), type) })
+    }
+  }
+  const relation: Relation = { kind: 'values', rows, alias: '*VALUES*', aliased: false, columns, lateral: false }
+  scope.relations.push(relation)
+  scope.items = [itemOf(0, relation)]
+  const targets = new TargetList(b, scope)
+  for (const column of scope.items[0]!.columns) targets.push(column.name, column.expression)
+  const orderBy = bindOrderBy(b, scope, targets, node.sortClause ?? [])
+  const { limit, offset, withTies } = bindLimit(b, scope, node)
+  if ((node.lockingClause?.length ?? 0) > 0) throw errorAt(b, '0A000', 'FOR UPDATE cannot be applied to VALUES')
+  return { ...EMPTY_QUERY, ctes: ctes.map(finishCte), recursive: node.withClause?.recursive === true, relations: scope.relations, from: [{ kind: 'relation', relation: 0 }], targets: targets.list, orderBy, limit, offset, withTies }
+}
+const firstOf = (list: Node): Node => ('List' in list ? (list.List.items?.[0] ?? list) : list)
+
+// ── Set operations ───────────────────────────────────────────────────────────────────────────────────────────────
+
+const SET_KINDS = { SETOP_NONE: 'union', SETOP_UNION: 'union', SETOP_INTERSECT: 'intersect', SETOP_EXCEPT: 'except' } as const
+
+function bindSetOperation(b: BindContext, parent: Scope | undefined, node: SelectStmt): Query {
+  const scope = createScope(parent)
+  const ctes = bindWith(b, scope, node.withClause)
+  const tree = bindSetTree(b, scope, { ...node, withClause: undefined as never, sortClause: [], limitCount: undefined as never, limitOffset: undefined as never, lockingClause: [] }, true)
+  const columns = setColumns(scope, tree)
+  const list: Target[] = columns.map((column, index) => ({ name: column.name, expression: { kind: 'column', index, type: column.type, typmod: column.typmod, ...(column.collation === undefined ? {} : { collation: column.collation }) }, junk: false, tableOid: oid(0), columnNumber: 0 }))
+  const orderBy = (node.sortClause ?? []).map((key): OrderKey => {
+    if (!('SortBy' in key)) throw notSupported('this ORDER BY item')
+    const by = key.SortBy.node!
+    let target = -1
+    const position = integerOf(by)
+    if (position !== undefined) {
+      if (position < 1 || position > list.length) throw errorAt(b, '42P10', `ORDER BY position ${position} is not in select list`, locationOf(by))
+      target = position - 1
+    } else if ('ColumnRef' in by && by.ColumnRef.fields?.length === 1) {
+      const name = stringOf(by.ColumnRef.fields[0])
+      target = list.findIndex((each) => each.name === name)
+      if (target < 0) throw errorAt(b, '42703', `column "${name}" does not exist`, locationOf(by))
+    }
+    if (target < 0) {
+      throw errorAt(b, '0A000', 'invalid UNION/INTERSECT/EXCEPT ORDER BY clause', locationOf(by), {
+        detail: 'Only result column names can be used, not expressions or functions.',
+        hint: 'Add the expression/function to every SELECT, or move the UNION into a FROM clause.',
+      })
+    }
+    return { target, ...sortDirection(b, key, list[target]!.expression.type) }
+  })
+  const { limit, offset, withTies } = bindLimit(b, scope, node)
+  if ((node.lockingClause?.length ?? 0) > 0) throw errorAt(b, '0A000', 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT')
+  return { ...EMPTY_QUERY, ctes: ctes.map(finishCte), recursive: node.withClause?.recursive === true, relations: scope.relations, targets: list, setOperation: tree, orderBy, limit, offset, withTies }
+}
+
+function setColumns(scope: Scope, tree: SetOperation): readonly ColumnInfo[] {
+  return tree.kind === 'leaf' ? scope.relations[tree.relation]!.columns : tree.columns
+}
+
+function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolean): SetOperation {
+  const isLeaf = node.op === undefined || node.op === 'SETOP_NONE' || (!top && (node.sortClause?.length || node.limitCount || node.limitOffset || node.withClause || node.lockingClause?.length))
+  if (isLeaf) {
+    // Leaves see the enclosing levels and this level's WITH, not each other.
+    const query = bindSelect(b, { ...scope, items: [] }, node, { keepUnknown: node.op === undefined || node.op === 'SETOP_NONE' })
+    const relation = scope.relations.push({ kind: 'subquery', query, alias: `*SELECT* ${scope.relations.length + 1}`, aliased: false, columns: outputColumns(query), lateral: false }) - 1
+    return { kind: 'leaf', relation }
+  }
+  const left = bindSetTree(b, scope, node.larg!, false)
+  const right = bindSetTree(b, scope, node.rarg!, false)
+  const kind = SET_KINDS[node.op!]
+  const word = kind.toUpperCase()
+  const l = setColumns(scope, left)
+  const r = setColumns(scope, right)
+  if (l.length !== r.length) throw errorAt(b, '42601', `each ${word} query must have the same number of columns`)
+  const columns = l.map((column, i): ColumnInfo => {
+    const other = r[i]!
+    const type = selectCommonType(b, [column.type, other.type], word)
+    settleLeafColumn(b, scope, left, i, type)
+    settleLeafColumn(b, scope, right, i, type)
+    return { name: column.name, type, typmod: column.type === type && other.type === type && column.typmod === other.typmod ? column.typmod : -1, ...(column.collation === undefined ? {} : { collation: column.collation }) }
+  })
+  if (!(node.all === true)) {
+    for (const column of columns) {
+      if (b.catalog.btree(column.type) === undefined && b.catalog.type(column.type).hashKey === undefined) throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, column.type)}`)
+    }
+  }
+  const casts = (side: readonly ColumnInfo[]): readonly Expression[] | undefined => {
+    if (side.every((column, i) => column.type === columns[i]!.type)) return undefined
+    return side.map((column, index) => coerceToCommon(b, { kind: 'column', index, type: column.type, typmod: column.typmod }, columns[index]!.type, word))
+  }
+  return { kind, all: node.all === true, left, right, columns, leftCasts: casts(setColumns(scope, left)), rightCasts: casts(setColumns(scope, right)) }
+}
+
+/** Untyped literals of a leaf take the column's common type. */
+function settleLeafColumn(b: BindContext, scope: Scope, tree: SetOperation, column: number, type: ReturnType<typeof oid>): void {
+  if (tree.kind !== 'leaf') return
+  const relation = scope.relations[tree.relation]!
+  if (relation.kind !== 'subquery' || relation.columns[column]!.type !== OID.unknown) return
+  let at = -1
+  let seen = -1
+  relation.query.targets.forEach((target, i) => {
+    if (!target.junk && ++seen === column) at = i
+  })
+  const target = relation.query.targets[at]!
+  const settle = (e: Expression): Expression => (e.type === OID.unknown ? coerceTo(b, e, type, -1, 'implicit', 'implicit') : e)
+  const targets = relation.query.targets.map((each, i) => (i === at ? { ...each, expression: settle(each.expression) } : each))
+  let query: Query = { ...relation.query, targets }
+  // VALUES keeps its unknown literals in its rows.
+  const e = target.expression
+  const inner = e.kind === 'var' && e.level === 0 ? relation.query.relations[e.relation] : undefined
+  if (e.kind === 'var' && inner?.kind === 'values') {
+    const rows = inner.rows.map((row) => row.map((value, i) => (i === e.column - 1 ? settle(value) : value)))
+    const fixed: Relation = { ...inner, rows, columns: inner.columns.map((info, i) => (i === e.column - 1 ? { ...info, type } : info)) }
+    query = { ...query, relations: query.relations.map((each) => (each === inner ? fixed : each)), targets: relation.query.targets.map((each, i) => (i === at ? { ...each, expression: { ...e, type } } : each)) }
+  }
+  scope.relations[tree.relation] = { ...relation, query, columns: outputColumns(query) }
+}
+
+// ── WITH ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const MATERIALIZED = { CTEMaterializeDefault: 'default', CTEMaterializeAlways: 'always', CTEMaterializeNever: 'never' } as const
+
+export function bindWith(b: BindContext, scope: Scope, clause: WithClause | undefined): CteScope[] {
+  if (clause === undefined) return []
+  const nodes = (clause.ctes ?? []).flatMap((node) => ('CommonTableExpr' in node ? [node.CommonTableExpr] : []))
+  for (const node of nodes) {
+    const name = node.ctename!
+    if (scope.ctes.some((other) => other.name === name)) throw errorAt(b, '42712', `WITH query name "${name}" specified more than once`, node.location)
+    if (node.search_clause !== undefined) throw notSupported('SEARCH clause')
+    if (node.cycle_clause !== undefined) throw notSupported('CYCLE clause')
+    const aliases = namesOf(node.aliascolnames)
+    const materialized = MATERIALIZED[node.ctematerialized ?? 'CTEMaterializeDefault']
+    const cte: CteScope = { name, columns: [], query: undefined, self: false, recursive: false, references: 0 }
+    const named = (columns: readonly ColumnInfo[]): ColumnInfo[] => {
+      if (aliases.length > columns.length) throw errorAt(b, '42P10', `WITH query "${name}" has ${columns.length} columns available but ${aliases.length} columns specified`, node.location)
+      return columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name }))
+    }
+    const body = node.ctequery!
+    const select = 'SelectStmt' in body ? body.SelectStmt : undefined
+    const recursive = clause.recursive === true && select !== undefined && select.op === 'SETOP_UNION' && mentions(select.rarg, name)
+    let query: Query
+    if (recursive) {
+      // The non-recursive term gives the columns; then the whole is bound with the name in scope.
+      const base = bindSelect(b, scope, withOuter(select, select.larg!))
+      cte.columns = named(outputColumns(base))
+      cte.self = true
+      scope.ctes.push(cte)
+      query = bindSelect(b, scope, select)
+      cte.self = false
+      const columns = outputColumns(query)
+      columns.forEach((column, i) => {
+        const first = cte.columns[i]
+        if (first !== undefined && column.type !== first.type) {
+          throw errorAt(b, '42804', `recursive query "${name}" column ${i + 1} has type ${typeName(b, first.type)} in non-recursive term but type ${typeName(b, column.type)} overall`, node.location, { hint: 'Cast the output of the non-recursive term to the correct type.' })
+        }
+      })
+      cte.recursive = true
+    } else {
+      if (clause.recursive === true && mentions(body, name)) throw errorAt(b, '42P19', `recursive query "${name}" does not have the form non-recursive-term UNION [ALL] recursive-term`, node.location)
+      query = bindQuery(b, scope, body)
+      if (query.command !== 'select' && scope.parent !== undefined) throw errorAt(b, '0A000', 'WITH clause containing a data-modifying statement must be at the top level', node.location)
+      scope.ctes.push(cte)
+    }
+    cte.columns = named(outputColumns(query))
+    const references = cte.references
+    cte.references = 0
+    cte.query = { name, query, columns: cte.columns, materialized, recursive: cte.recursive, references: recursive ? references : 0 }
+  }
+  return scope.ctes
+}
+
+/** The left arm of a UNION with the WITH clause that the whole has. */
+const withOuter = (whole: SelectStmt, left: SelectStmt): SelectStmt => (whole.withClause !== undefined && left.withClause === undefined ? { ...left, withClause: whole.withClause } : left)
+
+export const finishCte = (cte: CteScope): Cte => ({ ...cte.query!, references: cte.references })
+
+/** Whether a tree names this table without a schema. */
+function mentions(node: unknown, name: string): boolean {
+  if (typeof node !== 'object' || node === null) return false
+  if (Array.isArray(node)) return node.some((each) => mentions(each, name))
+  const range = (node as { RangeVar?: { relname?: string; schemaname?: string } }).RangeVar
+  if (range !== undefined && range.relname === name && range.schemaname === undefined) return true
+  return Object.values(node).some((value) => mentions(value, name))
+}
