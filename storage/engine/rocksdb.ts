@@ -8,7 +8,6 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Key, key, type Timestamp, timestamp } from '../keys/brand.ts'
 import { asWriteBatch, familyNumber, rawFamily, WriteBatch } from './batch.ts'
@@ -108,7 +107,7 @@ type Done = (error: Error | undefined) => void
 let loaded: NativeModule | undefined
 
 /** Loads the addon once: the RocksDB library first, which it links against, then a check that the two agree. */
-function native(): NativeModule {
+function native(path: string): NativeModule {
   if (loaded) return loaded
   const require = createRequire(import.meta.url)
   const folder = join(import.meta.dirname, 'native', 'build', 'Release')
@@ -126,7 +125,7 @@ function native(): NativeModule {
       `the native storage engine was built for RocksDB ${module.rocksdbVersion}, not ${ROCKSDB_VERSION}: run \`npm run install\``,
     )
   }
-  selfTest(module)
+  selfTest(module, path)
   loaded = module
   return module
 }
@@ -145,14 +144,14 @@ export interface RocksEngine extends Engine {
 
 /** Opens the store in a folder, made when it is missing. Throws EngineError. Threads that open one path share it. */
 export function openRocksEngine(options: EngineOptions): RocksEngine {
-  const module = native()
   try {
     mkdirSync(options.path, { recursive: true })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     throw new EngineError(code === 'ENOSPC' ? 'disk-full' : 'io', message)
   }
-  return new Rocks(module, { ...options, path: realpathSync(options.path) })
+  const path = realpathSync(options.path)
+  return new Rocks(native(path), { ...options, path })
 }
 
 class Rocks implements RocksEngine {
@@ -498,8 +497,8 @@ class Rocks implements RocksEngine {
   #setSpan(from: string, to: string): void {
     const needed = KEYS_AT + from.length + to.length
     if (needed > this.#control.length) this.#growControl(needed)
-    this.#control.latin1Write(from, KEYS_AT)
-    this.#control.latin1Write(to, KEYS_AT + from.length)
+    copyKey(from, this.#control, KEYS_AT)
+    copyKey(to, this.#control, KEYS_AT + from.length)
     this.#words[FROM_BYTES] = from.length
     this.#words[TO_BYTES] = to.length
   }
@@ -522,14 +521,21 @@ class Rocks implements RocksEngine {
 }
 
 const words = (control: Buffer) => new Uint32Array(control.buffer, control.byteOffset, KEYS_AT / 4)
+
+function copyKey(from: string, to: Buffer, at: number): void {
+  const { length } = from
+  if (length > LOOP_COPY_MAX) to.latin1Write(from, at)
+  else for (let i = 0; i < length; i++) to[at + i] = from.charCodeAt(i)
+}
+
 const closed = () => new EngineError('closed', 'the engine is closed')
 
 /**
  * The addon's headers and the library must agree, which a link cannot see: a tiny store is written, read back and
  * scanned both ways. Throws EngineError 'invalid'.
  */
-function selfTest(module: NativeModule): void {
-  const path = mkdtempSync(join(tmpdir(), 'alopex-engine-'))
+function selfTest(module: NativeModule, folder: string): void {
+  const path = mkdtempSync(join(folder, 'self-test-'))
   try {
     const batch = new WriteBatch()
     const at = 1_000

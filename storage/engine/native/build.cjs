@@ -1,7 +1,7 @@
 // Compiles the native engine: the root package's install script, also run by hand after a change in this folder.
 //
 // On Linux x64 it links the RocksDB library that the npm package `rocksdb` brings along; elsewhere it compiles that
-// package's sources (4 to 5 minutes). It uses the node-gyp of npm itself and Node's own headers where they are
+// package's sources (4 to 5 minutes; ALOPEX_ROCKSDB_FROM_SOURCE=1 asks for it anywhere). It uses the node-gyp of npm itself and Node's own headers where they are
 // installed, so that nothing is downloaded.
 'use strict'
 const { execFileSync, spawnSync } = require('node:child_process')
@@ -49,6 +49,7 @@ function rocksdbFolder() {
 /** The prebuilt library for this platform, when it exports RocksDB's C++ interface. */
 function prebuiltLibrary(rocksdb) {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
+  if (process.env.ALOPEX_ROCKSDB_FROM_SOURCE) return undefined
   const libc = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'
   const file = path.join(rocksdb, 'prebuilds', 'linux-x64', `node.napi.${libc}.node`)
   return fs.existsSync(file) ? file : undefined

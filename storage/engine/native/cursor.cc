@@ -52,11 +52,8 @@ rocksdb::Iterator* FreshIterator::Use(const Slice& from, const Slice& to) {
   }
   const uint64_t epoch = store_->epoch();
   const uint64_t sequence = store_->db()->GetLatestSequenceNumber();
-  if (iterator_ && epoch_ == epoch && iterator_->status().ok()) {
-    if (sequence_ != sequence && !iterator_->Refresh().ok()) iterator_.reset();
-  } else {
-    iterator_.reset();
-  }
+  const bool settled = epoch_ == epoch && epoch % 2 == 0;
+  if (iterator_ && (!settled || (sequence_ != sequence && !iterator_->Refresh().ok()))) iterator_.reset();
   if (!iterator_) {
     rocksdb::ReadOptions options;
     options.verify_checksums = true;
@@ -90,7 +87,10 @@ Status PointReader::Read(const Slice& user, uint64_t at, Version* version) {
     version->value = it->value();
     return Status::OK();
   }
-  return it->Valid() ? Status::OK() : it->status();
+  if (it->Valid()) return Status::OK();
+  const Status status = it->status();
+  if (!status.ok()) iterator_.Drop();
+  return status;
 }
 
 void Cursor::Start(const SpanOptions& options) {
@@ -121,7 +121,10 @@ Status Cursor::Fill(uint32_t rows, PageOut* page) {
   } else {
     FillForward(rows, page);
   }
-  return it_->Valid() ? Status::OK() : it_->status();
+  if (it_->Valid()) return Status::OK();
+  const Status status = it_->status();
+  if (!status.ok()) iterator_.Drop();
+  return status;
 }
 
 void Cursor::Seek(const Slice& user, uint64_t timestamp) {

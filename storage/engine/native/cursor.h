@@ -22,7 +22,8 @@ class FreshIterator {
   // The iterator, up to date, with stored-key bounds [from, to) (span iterators only).
   rocksdb::Iterator* Use(const Slice& from, const Slice& to);
   rocksdb::Iterator* Use() { return Use(Slice(), Slice()); }
-  rocksdb::Iterator* current() const { return iterator_.get(); }
+  // After an error: the next use begins with a new iterator.
+  void Drop() { iterator_.reset(); }
   // Lets go of memtables and files that are otherwise dead, if there are newer ones.
   void DropIfStale(uint64_t super_version);
 

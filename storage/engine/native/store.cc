@@ -118,6 +118,18 @@ class Store::Listener final : public rocksdb::EventListener {
   std::shared_ptr<std::atomic<bool>> switched_;
 };
 
+class Store::EpochChange {
+ public:
+  EpochChange(Store* store, bool needed) : store_(needed ? store : nullptr) { Step(); }
+  ~EpochChange() { Step(); }
+
+ private:
+  void Step() {
+    if (store_) store_->epoch_.fetch_add(1, std::memory_order_release);
+  }
+  Store* store_;
+};
+
 Status Store::Open(const OpenOptions& options, std::shared_ptr<Store>* store) {
   std::lock_guard<std::mutex> lock(open_mutex);
   auto& slot = OpenStores()[options.path];
@@ -179,7 +191,7 @@ Status Store::OpenDatabase() {
       seen.max_total_wal_size != kLogBytesMax || seen.max_background_jobs != 2) {
     return Status::InvalidArgument("RocksDB's headers and library do not agree: rebuild the native engine");
   }
-  // The comparator check and the files of loads that a crash interrupted.
+  // The files of loads that a crash interrupted.
   std::vector<std::string> children;
   db_->GetEnv()->GetChildren(options_.path, &children);
   for (const std::string& child : children) {
@@ -209,13 +221,13 @@ Status Store::WriteGroup(std::string* serialized, bool sync, bool has_range_dele
   rocksdb::WriteBatch batch(std::move(*serialized));
   rocksdb::WriteOptions write;
   write.sync = sync;
+  EpochChange change(this, has_range_deletes);
   Status status = db_->Write(write, &batch);
   if (!status.ok()) {
     failure_ = status;
     return status;
   }
   all_synced_ = sync;
-  if (has_range_deletes) epoch_.fetch_add(1, std::memory_order_release);
   return status;
 }
 
@@ -253,9 +265,8 @@ Status Store::Ingest(const std::vector<std::string>& files) {
   options.write_global_seqno = false;
   std::lock_guard<std::mutex> lock(gate_);
   if (!failure_.ok()) return failure_;
-  Status status = db_->IngestExternalFile(families_[kData], files, options);
-  epoch_.fetch_add(1, std::memory_order_release);
-  return status;
+  EpochChange change(this, true);
+  return db_->IngestExternalFile(families_[kData], files, options);
 }
 
 Status Store::Flush() { return db_->Flush(rocksdb::FlushOptions(), families_); }

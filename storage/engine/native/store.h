@@ -40,7 +40,8 @@ class Store {
   // Writes one group (a serialized WriteBatch). `sync`: returns after an fsync that covers it and all before it.
   Status WriteGroup(std::string* serialized, bool sync, bool has_range_deletes);
 
-  // Counts what an iterator cannot notice by the sequence number: range deletions and ingested files.
+  // Counts what an iterator cannot notice by the sequence number: range deletions and ingested files. Odd while one
+  // of them is under way: then no kept iterator may be used.
   uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
 
   Status Checkpoint(const std::string& to);
@@ -53,6 +54,7 @@ class Store {
   class Listener;
   explicit Store(OpenOptions options) : options_(std::move(options)) {}
   Status OpenDatabase();
+  class EpochChange;
 
   OpenOptions options_;
   rocksdb::Options data_options_;
@@ -63,7 +65,7 @@ class Store {
   Status failure_;         // guarded by gate_: the first failed write
   bool all_synced_ = true; // guarded by gate_: an fsync covers everything written so far
   std::shared_ptr<std::atomic<bool>> log_switched_ = std::make_shared<std::atomic<bool>>(false);
-  std::atomic<uint64_t> epoch_{1};
+  std::atomic<uint64_t> epoch_{0};
   std::atomic<uint64_t> scratch_files_{0};
 };
 
