@@ -2,7 +2,7 @@
  * From a pg_type row to the type's behaviour: base types are registered by sql/types; arrays, domains, enums and row
  * types are made here from their rows.
  */
-import { type Oid } from '../../storage/keys/brand.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
 import { arrayType } from '../types/array/array.ts'
 import { notSupported, sqlError } from '../types/error.ts'
 import { builtinTypes } from '../types/registry.ts'

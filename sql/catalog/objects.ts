@@ -68,6 +68,10 @@ interface KindMaps {
 
 const NOTHING: readonly never[] = []
 
+let versions = 1
+/** Each version of a catalog, committed or not, has a number of its own in the process; later ones are greater. */
+export const nextVersion = (): number => ++versions
+
 export class Objects {
   #kinds: Record<DescriptorKind, KindMaps>
   #references: Map<Oid, readonly Reference[]>
