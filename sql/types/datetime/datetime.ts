@@ -9,13 +9,25 @@
  */
 import { install, installAggregates } from '../function.ts'
 import { registerTypes } from '../registry.ts'
+import { ARITHMETIC_FUNCTIONS, INTERVAL_AGGREGATES } from './arithmetic.ts'
 import { CONVERT_FUNCTIONS } from './convert.ts'
+import { MAKE_FUNCTIONS } from './make.ts'
 import { NOW_FUNCTIONS } from './now.ts'
 import { ORDER_AGGREGATES, ORDER_FUNCTIONS } from './order-functions.ts'
+import { PART_FUNCTIONS } from './parts.ts'
 import { DATETIME_TYPES } from './types.ts'
 
 export function registerDatetime(): void {
   registerTypes(DATETIME_TYPES)
-  for (const table of [ORDER_FUNCTIONS, CONVERT_FUNCTIONS, NOW_FUNCTIONS]) install(table)
+  const tables = [
+    ORDER_FUNCTIONS,
+    CONVERT_FUNCTIONS,
+    NOW_FUNCTIONS,
+    ARITHMETIC_FUNCTIONS,
+    PART_FUNCTIONS,
+    MAKE_FUNCTIONS,
+  ]
+  for (const table of tables) install(table)
   installAggregates(ORDER_AGGREGATES)
+  installAggregates(INTERVAL_AGGREGATES)
 }

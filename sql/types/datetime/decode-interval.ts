@@ -215,9 +215,9 @@ function decodeFields(text: string, range: number, settings: Settings): Sum {
         let part = 0
         if (rest.startsWith('-')) {
           // SQL's years-months.
-          const months = /^-(\d+)$/.exec(rest)?.[1]
-          if (months === undefined) throw failure.format
-          if (Number(months) >= 12) throw failure.field
+          const months = /^-(-?\d*)/.exec(rest)?.[1] ?? ''
+          if (!(Number(months) >= 0 && Number(months) < 12)) throw failure.field
+          if (rest.length > months.length + 1) throw failure.format
           value = wide(wide(value * 12n) + (sign === '-' ? -BigInt(months) : BigInt(months)))
           unit = 'month'
         } else if (rest.startsWith('.')) part = (sign === '-' ? -1 : 1) * fraction(rest, 0)

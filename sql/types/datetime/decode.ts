@@ -303,8 +303,7 @@ class Decoder {
     } else if ((known & DATE) !== DATE && digits.length >= 6) {
       f.day = Number(digits.slice(-2))
       f.month = Number(digits.slice(-4, -2))
-      f.year = Number(digits.slice(0, -4))
-      if (f.year > 2147483647) f.year = 2147483647
+      f.year = wrappedInteger(digits.slice(0, -4))
       if (digits.length === 6) this.isTwoDigitYear = true
       return { mask: DATE, kind: 'date' }
     }
@@ -392,7 +391,7 @@ class Decoder {
   }
 
   /** Labels, eras, weekdays and the like, which dates and times take alike; undefined for another kind of word. */
-  commonWord(word: NonNullable<ReturnType<typeof dateWord>>): number | undefined {
+  commonWord(word: NonNullable<ReturnType<typeof dateWord>>, next: Token['kind'] | undefined): number | undefined {
     switch (word.kind) {
       case 'dst':
         this.offset += 3600
@@ -404,11 +403,10 @@ class Decoder {
         this.isBc = word.bc
         return ERA
       case 'unit':
-        if (this.label !== undefined) throw failure.format
         this.label = word.value
         return 0
       case 'isoTime':
-        if (this.label !== undefined) throw failure.format
+        if (next !== 'number' && next !== 'time' && next !== 'date') throw failure.format
         this.label = 'isoTime'
         return 0
       default:
@@ -472,15 +470,15 @@ export function decodeDateTime(text: string, context: InputContext): Decoded {
   const d = new Decoder(context)
   const f = d.fields
   let special: Decoded['special']
-  for (const token of tokenize(text, FIELDS_TEXT_MAX)) {
-    const mask = dateTimeToken(d, token)
+  const tokens = tokenize(text, FIELDS_TEXT_MAX)
+  for (const [i, token] of tokens.entries()) {
+    const mask = dateTimeToken(d, token, tokens[i + 1]?.kind)
     if (typeof mask === 'number') d.add(mask)
     else {
       special = mask.special
       d.add(DATE | TIME | ZONE)
     }
   }
-  if (d.label !== undefined) throw failure.format
   if (special !== undefined) return { fields: f, offset: 0, special }
 
   d.finishDate()
@@ -501,7 +499,11 @@ export function decodeDateTime(text: string, context: InputContext): Decoded {
   return { fields: f, offset: d.offset, special: undefined }
 }
 
-function dateTimeToken(d: Decoder, { kind, text }: Token): number | { special: 'epoch' | 'infinity' | '-infinity' } {
+function dateTimeToken(
+  d: Decoder,
+  { kind, text }: Token,
+  next: Token['kind'] | undefined,
+): number | { special: 'epoch' | 'infinity' | '-infinity' } {
   const f = d.fields
   switch (kind) {
     case 'date':
@@ -555,11 +557,11 @@ function dateTimeToken(d: Decoder, { kind, text }: Token): number | { special: '
           return monthWord(d, word.value)
         case 'isoTime':
           if (!d.has(DATE)) throw failure.format
-          return d.commonWord(word) ?? 0
+          return d.commonWord(word, next) ?? 0
         case 'reserved':
           return reservedWord(d, word.value)
         default:
-          return d.commonWord(word) ?? 0
+          return d.commonWord(word, next) ?? 0
       }
     }
   }
@@ -614,7 +616,6 @@ export function decodeTime(text: string, context: InputContext): Decoded {
   const f = d.fields
   const tokens = tokenize(text, FIELDS_TEXT_MAX)
   tokens.forEach((_, i) => d.add(timeToken(d, tokens, i)))
-  if (d.label !== undefined) throw failure.format
   d.finishDate()
   d.finishHalfDay()
   if (timeOverflows(f)) throw failure.field
@@ -714,11 +715,18 @@ function timeToken(d: Decoder, tokens: Token[], i: number): number {
         }
         throw failure.format
       }
-      const mask = d.commonWord(word)
+      const mask = d.commonWord(word, tokens[i + 1]?.kind)
       if (mask === undefined) throw failure.format
       return mask
     }
   }
+}
+
+/** A number of too many digits keeps its low 32 bits, as C's atoi does; the range check after then fails. */
+function wrappedInteger(digits: string): number {
+  if (digits.length < 10) return Number(digits)
+  const value = BigInt(digits)
+  return Number(BigInt.asIntN(32, value > 9223372036854775807n ? 9223372036854775807n : value))
 }
 
 /** Days since 2000 of the fields' date, which must be a Julian date. */

@@ -47,7 +47,8 @@ export function roundMicros(micros: Int64, precision: number): Int64 {
   }
   const big = BigInt(scale)
   const exact = BigInt(micros)
-  const magnitude = (exact < 0n ? -exact : exact) + big / 2n
+  // Near the ends of 64 bits PostgreSQL's arithmetic wraps around, and so does this.
+  const magnitude = BigInt.asIntN(64, BigInt.asIntN(64, exact < 0n ? -exact : exact) + big / 2n)
   const rounded = magnitude - (magnitude % big)
   return canonical(exact < 0n ? -rounded : rounded)
 }
