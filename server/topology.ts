@@ -1,0 +1,68 @@
+/**
+ * The only place that names a topology. A single node is one range with a log of one:
+ *
+ *     engine (RocksDB) → log of one, range → kv → database → (serve.ts) listener
+ */
+import { mkdirSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import { openDatabase } from '../sql/session/database.ts'
+import { EngineError } from '../storage/engine/engine.ts'
+import { openRocksEngine, type RocksEngine } from '../storage/engine/rocksdb.ts'
+import { systemClock } from '../storage/keys/clock.ts'
+import { openKv } from '../storage/kv/open-kv.ts'
+import { type Config, ConfigError } from './config.ts'
+import type { Log } from './log.ts'
+import type { Backend } from './serve.ts'
+
+export async function openSingleNode(config: Config, log: Log): Promise<Backend> {
+  const path = resolve(config.data)
+  const engine = openStore(path)
+  try {
+    const kv = await openKv(engine, { clock: systemClock })
+    const database = await openDatabase(kv, {
+      osUser: userInfo().username,
+      settings: serverSettings(config, path),
+      log,
+    })
+    return {
+      database,
+      async close(graceMs) {
+        await database.close(graceMs)
+        await kv.close()
+        await engine.close()
+      },
+    }
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+function openStore(path: string): RocksEngine {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new ConfigError(`could not make the folder ${path}: ${(error as Error).message}`)
+  }
+  try {
+    return openRocksEngine({ path })
+  } catch (error) {
+    if (error instanceof EngineError && error.reason === 'locked') {
+      throw new ConfigError(`the store in ${path} is open in another process`)
+    }
+    if (error instanceof EngineError) throw new ConfigError(`could not open the store in ${path}: ${error.message}`)
+    throw error
+  }
+}
+
+/** What SHOW and pg_settings tell of this process. What the user set by name wins. */
+function serverSettings(config: Config, path: string): ReadonlyMap<string, string> {
+  return new Map([
+    ['port', String(config.port)],
+    ['listen_addresses', config.host],
+    ['data_directory', path],
+    ['ssl', config.tlsCert === undefined ? 'off' : 'on'],
+    ...config.settings,
+  ])
+}
