@@ -1,0 +1,451 @@
+/**
+ * PostgreSQL's advanced regular expressions (ARE) in RE2's words. RE2 runs in linear time and so knows no
+ * back-references and no lookahead: those answer 0A000. The reader checks the syntax as PostgreSQL does, because RE2
+ * would take some of what PostgreSQL refuses and the other way round.
+ * Source: PostgreSQL manual, "POSIX Regular Expressions".
+ */
+import { notSupported, sqlError } from '../error.ts'
+
+export interface RegexFlags {
+  readonly ignoreCase: boolean
+  /** `.` and [^…] do not match newline. */
+  readonly newlineStops: boolean
+  /** ^ and $ match at line ends. */
+  readonly newlineAnchors: boolean
+  readonly expanded: boolean
+  readonly kind: 'advanced' | 'extended' | 'basic' | 'literal'
+}
+
+/** Which match is taken: the longest or shortest, by the first quantifier of the outermost branch. */
+export interface Translation {
+  readonly pattern: string
+  /** The same with every quantifier greedy, or every one reluctant: only the overall match is asked of them. */
+  readonly greedy: string
+  readonly reluctant: string
+  readonly groups: number
+  readonly prefersShortest: boolean
+  /** Some quantifiers are greedy and some are not. */
+  readonly mixed: boolean
+  readonly ignoreCase: boolean
+}
+
+const invalid = (what: string) => sqlError('2201B', `invalid regular expression: ${what}`)
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alnum: '\\p{L}\\p{N}', alpha: '\\p{L}', blank: ' \\t', cntrl: '\\x00-\\x1f\\x7f', digit: '0-9',
+  graph: '!-~\\x{a1}-\\x{10ffff}', lower: '\\p{Ll}', print: ' -~\\x{a0}-\\x{10ffff}', punct: '!-/:-@\\[-`{-~\\p{P}',
+  space: '\\x09-\\x0d \\x{85}\\x{1680}\\x{2000}-\\x{2006}\\x{2008}-\\x{200a}\\x{2028}\\x{2029}\\x{205f}\\x{3000}',
+  upper: '\\p{Lu}', xdigit: '0-9A-Fa-f', word: '\\p{L}\\p{N}_',
+}
+const SHORTHANDS: Readonly<Record<string, string>> = { d: CLASSES.digit!, s: CLASSES.space!, w: CLASSES.word! }
+/** Complements inside brackets need a class RE2 can nest: spelled out by ranges. */
+const COMPLEMENTS: Readonly<Record<string, string>> = {
+  D: '\\x{0}-/:-\\x{10ffff}', S: '\\S', W: '\\W',
+}
+const CONTROL: Readonly<Record<string, number>> = { a: 7, b: 8, B: 92, e: 27, f: 12, n: 10, r: 13, t: 9, v: 11 }
+/** Positions; the word borders look behind only. */
+const CONSTRAINTS: Readonly<Record<string, string>> = {
+  A: '\\A', Z: '\\z', y: '\\b', Y: '\\B', m: '(?:(?<!\\w)\\b)', M: '(?:(?<=\\w)\\b)',
+}
+const COLLATING: Readonly<Record<string, string>> = {
+  NUL: '\0', tab: '\t', newline: '\n', 'carriage-return': '\r', space: ' ', hyphen: '-', comma: ',', period: '.',
+  slash: '/', backslash: '\\', colon: ':', semicolon: ';', underscore: '_', asterisk: '*', 'left-square-bracket': '[',
+  'right-square-bracket': ']', 'vertical-line': '|', tilde: '~', circumflex: '^', 'dollar-sign': '$',
+}
+const REPEAT_MAX = 255
+
+const META = /[\\^$.|?*+()[\]{}/-]/
+const quoteChar = (c: string): string => {
+  const point = c.codePointAt(0)!
+  return META.test(c) ? `\\${c}` : point < 0x20 || point === 0x7f ? `\\x{${point.toString(16)}}` : c
+}
+const quoteInClass = (c: string): string => `\\x{${c.codePointAt(0)!.toString(16)}}`
+
+interface Piece {
+  readonly own: string
+  readonly greedy: string
+  readonly reluctant: string
+}
+const same = (text: string): Piece => ({ own: text, greedy: text, reluctant: text })
+
+class Reader {
+  readonly #source: readonly string[]
+  readonly #flags: RegexFlags
+  #at = 0
+  groups = 0
+  sawGreedy = false
+  sawReluctant = false
+
+  constructor(source: string, flags: RegexFlags) {
+    this.#source = [...source]
+    this.#flags = flags
+  }
+
+  #peek(offset = 0): string | undefined {
+    return this.#source[this.#at + offset]
+  }
+  #take(): string | undefined {
+    return this.#source[this.#at++]
+  }
+  #looking(text: string): boolean {
+    for (let i = 0; i < text.length; i++) if (this.#source[this.#at + i] !== text[i]) return false
+    return true
+  }
+
+  /** In expanded syntax blanks and #comments; (?#comments) everywhere. */
+  #skipIgnored(): void {
+    for (;;) {
+      if (this.#looking('(?#')) {
+        while (this.#at < this.#source.length && this.#peek() !== ')') this.#at++
+        this.#at++
+      } else if (this.#flags.expanded && this.#peek() !== undefined && /\s/.test(this.#peek()!)) this.#at++
+      else if (this.#flags.expanded && this.#peek() === '#') {
+        while (this.#at < this.#source.length && this.#peek() !== '\n') this.#at++
+      } else return
+    }
+  }
+
+  whole(): Piece & { readonly prefersShortest: boolean } {
+    const expression = this.#alternatives()
+    if (this.#at < this.#source.length) throw invalid('parentheses () not balanced')
+    return expression
+  }
+
+  #alternatives(): Piece & { readonly prefersShortest: boolean } {
+    const branches = [this.#branch()]
+    while (this.#peek() === '|') {
+      this.#at++
+      branches.push(this.#branch())
+    }
+    return {
+      own: branches.map((b) => b.own).join('|'),
+      greedy: branches.map((b) => b.greedy).join('|'),
+      reluctant: branches.map((b) => b.reluctant).join('|'),
+      // Two or more branches always prefer the longest.
+      prefersShortest: branches.length === 1 && branches[0]!.preference === 'shortest',
+    }
+  }
+
+  #branch(): Piece & { readonly preference: 'longest' | 'shortest' | undefined } {
+    let own = ''
+    let greedy = ''
+    let reluctant = ''
+    let preference: 'longest' | 'shortest' | undefined
+    for (;;) {
+      this.#skipIgnored()
+      const next = this.#peek()
+      if (next === undefined || next === '|' || next === ')') return { own, greedy, reluctant, preference }
+      const atom = this.#atom()
+      const quantified = this.#quantified(atom)
+      own += quantified.own
+      greedy += quantified.greedy
+      reluctant += quantified.reluctant
+      preference ??= quantified.preference
+    }
+  }
+
+  #quantified(atom: Atom): Piece & { readonly preference: 'longest' | 'shortest' | undefined } {
+    this.#skipIgnored()
+    const quantifier = this.#quantifier()
+    if (quantifier === undefined) return { ...atom.piece, preference: atom.preference }
+    if (atom.isConstraint) throw invalid('quantifier operand invalid')
+    const { text, isReluctant, isFixed } = quantifier
+    if (isReluctant) this.sawReluctant = true
+    else if (!isFixed) this.sawGreedy = true
+    this.#skipIgnored()
+    const again = this.#peek()
+    if (again === '*' || again === '+' || again === '?') throw invalid('quantifier operand invalid')
+    return {
+      own: atom.piece.own + text + (isReluctant ? '?' : ''),
+      greedy: atom.piece.greedy + text,
+      reluctant: `${atom.piece.reluctant}${text}?`,
+      preference: isReluctant ? 'shortest' : isFixed ? atom.preference : 'longest',
+    }
+  }
+
+  #quantifier(): { text: string; isReluctant: boolean; isFixed: boolean } | undefined {
+    const c = this.#peek()
+    let text: string
+    let isFixed = false
+    if (c === '*' || c === '+' || c === '?') {
+      this.#at++
+      text = c
+    } else if (c === '{' && /[0-9]/.test(this.#peek(1) ?? '')) {
+      this.#at++
+      const low = this.#number()
+      let high: number | undefined = low
+      if (this.#peek() === ',') {
+        this.#at++
+        high = /[0-9]/.test(this.#peek() ?? '') ? this.#number() : undefined
+      }
+      if (this.#take() !== '}') throw invalid('invalid repetition count(s)')
+      if (low > REPEAT_MAX || (high !== undefined && (high > REPEAT_MAX || high < low))) {
+        throw invalid('invalid repetition count(s)')
+      }
+      isFixed = high === low
+      text = high === low ? `{${low}}` : `{${low},${high ?? ''}}`
+    } else return undefined
+    if (this.#flags.kind === 'advanced' && this.#peek() === '?') {
+      this.#at++
+      return { text, isReluctant: true, isFixed }
+    }
+    return { text, isReluctant: false, isFixed }
+  }
+
+  #number(): number {
+    let digits = ''
+    while (/[0-9]/.test(this.#peek() ?? '')) digits += this.#take()
+    return Number(digits)
+  }
+
+  #atom(): Atom {
+    const c = this.#take()!
+    if (c === '(') return this.#group()
+    if (c === '[') return plain(this.#brackets())
+    if (c === '.') return plain(this.#flags.newlineStops ? '[^\\n]' : '(?s:.)')
+    if (c === '^') return constraint(this.#flags.newlineAnchors ? '(?m:^)' : '\\A')
+    if (c === '$') return constraint(this.#flags.newlineAnchors ? '(?m:$)' : '\\z')
+    if (c === '\\') return this.#escape()
+    if (c === '*' || c === '+' || c === '?') throw invalid('quantifier operand invalid')
+    if (c === '{' && /[0-9]/.test(this.#peek() ?? '')) throw invalid('quantifier operand invalid')
+    return plain(quoteChar(c))
+  }
+
+  #group(): Atom {
+    let open = '('
+    let isLook = false
+    if (this.#flags.kind === 'advanced' && this.#peek() === '?') {
+      if (this.#looking('?:')) open = '(?:'
+      else if (this.#looking('?=') || this.#looking('?!')) throw notSupported('lookahead in a regular expression')
+      else if (this.#looking('?<=') || this.#looking('?<!')) {
+        open = `(${this.#source.slice(this.#at, this.#at + 3).join('')}`
+        isLook = true
+      } else throw invalid('quantifier operand invalid')
+      this.#at += open.length - 1
+    } else this.groups++
+    const inner = this.#alternatives()
+    if (this.#take() !== ')') throw invalid('parentheses () not balanced')
+    const piece = {
+      own: `${open}${inner.own})`,
+      greedy: `${open}${inner.greedy})`,
+      reluctant: `${open}${inner.reluctant})`,
+    }
+    const preference = inner.prefersShortest ? 'shortest' : undefined
+    return { piece, isConstraint: isLook, preference }
+  }
+
+  #escape(): Atom {
+    if (this.#at >= this.#source.length) throw invalid('invalid escape \\ sequence')
+    const c = this.#peek()!
+    if (this.#flags.kind === 'extended' || !/[A-Za-z0-9]/.test(c)) {
+      this.#at++
+      return plain(quoteChar(c))
+    }
+    const position = CONSTRAINTS[c]
+    if (position !== undefined) {
+      this.#at++
+      return constraint(position)
+    }
+    const shorthand = SHORTHANDS[c.toLowerCase()]
+    if (shorthand !== undefined) {
+      this.#at++
+      const isComplement = c !== c.toLowerCase()
+      const stops = isComplement && this.#flags.newlineStops && c !== 'S' ? '\\n' : ''
+      return plain(`[${isComplement ? '^' : ''}${shorthand}${stops}]`)
+    }
+    return plain(quoteChar(this.#characterEscape()))
+  }
+
+  /** What follows a backslash and stands for one character, in brackets too. */
+  #characterEscape(): string {
+    const c = this.#take()
+    if (c === undefined) throw invalid('invalid escape \\ sequence')
+    if (!/[A-Za-z0-9]/.test(c)) return c
+    if (c === 'c') {
+      const letter = this.#take()
+      if (letter === undefined) throw invalid('invalid escape \\ sequence')
+      return String.fromCharCode(letter.codePointAt(0)! & 0x1f)
+    }
+    if (c === 'x' || c === 'u' || c === 'U') return this.#hexEscape(c)
+    if (/[0-9]/.test(c)) return this.#digitEscape(c)
+    const code = CONTROL[c]
+    if (code === undefined) throw invalid('invalid escape \\ sequence')
+    return String.fromCharCode(code)
+  }
+
+  #hexEscape(kind: 'x' | 'u' | 'U'): string {
+    const most = kind === 'u' ? 4 : kind === 'U' ? 8 : Infinity
+    let digits = ''
+    while (digits.length < most && /[0-9a-fA-F]/.test(this.#peek() ?? '')) digits += this.#take()
+    const point = Number.parseInt(digits, 16)
+    if (digits === '' || (kind !== 'x' && digits.length < most) || point > 0x10ffff) {
+      throw invalid('invalid escape \\ sequence')
+    }
+    return String.fromCodePoint(point)
+  }
+
+  /** \0, octal \12 and \123, or a back-reference. */
+  #digitEscape(first: string): string {
+    let digits = first
+    while (digits.length < 3 && /[0-9]/.test(this.#peek() ?? '')) digits += this.#take()
+    const isReference = first !== '0' && (digits.length === 1 || Number(digits) <= this.groups)
+    if (isReference) throw notSupported('back-reference in a regular expression')
+    const octal = /^[0-7]+/.exec(digits)?.[0]
+    if (octal === undefined) throw invalid('invalid backreference number')
+    this.#at -= digits.length - octal.length
+    return String.fromCharCode(Number.parseInt(octal, 8))
+  }
+
+  #brackets(): string {
+    if (this.#looking('[:<:]]')) {
+      this.#at += 6
+      return CONSTRAINTS.m!
+    }
+    if (this.#looking('[:>:]]')) {
+      this.#at += 6
+      return CONSTRAINTS.M!
+    }
+    const isComplement = this.#peek() === '^'
+    if (isComplement) this.#at++
+    let out = ''
+    for (let first = true; ; first = false) {
+      const c = this.#peek()
+      if (c === undefined) throw invalid('brackets [] not balanced')
+      if (c === ']' && !first) break
+      out += this.#member(first)
+    }
+    this.#at++
+    if (isComplement && this.#flags.newlineStops) out += '\\n'
+    return `[${isComplement ? '^' : ''}${out}]`
+  }
+
+  /** One member of a bracket expression: a character, a range or a class. */
+  #member(first: boolean): string {
+    const low = this.#endpoint()
+    if (low.kind === 'class') return low.text
+    if (low.character === '-' && !first && this.#peek() !== ']' && this.#peek() !== '-') throw invalid('invalid character range')
+    if (this.#peek() === '-' && this.#peek(1) !== ']' && this.#peek(1) !== undefined) {
+      this.#at++
+      const high = this.#endpoint()
+      if (high.kind === 'class') throw invalid('invalid character range')
+      if (high.character.codePointAt(0)! < low.character.codePointAt(0)!) throw invalid('invalid character range')
+      return `${quoteInClass(low.character)}-${quoteInClass(high.character)}`
+    }
+    return quoteInClass(low.character)
+  }
+
+  #endpoint(): { readonly kind: 'character'; readonly character: string } | { readonly kind: 'class'; readonly text: string } {
+    const c = this.#take()
+    if (c === undefined) throw invalid('brackets [] not balanced')
+    if (c === '[' && (this.#peek() === ':' || this.#peek() === '.' || this.#peek() === '=')) {
+      const mark = this.#take()!
+      let name = ''
+      while (this.#at < this.#source.length && !this.#looking(`${mark}]`)) name += this.#take()
+      if (this.#at >= this.#source.length) throw invalid('brackets [] not balanced')
+      this.#at += 2
+      if (mark === ':') {
+        const members = CLASSES[name]
+        if (members === undefined) throw invalid('invalid character class')
+        return { kind: 'class', text: members }
+      }
+      const character = [...name].length === 1 ? name : COLLATING[name]
+      if (character === undefined) throw invalid('invalid collating element')
+      return { kind: 'character', character }
+    }
+    if (c === '\\' && this.#flags.kind === 'advanced') {
+      const next = this.#peek()
+      const members = next === undefined ? undefined : (SHORTHANDS[next] ?? COMPLEMENTS[next])
+      if (members !== undefined) {
+        this.#at++
+        return { kind: 'class', text: members }
+      }
+      return { kind: 'character', character: this.#characterEscape() }
+    }
+    return { kind: 'character', character: c }
+  }
+}
+
+interface Atom {
+  readonly piece: Piece
+  readonly isConstraint: boolean
+  readonly preference: 'longest' | 'shortest' | undefined
+}
+const plain = (text: string): Atom => ({ piece: same(text), isConstraint: false, preference: undefined })
+const constraint = (text: string): Atom => ({ piece: same(text), isConstraint: true, preference: undefined })
+
+/** Letters of a flags argument or of an embedded (?xyz), onto flags. `g` is the caller's. */
+export function withFlag(flags: RegexFlags, letter: string): RegexFlags | undefined {
+  switch (letter) {
+    case 'b':
+      return { ...flags, kind: 'basic' }
+    case 'e':
+      return { ...flags, kind: 'extended' }
+    case 'q':
+      return { ...flags, kind: 'literal' }
+    case 'c':
+      return { ...flags, ignoreCase: false }
+    case 'i':
+      return { ...flags, ignoreCase: true }
+    case 'm':
+    case 'n':
+      return { ...flags, newlineStops: true, newlineAnchors: true }
+    case 'p':
+      return { ...flags, newlineStops: true, newlineAnchors: false }
+    case 's':
+      return { ...flags, newlineStops: false, newlineAnchors: false }
+    case 't':
+      return { ...flags, expanded: false }
+    case 'w':
+      return { ...flags, newlineStops: false, newlineAnchors: true }
+    case 'x':
+      return { ...flags, expanded: true }
+    default:
+      return undefined
+  }
+}
+
+/** Takes a director (***:, ***=) and embedded options (?xyz) off the front. */
+function prefixes(source: string, given: RegexFlags): { source: string; flags: RegexFlags } {
+  let flags = given
+  let rest = source
+  if (flags.kind === 'literal') return { source, flags }
+  if (rest.startsWith('***=')) return { source: rest.slice(4), flags: { ...flags, kind: 'literal' } }
+  if (rest.startsWith('***:')) {
+    rest = rest.slice(4)
+    flags = { ...flags, kind: 'advanced' }
+  } else if (rest.startsWith('***')) throw invalid('quantifier operand invalid')
+  const options = flags.kind === 'advanced' ? /^\(\?([a-z]+)\)/.exec(rest) : null
+  if (options !== null) {
+    for (const letter of options[1]!) {
+      const next = withFlag(flags, letter)
+      if (next === undefined) throw invalid('invalid embedded option')
+      flags = next
+    }
+    rest = rest.slice(options[0].length)
+  }
+  return { source: rest, flags }
+}
+
+export function translate(text: string, given: RegexFlags): Translation {
+  const { source, flags } = prefixes(text, given)
+  if (flags.kind === 'basic') throw notSupported('basic regular expression syntax')
+  if (flags.kind === 'literal') {
+    const pattern = [...source].map(quoteChar).join('')
+    return {
+      pattern, greedy: pattern, reluctant: pattern, groups: 0, prefersShortest: false, mixed: false,
+      ignoreCase: flags.ignoreCase,
+    }
+  }
+  const reader = new Reader(source, flags)
+  const { own, greedy, reluctant, prefersShortest } = reader.whole()
+  return {
+    pattern: own,
+    greedy,
+    reluctant,
+    groups: reader.groups,
+    prefersShortest,
+    mixed: reader.sawReluctant && (reader.sawGreedy || !prefersShortest),
+    ignoreCase: flags.ignoreCase,
+  }
+}
+
