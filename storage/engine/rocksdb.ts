@@ -170,6 +170,7 @@ class Rocks implements RocksEngine {
   #closed: Promise<void> | undefined
   #drained: (() => void) | undefined
   #loading: Promise<void> = Promise.resolve()
+  readonly #working = new Set<Promise<void>>()
   readonly #trimmer: NodeJS.Timeout
 
   constructor(module: NativeModule, options: EngineOptions) {
@@ -402,14 +403,18 @@ class Rocks implements RocksEngine {
       })
     }
     await this.#loading
+    await Promise.allSettled(this.#working) // they hold the store open; their callers hear how they end
     await this.#slow(this.#native.close())
   }
 
   async #slow(work: Promise<void>): Promise<void> {
+    this.#working.add(work)
     try {
       await work
     } catch (error) {
       throw engineError(error, this.#path)
+    } finally {
+      this.#working.delete(work)
     }
   }
 

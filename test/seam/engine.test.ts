@@ -601,6 +601,24 @@ describe('on disk', () => {
     await engine.close()
   })
 
+  test('closing waits for work that is under way', async () => {
+    const path = freshPath()
+    const engine = openRocksEngine({ path, ...small })
+    const batch = engine.createBatch()
+    for (let i = 0; i < 50_000; i++) batch.put(k(`k${i}`), t(1), Buffer.alloc(100, 97))
+    const work = [engine.write(batch, 'synced'), engine.compact(), engine.flush(), engine.checkpoint(freshPath())]
+    await engine.close()
+    const settled = Promise.all(work)
+    expect(
+      child(`
+      const { openRocksEngine } = await import(${source('engine/rocksdb.ts')})
+      console.log(openRocksEngine({ path: ${JSON.stringify(path)} }).approximateKeys() > 40_000)
+      process.exit(0)
+    `).stdout,
+    ).toBe('true\n')
+    await settled
+  })
+
   test('two openings in one process share the store', async () => {
     const path = freshPath()
     const one = openRocksEngine({ path, ...small })
