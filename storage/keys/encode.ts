@@ -257,12 +257,13 @@ export class OrderedEncoder {
     const length = end + zeros + 2
     if (length > this.#bytes.length) this.#grow(length)
     const to = this.#bytes
-    if (zeros > 0) {
-      for (let read = end - 1, write = end + zeros - 1; read < write; read--) {
-        const b = to[read]!
-        if (b === ESCAPE) to[write--] = ESCAPED_ZERO
-        to[write--] = b
-      }
+    // From the back; where both meet, nothing is left to move.
+    let read = end - 1
+    let write = end + zeros - 1
+    while (read < write) {
+      const b = to[read--]!
+      if (b === ESCAPE) to[write--] = ESCAPED_ZERO
+      to[write--] = b
     }
     to[length - 2] = ESCAPE
     to[length - 1] = END

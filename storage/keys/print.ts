@@ -170,5 +170,6 @@ function plainDecimal(digits: string, exponent: number): string {
   return `${digits.slice(0, exponent)}.${digits.slice(exponent)}`
 }
 
-const quote = (text: string) => `'${text.replaceAll("'", "''")}'`
+const quote = (text: string) =>
+  `'${text.replaceAll("'", "''").replace(/[\x00-\x1f\x7f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}'`
 const hex = (bytes: string) => `x${Buffer.from(bytes, 'latin1').toString('hex')}`

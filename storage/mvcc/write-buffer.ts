@@ -224,7 +224,7 @@ export class WriteBuffer {
     const start = at - chunk.base
     const length = chunk.words[start >>> 2]!
     const bytes = chunk.bytes
-    const common = length < key.length ? length : key.length
+    const common = Math.min(length, key.length)
     for (let i = 0, j = start + HEADER_BYTES; i < common; i++, j++) {
       const order = key.charCodeAt(i) - bytes[j]!
       if (order !== 0) return order
