@@ -2,7 +2,8 @@
  * A batch of writes in RocksDB's own serialized form, built in JavaScript.
  *
  *     u64 sequence (0, RocksDB fills it in) | u32 count | records
- *     record: u8 tag | [varint family] | varint length + stored key | varint length + value (puts; range deletes: end key)
+ *     record: u8 tag | [varint family] | varint length + stored key | varint length + value
+ *             (a delete has no value, a range delete has the end key in its place)
  *
  * No call into native code is made for a put, and the same bytes are the write-ahead log's record, what is sent to a
  * replica, and what the engine in memory applies.

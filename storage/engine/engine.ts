@@ -37,7 +37,10 @@ export interface ScanOptions {
   readonly reverse?: boolean
   /** Also returns deletion marks (as empty values): for merging with a transaction's own writes, for garbage collection. */
   readonly tombstones?: boolean
-  /** Every version at or below `at`, deletion marks included, newest first (reverse: oldest first): garbage collection, copying a range. */
+  /**
+   * Every version at or below `at`, deletion marks included, newest first (reverse: oldest first): for garbage
+   * collection and for copying a range.
+   */
   readonly versions?: boolean
 }
 

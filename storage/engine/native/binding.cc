@@ -88,8 +88,8 @@ const char* Reason(const Status& status) {
   if (status.IsShutdownInProgress()) return "closed";
   if (status.IsInvalidArgument() || status.IsNotSupported()) return "invalid";
   const std::string text = status.ToString();
-  if (text.find("While lock file") != std::string::npos || text.find("lock hold by") != std::string::npos) return "locked";
-  return "io";
+  const auto says = [&text](const char* words) { return text.find(words) != std::string::npos; };
+  return says("While lock file") || says("lock hold by") ? "locked" : "io";
 }
 
 napi_value Undefined(napi_env env) {
@@ -293,7 +293,8 @@ napi_value RegisterSlot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// fill(): the next page of slot's cursor; the flag `first` starts it over [from, to). a = rows, b = bytes (grow: needed).
+// fill(): the next page of slot's cursor; the flag `first` starts it over [from, to).
+// a = rows, b = bytes (grow: the bytes that the page needs).
 napi_value Fill(napi_env env, napi_callback_info info) {
   Handle* h = HandleOf(env, info);
   Slot& slot = h->slots[h->control[kSlot]];
@@ -495,7 +496,8 @@ Status LoadPage(Handle* h, const Slice& page, uint64_t at) {
     if (!h->load) {
       h->load_file = h->store->ScratchFile();
       h->load_files.push_back(h->load_file);
-      h->load.reset(new rocksdb::SstFileWriter(rocksdb::EnvOptions(), h->store->data_options(), h->store->family(kData)));
+      const Store& store = *h->store;
+      h->load.reset(new rocksdb::SstFileWriter(rocksdb::EnvOptions(), store.data_options(), store.family(kData)));
       status = h->load->Open(h->load_file);
       if (!status.ok()) break;
     }
@@ -583,7 +585,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   h->points.reset(new PointReader(store));
   napi_value name;
   napi_create_string_utf8(env, "alopex.writer", NAPI_AUTO_LENGTH, &name);
-  napi_create_threadsafe_function(env, in.values[4], nullptr, name, 0, 1, nullptr, nullptr, nullptr, CallDone, &h->completions);
+  napi_create_threadsafe_function(env, in.values[4], nullptr, name, 0, 1, nullptr, nullptr, nullptr, CallDone,
+                                  &h->completions);
   napi_unref_threadsafe_function(env, h->completions);
   const napi_threadsafe_function completions = h->completions;
   h->writer.reset(new Writer(store, [h, completions](uint32_t batches, const Status& status) {
@@ -643,7 +646,8 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "open", open);
   napi_create_function(env, "selfTest", NAPI_AUTO_LENGTH, alopex::SelfTest, nullptr, &test);
   napi_set_named_property(env, exports, "selfTest", test);
-  const std::string text = std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." + std::to_string(ROCKSDB_PATCH);
+  const std::string text =
+      std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." + std::to_string(ROCKSDB_PATCH);
   napi_create_string_utf8(env, text.data(), text.size(), &version);
   napi_set_named_property(env, exports, "rocksdbVersion", version);
   return exports;

@@ -11,7 +11,12 @@
     'defines': ['NAPI_VERSION=8'],
     'cflags_cc!': ['-fno-rtti', '-fno-exceptions', '-std=gnu++20'],
     'cflags_cc': ['-std=c++17', '-O2', '-Wall', '-Wno-deprecated-declarations'],
-    'xcode_settings': { 'CLANG_CXX_LANGUAGE_STANDARD': 'c++17', 'GCC_ENABLE_CPP_RTTI': 'YES', 'GCC_ENABLE_CPP_EXCEPTIONS': 'YES', 'MACOSX_DEPLOYMENT_TARGET': '10.15' },
+    'xcode_settings': {
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'GCC_ENABLE_CPP_RTTI': 'YES',
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
+      'MACOSX_DEPLOYMENT_TARGET': '10.15',
+    },
     'conditions': [
       ['rocksdb_library!=""', {
         'defines!': ['_GLIBCXX_USE_CXX11_ABI=1'],

@@ -1,8 +1,8 @@
 // Compiles the native engine: the root package's install script, also run by hand after a change in this folder.
 //
 // On Linux x64 it links the RocksDB library that the npm package `rocksdb` brings along; elsewhere it compiles that
-// package's sources (4 to 5 minutes; ALOPEX_ROCKSDB_FROM_SOURCE=1 asks for it anywhere). It uses the node-gyp of npm itself and Node's own headers where they are
-// installed, so that nothing is downloaded.
+// package's sources (4 to 5 minutes; ALOPEX_ROCKSDB_FROM_SOURCE=1 asks for it anywhere). It uses the node-gyp of npm
+// itself and Node's own headers where they are installed, so that nothing is downloaded.
 'use strict'
 const { execFileSync, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -30,7 +30,8 @@ function checkTools() {
     missing.push('a C++17 compiler (g++)')
   }
   if (missing.length > 0) {
-    stop(`missing ${missing.join(', ')}. It needs python3, make and a C++17 compiler, e.g. apt-get install python3 make g++`)
+    const hint = 'It needs python3, make and a C++17 compiler, e.g. apt-get install python3 make g++'
+    stop(`missing ${missing.join(', ')}. ${hint}`)
   }
 }
 
@@ -93,8 +94,9 @@ function run(step, ...gypArguments) {
   const args = [gyp, step, '--directory', here, '--jobs', process.env.JOBS || 'max']
   if (nodedir) args.push('--nodedir', nodedir)
   if (gypArguments.length > 0) args.push('--', ...gypArguments)
+  const stdio = process.env.ALOPEX_BUILD_VERBOSE ? 'inherit' : 'pipe'
   try {
-    execFileSync(process.execPath, args, { stdio: process.env.ALOPEX_BUILD_VERBOSE ? 'inherit' : 'pipe', encoding: 'utf8' })
+    execFileSync(process.execPath, args, { stdio, encoding: 'utf8' })
   } catch (error) {
     stop(`node-gyp ${step} failed\n${error.stdout ?? ''}${error.stderr ?? ''}`)
   }

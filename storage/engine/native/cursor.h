@@ -18,7 +18,8 @@ namespace alopex {
 class FreshIterator {
  public:
   enum class Kind { kPoint, kSpan };
-  FreshIterator(std::shared_ptr<Store> store, uint32_t family, Kind kind) : store_(std::move(store)), family_(family), kind_(kind) {}
+  FreshIterator(std::shared_ptr<Store> store, uint32_t family, Kind kind)
+      : store_(std::move(store)), family_(family), kind_(kind) {}
   // The iterator, up to date, with stored-key bounds [from, to) (span iterators only).
   rocksdb::Iterator* Use(const Slice& from, const Slice& to);
   rocksdb::Iterator* Use() { return Use(Slice(), Slice()); }
@@ -58,7 +59,8 @@ struct Version {
 
 class PointReader {
  public:
-  explicit PointReader(std::shared_ptr<Store> store) : iterator_(std::move(store), kData, FreshIterator::Kind::kPoint) {}
+  explicit PointReader(std::shared_ptr<Store> store)
+      : iterator_(std::move(store), kData, FreshIterator::Kind::kPoint) {}
   // Newest version of `user` at or before `at`, deletion marks included.
   Status Read(const Slice& user, uint64_t at, Version* version);
   void DropIfStale(uint64_t super_version) { iterator_.DropIfStale(super_version); }

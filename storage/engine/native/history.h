@@ -15,7 +15,8 @@ constexpr char kNewestVersionProperty[] = "alopex.newest";
 class NewestVersionCollector final : public rocksdb::TablePropertiesCollector {
  public:
   const char* Name() const override { return "alopex.newest.1"; }
-  rocksdb::Status AddUserKey(const Slice& key, const Slice&, rocksdb::EntryType type, rocksdb::SequenceNumber, uint64_t) override {
+  rocksdb::Status AddUserKey(const Slice& key, const Slice&, rocksdb::EntryType type, rocksdb::SequenceNumber,
+                             uint64_t) override {
     // A range deletion may cover versions of any time: the file counts as the newest there is.
     newest_ = type == rocksdb::kEntryRangeDeletion ? kNewest : std::max(newest_, TimestampOf(key));
     return rocksdb::Status::OK();
@@ -35,7 +36,9 @@ class NewestVersionCollector final : public rocksdb::TablePropertiesCollector {
 class NewestVersionCollectorFactory final : public rocksdb::TablePropertiesCollectorFactory {
  public:
   const char* Name() const override { return "alopex.newest.1"; }
-  rocksdb::TablePropertiesCollector* CreateTablePropertiesCollector(Context) override { return new NewestVersionCollector; }
+  rocksdb::TablePropertiesCollector* CreateTablePropertiesCollector(Context) override {
+    return new NewestVersionCollector;
+  }
 };
 
 // False only for a file whose every version is at or before `after`.

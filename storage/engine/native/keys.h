@@ -60,7 +60,7 @@ class VersionedComparator final : public rocksdb::Comparator {
     if (order != 0) return order;
     if (ua.size() != ub.size()) return ua.size() < ub.size() ? -1 : 1;
     if (a.size() < kSuffixBytes || b.size() < kSuffixBytes) {  // bare prefixes, compared by RocksDB itself
-      return Slice(a.data() + ua.size(), a.size() - ua.size()).compare(Slice(b.data() + ub.size(), b.size() - ub.size()));
+      return a.compare(b);
     }
     const uint64_t sa = LoadBigEndian(a.data() + ua.size()), sb = LoadBigEndian(b.data() + ub.size());
     return sa < sb ? -1 : sa > sb ? 1 : 0;
@@ -69,7 +69,8 @@ class VersionedComparator final : public rocksdb::Comparator {
   bool Equal(const Slice& a, const Slice& b) const override { return a == b; }
   bool CanKeysWithDifferentByteContentsBeEqual() const override { return false; }
 
-  // Index blocks hold separators instead of whole keys: the shortest user key between the two, before all of its versions.
+  // Index blocks hold separators instead of whole keys: the shortest user key between the two, before all of its
+  // versions.
   void FindShortestSeparator(std::string* start, const Slice& limit) const override {
     const Slice us = UserKey(*start), ul = UserKey(limit);
     const size_t common = std::min(us.size(), ul.size());

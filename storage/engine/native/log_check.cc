@@ -1,7 +1,8 @@
 // RocksDB's log is a sequence of 32 KiB blocks of records: u32 masked crc32c, u16 length, u8 type, payload; a record
 // that does not fit goes on in the next block (types FIRST, MIDDLE, LAST; FULL when it fits). After a bad record the
-// scan goes on behind it, or at the next block when its length is no guide. It never repairs anything; it looks for groups with the "synced" mark behind the
-// first bad place: the mark says that all before it was durable once, so the bad place is damage, not a torn end.
+// scan goes on behind it, or at the next block when its length is no guide. It never repairs anything: it looks for
+// groups with the "synced" mark behind the first bad place. The mark says that all before it was durable once, so the
+// bad place is damage, not a torn end.
 #include "log_check.h"
 
 #include <dirent.h>

@@ -81,7 +81,8 @@ bool EndsWith(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions(const OpenOptions& options, const std::shared_ptr<rocksdb::Cache>& cache, uint32_t id) {
+rocksdb::ColumnFamilyOptions FamilyOptions(const OpenOptions& options, const std::shared_ptr<rocksdb::Cache>& cache,
+                                           uint32_t id) {
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = id == kState || id == kLocal ? kSmallWriteBuffer : options.write_buffer_bytes;
   family.max_write_buffer_number = 3;
@@ -183,7 +184,8 @@ Status Store::OpenDatabase() {
   }
   // Batches name a family by number and travel between nodes, so the numbers must be the same everywhere.
   for (uint32_t id = 0; id < kFamilies; id++) {
-    if (families_[id]->GetID() != id) return Status::Corruption("column family " + std::string(names[id]) + " has another number");
+    if (families_[id]->GetID() == id) continue;
+    return Status::Corruption("column family " + std::string(names[id]) + " has another number");
   }
   // The headers this file was compiled with and the library it runs with must agree on the options' layout.
   const rocksdb::Options seen = db_->GetOptions(families_[kData]);
