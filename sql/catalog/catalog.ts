@@ -68,8 +68,14 @@ export interface Catalog extends TypeLookup {
   /** Planner statistics of a table: rows and pages at the last ANALYZE, and per column. */
   statistics(table: Oid): TableStatistics | undefined
 
-  /** Rows of a system catalog table (RelationRow.virtual), columns by attribute number. */
-  virtualRows(relation: Oid, context: VirtualContext): Iterable<readonly Value[]>
+  /** Rows of a system catalog table (RelationRow.virtual), columns by attribute number; with a lookup, quickly, those alone that match it. */
+  virtualRows(relation: Oid, context: VirtualContext, lookup?: VirtualLookup): Iterable<readonly Value[]>
+}
+
+/** `column` (an attribute number, of a type whose equal values are `===`) = `value` (not null). */
+export interface VirtualLookup {
+  readonly column: number
+  readonly value: Value
 }
 
 /** What virtual tables about running things ask (pg_stat_activity, pg_locks, pg_settings …); sql/session implements it. */

@@ -10,8 +10,9 @@ import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { DEFAULT_SETTINGS } from '../types/settings.ts'
 import type { TypeContext } from '../types/type.ts'
+import { quoteLiteral } from '../types/text/quote.ts'
 import type { Value } from '../types/value.ts'
-import { collationName, formatType, functionVisible, namespaceUnless, operatorVisible, quoteIdentifier, quoteLiteral, quoteQualified } from './names.ts'
+import { collationName, formatType, functionVisible, namespaceUnless, operatorVisible, quoteIdentifier, quoteQualified } from './names.ts'
 import type { Printer } from './printer.ts'
 
 /** Values in catalogs print as with PostgreSQL's default settings. */
@@ -33,8 +34,7 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
       return
     case 'column':
     case 'outer':
-      invariant(false, `a planned expression (${e.kind}) has no SQL text`)
-      return
+      throw notSupported(`printing a planned expression (${e.kind})`)
     case 'call':
       return printCall(p, e, implicit)
     case 'relabel':
@@ -535,12 +535,11 @@ export function printWindow(p: Printer, window: Window): void {
 
 function printFrame(p: Printer, window: Window): void {
   const bound = (b: Window['start'], end: boolean): void => {
-    if (b.kind === 'current-row') p.text += 'CURRENT ROW'
-    else if (b.kind === 'unbounded-preceding' || b.kind === 'unbounded-following') p.text += end ? 'UNBOUNDED FOLLOWING' : 'UNBOUNDED PRECEDING'
-    else {
+    if (b.kind === 'preceding' || b.kind === 'following') {
       printExpression(p, b.offset, false)
       p.text += b.kind === 'preceding' ? ' PRECEDING' : ' FOLLOWING'
-    }
+    } else if (b.kind === 'current-row') p.text += 'CURRENT ROW'
+    else p.text += end ? 'UNBOUNDED FOLLOWING' : 'UNBOUNDED PRECEDING'
   }
   p.text += `${window.mode.toUpperCase()} BETWEEN `
   bound(window.start, false)

@@ -4,9 +4,8 @@
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { OID } from '../types/oids.ts'
-import { lazy } from './builtin.ts'
+import { quoteIdent } from '../types/text/quote.ts'
 import type { Catalog, CollationRow, FunctionRow, OperatorRow, RelationRow, TypeRow } from './catalog.ts'
-import { dataTable } from './tsv.ts'
 
 /** `searchPath`: the effective one, with pg_catalog (and the session's temporary schema) where it is looked in. */
 export interface NameScope {
@@ -14,22 +13,9 @@ export interface NameScope {
   readonly searchPath: readonly Oid[]
 }
 
-/** Keyword to its category: U unreserved, C column name, T type or function name, R reserved. */
-export const keywords = lazy(() => new Map(dataTable('keywords').lines.map((line) => line.split('\t', 2) as [string, string])))
-
-const SAFE = /^[a-z_][a-z0-9_]*$/
-export function quoteIdentifier(name: string): string {
-  if (SAFE.test(name) && (keywords().get(name) ?? 'U') === 'U') return name
-  return `"${name.replaceAll('"', '""')}"`
-}
+export const quoteIdentifier = quoteIdent
 export const quoteQualified = (namespace: string | undefined, name: string): string =>
   namespace === undefined ? quoteIdentifier(name) : `${quoteIdentifier(namespace)}.${quoteIdentifier(name)}`
-
-/** As quote_literal: E'…' when there is a backslash. */
-export function quoteLiteral(text: string): string {
-  const doubled = text.replaceAll("'", "''")
-  return doubled.includes('\\') ? `E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`
-}
 
 /** The first schema of the path that has such an object is this one's. */
 function visible(scope: NameScope, namespace: Oid, has: (namespace: Oid) => boolean): boolean {

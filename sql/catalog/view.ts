@@ -27,6 +27,7 @@ import type {
   TableStatistics,
   TypeRow,
   VirtualContext,
+  VirtualLookup,
 } from './catalog.ts'
 import { commentName, type Objects, qualified, type Reference, type RowOf } from './objects.ts'
 import { virtualRows } from './virtual.ts'
@@ -178,15 +179,15 @@ export class CatalogView implements Catalog {
 
   /** A value of the one type is one of the other as it stands (PostgreSQL's IsBinaryCoercible). */
   binaryCoercible(source: Oid, target: Oid): boolean {
-    if (source === target || target === OID.any || target === OID.anyelement || target === ANYCOMPATIBLE) return true
+    if (source === target || target === OID.any || target === OID.anyelement || target === OID.anycompatible) return true
     const base = this.baseType(source)
     if (base === target) return true
     const row = this.typeRow(base)
     if (row === undefined) return false
-    if (target === OID.anyarray || target === ANYCOMPATIBLEARRAY) return row.isArray
+    if (target === OID.anyarray || target === OID.anycompatiblearray) return row.isArray
     if (target === OID.anyenum) return row.kind === 'e'
-    if (target === OID.anyrange || target === ANYCOMPATIBLERANGE) return row.kind === 'r'
-    if (target === OID.anymultirange || target === ANYCOMPATIBLEMULTIRANGE) return row.kind === 'm'
+    if (target === OID.anyrange || target === OID.anycompatiblerange) return row.kind === 'r'
+    if (target === OID.anymultirange || target === OID.anycompatiblemultirange) return row.kind === 'm'
     if (target === OID.record) return row.kind === 'c'
     if (target === OID.recordArray) return row.isArray && this.typeRow(row.element)?.kind === 'c'
     const cast = this.cast(base, target)
@@ -237,8 +238,28 @@ export class CatalogView implements Catalog {
     return this.local.get('statistics', table)
   }
 
-  virtualRows(relation: Oid, context: VirtualContext): Iterable<readonly Value[]> {
-    return virtualRows(this, relation, context)
+  virtualRows(relation: Oid, context: VirtualContext, lookup?: VirtualLookup): Iterable<readonly Value[]> {
+    return virtualRows(this, relation, context, lookup)
+  }
+
+  /** Descriptors of this database alone. */
+  own<K extends DescriptorKind>(kind: K, wanted: Oid): RowOf[K] | undefined {
+    return this.local.get(kind, wanted)
+  }
+  ownAll<K extends DescriptorKind>(kind: K): Iterable<RowOf[K]> {
+    return this.local.all(kind)
+  }
+  ownCount(kind: DescriptorKind): number {
+    return this.local.count(kind)
+  }
+  /** A descriptor of this oid stands before a built-in object. */
+  isBuiltin(kind: DescriptorKind, wanted: Oid): boolean {
+    return wanted < FIRST_USER_OID && BUILTIN[kind]?.(wanted) !== undefined
+  }
+  /** pg_am.oid by name. */
+  accessMethod(name: string): Oid | undefined {
+    for (const [method, methodName] of builtin.accessMethods()) if (methodName === name) return method
+    return undefined
   }
 
   /** Descriptors first; a built-in row that a descriptor replaces is left out. */
@@ -253,10 +274,16 @@ export class CatalogView implements Catalog {
   }
 }
 
-const ANYCOMPATIBLE = oid(5077)
-const ANYCOMPATIBLEARRAY = oid(5078)
-const ANYCOMPATIBLERANGE = oid(5080)
-const ANYCOMPATIBLEMULTIRANGE = oid(4538)
+const FIRST_USER_OID = 16384
+const BUILTIN: Partial<Record<DescriptorKind, (wanted: Oid) => unknown>> = {
+  relation: (wanted) => builtin.relations.byOid(wanted),
+  type: (wanted) => builtin.types.byOid(wanted),
+  function: (wanted) => builtin.functions.byOid(wanted),
+  operator: (wanted) => builtin.operators.byOid(wanted),
+  namespace: (wanted) => builtin.namespaces.byOid(wanted),
+  collation: (wanted) => builtin.collations.byOid(wanted),
+}
+
 /** `public` is a descriptor of each database: it can be dropped. */
 const PUBLIC = oid(2200)
 const builtinNamespace = (row: NamespaceRow | undefined): NamespaceRow | undefined => (row?.oid === PUBLIC ? undefined : row)

@@ -1,0 +1,381 @@
+/** System tables about relations: pg_class, pg_attribute, pg_attrdef, pg_index, pg_constraint, pg_rewrite, pg_sequence, pg_statistic. */
+import type { Oid } from '../../storage/keys/brand.ts'
+import { ArrayValue, type Value } from '../types/value.ts'
+import type { ColumnRow, ConstraintRow, ForeignKeyAction, RelationRow } from './catalog.ts'
+import { expressionText, systemScope, viewText } from './deparse.ts'
+import { valueText } from './deparse-expression.ts'
+import type { NameScope } from './names.ts'
+import type { CatalogView } from './view.ts'
+import { aclValue, numberArray, type RowRecord, type RowSource, textArray, userRows, vector } from './virtual-source.ts'
+
+const HEAP = 2
+const METHOD_OIDS: Readonly<Record<string, number>> = { btree: 403, hash: 405, gist: 783, gin: 2742, brin: 3580 }
+/** hnsw and ivfflat have rows of their own in pg_am. */
+function methodOid(view: CatalogView, name: string): number {
+  return METHOD_OIDS[name] ?? view.accessMethod(name) ?? 0
+}
+
+const PAGE_BYTES = 8192
+const hasRows = (row: RelationRow): boolean => row.kind === 'r' || row.kind === 'm' || row.kind === 't'
+
+function* classRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  for (const row of userRows(view, 'relation', lookup, 'oid')) {
+    const statistics = view.statistics(row.kind === 'i' ? row.index!.table : row.oid)
+    const stored = hasRows(row) || row.kind === 'i' || row.kind === 'S'
+    const pages = statistics === undefined ? 0 : Math.ceil(statistics.bytes / PAGE_BYTES)
+    yield {
+      oid: row.oid,
+      relname: row.name,
+      relnamespace: row.namespace,
+      reltype: row.rowType,
+      reloftype: 0,
+      relowner: row.owner,
+      relam: row.kind === 'i' ? methodOid(view, row.index!.method) : hasRows(row) ? HEAP : 0,
+      relfilenode: stored ? row.storageId || row.oid : 0,
+      reltablespace: 0,
+      relpages: row.kind === 'S' || row.kind === 'i' ? Math.max(1, pages) : pages,
+      reltuples: row.kind === 'S' ? 1 : (statistics?.rows ?? (row.kind === 'i' ? 0 : -1)),
+      relallvisible: 0,
+      reltoastrelid: 0,
+      relhasindex: row.indexes.length > 0,
+      relisshared: false,
+      relpersistence: row.persistence,
+      relkind: row.kind,
+      relnatts: row.kind === 'i' ? row.index!.keys.length + row.index!.include.length : row.columns.length,
+      relchecks: row.constraints.filter((constraint) => constraint.type === 'c').length,
+      relhasrules: row.kind === 'v' || row.kind === 'm',
+      relhastriggers: row.constraints.some((constraint) => constraint.type === 'f') || view.referencing(row.oid).length > 0,
+      relhassubclass: false,
+      relrowsecurity: false,
+      relforcerowsecurity: false,
+      relispopulated: true,
+      relreplident: row.kind === 'r' || row.kind === 'm' ? 'd' : 'n',
+      relispartition: false,
+      relrewrite: 0,
+      relfrozenxid: hasRows(row) ? 3 : 0,
+      relminmxid: hasRows(row) ? 1 : 0,
+      relacl: aclValue(view, row.acl),
+      reloptions: row.options === undefined || row.options.length === 0 ? null : textArray(row.options),
+    }
+  }
+}
+
+interface SystemColumn {
+  readonly name: string
+  readonly type: number
+  readonly number: number
+}
+const SYSTEM_COLUMNS: readonly SystemColumn[] = [
+  { name: 'tableoid', type: 26, number: -6 },
+  { name: 'cmax', type: 29, number: -5 },
+  { name: 'xmax', type: 28, number: -4 },
+  { name: 'cmin', type: 29, number: -3 },
+  { name: 'xmin', type: 28, number: -2 },
+  { name: 'ctid', type: 27, number: -1 },
+]
+
+function* attributeRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  for (const row of userRows(view, 'relation', lookup, 'attrelid')) {
+    if (hasRows(row) || row.kind === 'S') {
+      for (const column of SYSTEM_COLUMNS) {
+        const type = view.typeRow(column.type as Oid)!
+        yield {
+          ...attribute(row.oid, column.number, column.name, column.type, -1, 0),
+          attlen: type.length,
+          attbyval: type.byValue,
+          attalign: type.align,
+          attstorage: type.storage,
+          attstattarget: 0,
+          attnotnull: true,
+        }
+      }
+    }
+    for (const column of columnsOf(view, row)) yield columnRecord(view, row, column)
+  }
+}
+
+/** An index's columns are its keys and what it includes, when its descriptor has none of its own. */
+export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnRow[] {
+  if (row.kind !== 'i' || row.columns.length > 0) return row.columns
+  const table = view.relation(row.index!.table)
+  const column = (number: number, name: string, type: Oid, typmod: number, collation: Oid): ColumnRow => ({
+    number,
+    name,
+    type,
+    typmod,
+    collation,
+    notNull: false,
+    dropped: false,
+  })
+  const keys = row.index!.keys.map((key, i) => {
+    const own = table?.columns[key.column - 1]
+    const name = own?.name ?? (key.expression?.kind === 'call' ? view.function(key.expression.function)?.name : undefined) ?? 'expr'
+    return column(i + 1, name, key.type, key.typmod, key.collation)
+  })
+  const included = row.index!.include.map((number, i) => {
+    const own = table!.columns[number - 1]!
+    return column(keys.length + i + 1, own.name, own.type, own.typmod, own.collation)
+  })
+  return [...keys, ...included]
+}
+
+const attribute = (relation: Oid, number: number, name: string, type: number, typmod: number, collation: number): RowRecord => ({
+  attrelid: relation,
+  attname: name,
+  atttypid: type,
+  attnum: number,
+  attndims: 0,
+  attcacheoff: -1,
+  atttypmod: typmod,
+  attcompression: '',
+  atthasdef: false,
+  atthasmissing: false,
+  attidentity: '',
+  attgenerated: '',
+  attisdropped: false,
+  attislocal: true,
+  attinhcount: 0,
+  attcollation: collation,
+})
+
+function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): RowRecord {
+  const type = column.dropped ? undefined : view.typeRow(column.type)
+  return {
+    ...attribute(row.oid, column.number, column.dropped ? `........pg.dropped.${column.number}........` : column.name, column.dropped ? 0 : column.type, column.typmod, column.collation),
+    attlen: type?.length ?? 0,
+    attbyval: type?.byValue ?? false,
+    attalign: type?.align ?? 'i',
+    attstorage: column.storageMode ?? type?.storage ?? 'p',
+    attstattarget: column.dropped ? 0 : (column.statisticsTarget ?? -1),
+    attnotnull: column.notNull && !column.dropped,
+    attndims: type?.isArray === true ? 1 : 0,
+    atthasdef: column.default !== undefined,
+    atthasmissing: column.missing !== undefined,
+    attidentity: column.identity === undefined ? '' : column.identity === 'always' ? 'a' : 'd',
+    attgenerated: column.generated === undefined ? '' : 's',
+    attisdropped: column.dropped,
+    attacl: aclValue(view, column.acl),
+    attmissingval: column.missing === undefined || column.missing.value === null ? null : ArrayValue.of([valueText(systemScope(view), column.type, column.missing.value)]),
+  }
+}
+
+/** pg_attrdef has an oid of its own a row: made from the column's. */
+export const defaultOid = (relation: Oid, column: number): number => (relation * 2048 + column) >>> 0
+
+function* defaultRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  const scope = systemScope(view)
+  for (const row of userRows(view, 'relation', lookup, 'adrelid')) {
+    for (const column of row.columns) {
+      if (column.default === undefined || column.dropped) continue
+      yield { oid: defaultOid(row.oid, column.number), adrelid: row.oid, adnum: column.number, adbin: expressionText(publicScope(scope), column.default, row) }
+    }
+  }
+}
+/** Texts in pg_node_tree columns name objects as a session with the default search path would. */
+const publicScope = (scope: NameScope): NameScope => ({ ...scope, searchPath: [...scope.searchPath, 2200 as Oid] })
+
+function* indexRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  const scope = publicScope(systemScope(view))
+  for (const row of indexesOf(view, lookup)) {
+    const index = row.index
+    if (index === undefined) continue
+    const table = view.relation(index.table)
+    const expressions = index.keys.flatMap((key) => (key.expression === undefined ? [] : [expressionText(scope, key.expression, table)]))
+    yield {
+      indexrelid: row.oid,
+      indrelid: index.table,
+      indnatts: index.keys.length + index.include.length,
+      indnkeyatts: index.keys.length,
+      indisunique: index.unique,
+      indnullsnotdistinct: index.nullsNotDistinct,
+      indisprimary: index.primary,
+      indisexclusion: false,
+      indimmediate: index.immediate,
+      indisclustered: false,
+      indisvalid: index.valid,
+      indcheckxmin: false,
+      indisready: true,
+      indislive: true,
+      indisreplident: false,
+      indkey: vector([...index.keys.map((key) => key.column), ...index.include]),
+      indcollation: vector(index.keys.map((key) => key.collation)),
+      indclass: vector(index.keys.map((key) => key.opclass)),
+      indoption: vector(index.keys.map((key) => (key.descending ? 1 : 0) + (key.nullsFirst ? 2 : 0))),
+      indexprs: expressions.length === 0 ? null : expressions.join(', '),
+      indpred: index.predicate === undefined ? null : expressionText(scope, index.predicate, table),
+    }
+  }
+}
+
+function indexesOf(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RelationRow> {
+  if (lookup?.column !== 'indrelid') return userRows(view, 'relation', lookup, 'indexrelid')
+  const indexes = view.own('relation', lookup.value as Oid)?.indexes ?? []
+  return indexes.flatMap((index) => view.own('relation', index) ?? [])
+}
+
+const ACTION_LETTERS: Readonly<Record<ForeignKeyAction, string>> = {
+  'no-action': 'a',
+  restrict: 'r',
+  cascade: 'c',
+  'set-null': 'n',
+  'set-default': 'd',
+}
+
+function* constraintRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  const scope = publicScope(systemScope(view))
+  if (lookup?.column !== 'contypid') {
+    for (const row of userRows(view, 'relation', lookup, 'conrelid')) {
+      for (const constraint of row.constraints) yield constraintRecord(scope, row, constraint)
+    }
+  }
+  for (const type of userRows(view, 'type', lookup, 'contypid')) {
+    for (const check of type.domain?.checks ?? []) {
+      yield {
+        ...constraintBase(check.oid, check.name, 'c', type.namespace),
+        convalidated: check.validated,
+        contypid: type.oid,
+        connoinherit: false,
+        conbin: expressionText(scope, check.check, undefined),
+      }
+    }
+  }
+}
+
+const constraintBase = (self: Oid, name: string, type: string, namespace: Oid): RowRecord => ({
+  oid: self,
+  conname: name,
+  connamespace: namespace,
+  contype: type,
+  condeferrable: false,
+  condeferred: false,
+  convalidated: true,
+  conrelid: 0,
+  contypid: 0,
+  conindid: 0,
+  conparentid: 0,
+  confrelid: 0,
+  confupdtype: ' ',
+  confdeltype: ' ',
+  confmatchtype: ' ',
+  conislocal: true,
+  coninhcount: 0,
+})
+
+function constraintRecord(scope: NameScope, row: RelationRow, constraint: ConstraintRow): RowRecord {
+  const key = constraint.foreignKey
+  const check = constraint.type === 'c'
+  return {
+    ...constraintBase(constraint.oid, constraint.name, constraint.type, row.namespace),
+    condeferrable: constraint.deferrable,
+    condeferred: constraint.initiallyDeferred,
+    convalidated: constraint.validated,
+    conrelid: row.oid,
+    conindid: constraint.index ?? 0,
+    connoinherit: check ? constraint.noInherit === true : true,
+    conkey: constraint.columns.length === 0 ? null : numberArray(constraint.columns),
+    ...(key === undefined
+      ? {}
+      : {
+          confrelid: key.table,
+          confupdtype: ACTION_LETTERS[key.onUpdate],
+          confdeltype: ACTION_LETTERS[key.onDelete],
+          confmatchtype: key.match === 'full' ? 'f' : 's',
+          confkey: numberArray(key.columns),
+          conpfeqop: numberArray(key.operators),
+          conppeqop: numberArray(key.operators),
+          conffeqop: numberArray(key.operators),
+          confdelsetcols: key.onDeleteColumns.length === 0 ? null : numberArray(key.onDeleteColumns),
+        }),
+    conbin: constraint.check === undefined ? null : expressionText(scope, constraint.check, row),
+  }
+}
+
+/** A view's rule has its view's oid: unique in pg_rewrite. */
+function* rewriteRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  const scope = publicScope(systemScope(view))
+  for (const row of userRows(view, 'relation', lookup, 'oid', 'ev_class')) {
+    if (row.view === undefined) continue
+    yield {
+      oid: row.oid,
+      rulename: '_RETURN',
+      ev_class: row.oid,
+      ev_type: '1',
+      ev_enabled: 'O',
+      is_instead: true,
+      ev_qual: '<>',
+      ev_action: viewText(scope, row),
+    }
+  }
+}
+
+function* sequenceRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  for (const row of userRows(view, 'relation', lookup, 'seqrelid')) {
+    const { sequence } = row
+    if (sequence === undefined) continue
+    yield {
+      seqrelid: row.oid,
+      seqtypid: sequence.type,
+      seqstart: sequence.start,
+      seqincrement: sequence.increment,
+      seqmax: sequence.max,
+      seqmin: sequence.min,
+      seqcache: sequence.cache,
+      seqcycle: sequence.cycle,
+    }
+  }
+}
+
+const MCV = 1
+const HISTOGRAM = 2
+const CORRELATION = 3
+
+/** Values of a column of any type as anyarray: shown as text. */
+const texts = (scope: NameScope, type: Oid, values: readonly Value[]): Value => ArrayValue.of(values.map((value) => (value === null ? null : valueText(scope, type, value))))
+
+function* statisticRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+  const scope = systemScope(view)
+  for (const statistics of userRows(view, 'statistics', lookup, 'starelid')) {
+    const table = view.relation(statistics.oid)
+    for (const column of statistics.columns) {
+      const of = table?.columns[column.column - 1]
+      if (of === undefined || of.dropped) continue
+      const order = view.btree(of.type)
+      const slots: { kind: number; operator: number; numbers: Value; values: Value }[] = []
+      if (column.commonValues.length > 0) {
+        slots.push({ kind: MCV, operator: order?.eq ?? 0, numbers: ArrayValue.of(column.commonFrequencies), values: texts(scope, of.type, column.commonValues) })
+      }
+      if (column.histogram.length > 0) {
+        slots.push({ kind: HISTOGRAM, operator: order?.lt ?? 0, numbers: null, values: texts(scope, of.type, column.histogram) })
+      }
+      if (order !== undefined) slots.push({ kind: CORRELATION, operator: order.lt, numbers: ArrayValue.of([column.correlation]), values: null })
+      const record: Record<string, Value> = {
+        starelid: statistics.oid,
+        staattnum: column.column,
+        stainherit: false,
+        stanullfrac: column.nullFraction,
+        stawidth: column.averageWidth,
+        stadistinct: column.distinct,
+      }
+      for (let n = 1; n <= 5; n++) {
+        const slot = slots[n - 1]
+        record[`stakind${n}`] = slot?.kind ?? 0
+        record[`staop${n}`] = slot?.operator ?? 0
+        record[`stacoll${n}`] = slot === undefined ? 0 : of.collation
+        record[`stanumbers${n}`] = slot?.numbers ?? null
+        record[`stavalues${n}`] = slot?.values ?? null
+      }
+      yield record
+    }
+  }
+}
+
+export const RELATION_ROWS: Readonly<Record<string, RowSource>> = {
+  pg_class: classRows,
+  pg_attribute: attributeRows,
+  pg_attrdef: defaultRows,
+  pg_index: indexRows,
+  pg_constraint: constraintRows,
+  pg_rewrite: rewriteRows,
+  pg_sequence: sequenceRows,
+  pg_statistic: statisticRows,
+}

@@ -1,0 +1,44 @@
+/** What makes rows of one system table from descriptors: records by column name; a column left out is NULL. */
+import type { Oid } from '../../storage/keys/brand.ts'
+import { quoteIdent } from '../types/text/quote.ts'
+import { ArrayValue, type Value } from '../types/value.ts'
+import { parseAclItem, printAclItem } from './acl.ts'
+import type { Catalog, DescriptorKind } from './catalog.ts'
+import type { RowOf } from './objects.ts'
+import type { CatalogView } from './view.ts'
+
+export type RowRecord = Readonly<Record<string, Value>>
+export interface NamedLookup {
+  readonly column: string
+  readonly value: Value
+}
+export type RowSource = (view: CatalogView, lookup: NamedLookup | undefined) => Iterable<RowRecord>
+
+/** Descriptors of user objects; with a lookup by the column that holds their oid, that one alone. */
+export function* userRows<K extends DescriptorKind>(
+  view: CatalogView,
+  kind: K,
+  lookup: NamedLookup | undefined,
+  ...oidColumns: string[]
+): Iterable<RowOf[K]> {
+  if (lookup !== undefined && oidColumns.includes(lookup.column)) {
+    const row = view.own(kind, lookup.value as Oid)
+    if (row !== undefined && !view.isBuiltin(kind, row.oid)) yield row
+    return
+  }
+  for (const row of view.ownAll(kind)) if (!view.isBuiltin(kind, row.oid)) yield row
+}
+
+/** A role's name inside an aclitem. */
+const roleText = (catalog: Catalog, role: Oid): string => (role === 0 ? '' : quoteIdent(catalog.role(role)?.name ?? String(role)))
+
+export const aclItemText = (catalog: Catalog, item: string): string => printAclItem(parseAclItem(item), (role) => roleText(catalog, role))
+
+/** aclitem[] as PostgreSQL shows it: roles by name. */
+export const aclValue = (catalog: Catalog, acl: readonly string[] | undefined): Value =>
+  acl === undefined ? null : ArrayValue.of(acl.map((item) => aclItemText(catalog, item)))
+
+export const textArray = (texts: readonly string[] | undefined): Value => (texts === undefined ? null : ArrayValue.of(texts))
+export const numberArray = (numbers: readonly number[]): Value => ArrayValue.of(numbers)
+/** int2vector, oidvector: from 0. */
+export const vector = (numbers: readonly number[]): Value => new ArrayValue(numbers, [numbers.length], [0])
