@@ -1,0 +1,149 @@
+/**
+ * The distance kernel (kernel.wat) over one WebAssembly memory. Vectors that lie in that memory are scanned where they
+ * lie: `distanceMany` over packed ones, `distanceGather` over those named by slot. The query may lie anywhere; it is
+ * copied to the page at address 0, which the kernel keeps for itself.
+ *
+ *     memory   | page 0: the query (16000 × 4 bytes) | the caller's: vectors, results, slot lists … |
+ *
+ * Measured: a scan of 50,000 × 768, l2, 5.5 ms (plain TypeScript 33 to 65 ms), of 100,000 × 100 1.6 ms (9 ms).
+ */
+import { invariant } from '../../../storage/keys/invariant.ts'
+import { DISTANCES, type Metric } from './distance.ts'
+import { KERNEL_BYTES } from './kernel-bytes.ts'
+
+export const PAGE_BYTES = 65_536
+
+const METRIC_NUMBER: Readonly<Record<Metric, number>> = { 'l2-squared': 0, 'inner-product': 1, cosine: 2, l1: 3 }
+
+type PairKernel = (a: number, b: number, dims: number) => number
+
+interface KernelExports {
+  readonly l2: PairKernel
+  readonly ip: PairKernel
+  readonly cosine: PairKernel
+  readonly l1: PairKernel
+  readonly many: (metric: number, q: number, base: number, dims: number, count: number, out: number) => void
+  readonly gather: (
+    metric: number,
+    q: number,
+    base: number,
+    dims: number,
+    ids: number,
+    count: number,
+    out: number,
+  ) => void
+}
+
+let assembled: WebAssembly.Module | undefined
+
+/** Shared memory for a kernel: `pages` of 64 KiB now, at most `pagesMax`. */
+export const kernelMemory = (pages: number, pagesMax = 65_536): WebAssembly.Memory =>
+  new WebAssembly.Memory({ initial: pages, maximum: pagesMax, shared: true })
+
+export class VectorKernel {
+  readonly memory: WebAssembly.Memory
+  readonly exports: KernelExports
+
+  constructor(memory: WebAssembly.Memory) {
+    assembled ??= new WebAssembly.Module(Buffer.from(KERNEL_BYTES, 'base64'))
+    this.memory = memory
+    this.exports = new WebAssembly.Instance(assembled, { e: { m: memory } }).exports as unknown as KernelExports
+  }
+
+  /** A view on `length` floats at the byte address `at` (not in page 0, a multiple of 4). */
+  floats(at: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, at, length)
+  }
+
+  /**
+   * Distances from `query` to `count` vectors of `dims` dimensions that follow each other in `packed`, into `out`.
+   * `packed` and `out` are views on this memory behind page 0. l2 comes squared, the inner product as it is.
+   */
+  distanceMany(
+    metric: Metric,
+    query: Float32Array,
+    packed: Float32Array,
+    count: number,
+    dims: number,
+    out: Float32Array,
+  ): void {
+    this.#check(query, dims, packed, out, count)
+    invariant(packed.length >= count * dims, 'fewer vectors than are to be scanned')
+    const { many } = this.exports
+    many(METRIC_NUMBER[metric], 0, packed.byteOffset, dims, count, out.byteOffset)
+  }
+
+  /** The same for the vectors at the slots `ids` of `packed`, a view on this memory too. */
+  distanceGather(
+    metric: Metric,
+    query: Float32Array,
+    packed: Float32Array,
+    ids: Uint32Array,
+    count: number,
+    dims: number,
+    out: Float32Array,
+  ): void {
+    this.#check(query, dims, packed, out, count)
+    invariant(ids.length >= count && ids.buffer === this.memory.buffer, 'the slot list lies elsewhere')
+    const slots = Math.floor(packed.length / dims)
+    for (let i = 0; i < count; i++) invariant(ids[i]! < slots, 'a slot beyond the vectors')
+    const { gather } = this.exports
+    gather(METRIC_NUMBER[metric], 0, packed.byteOffset, dims, ids.byteOffset, count, out.byteOffset)
+  }
+
+  #check(query: Float32Array, dims: number, packed: Float32Array, out: Float32Array, count: number): void {
+    const { buffer } = this.memory
+    invariant(packed.buffer === buffer && out.buffer === buffer, 'vectors and results lie in the memory of the kernel')
+    invariant(packed.byteOffset >= PAGE_BYTES && out.byteOffset >= PAGE_BYTES, 'page 0 is the query')
+    invariant(query.length === dims && dims * 4 <= PAGE_BYTES && out.length >= count, 'sizes do not fit')
+    new Float32Array(buffer, 0, dims).set(query)
+  }
+}
+
+/** From so many dimensions on a pair is faster in the kernel, the copying counted: 49 ns against 58 at 64, 210 against 600 at 768. */
+const PAIR_DIMENSIONS_MIN = 64
+
+/**
+ * The distance of one pair of vectors that lie anywhere: short ones in plain TypeScript (distance.ts), long ones copied
+ * into a memory of their own. A vector that is the same object as in the call before is not copied again: SQL values are
+ * never changed in place, and callers with scratch vectors must not use this.
+ */
+function pairDistances(): typeof DISTANCES {
+  let kernel: VectorKernel | undefined
+  let first = new Float32Array(0)
+  let second = first
+  let lastFirst: Float32Array | undefined
+  let lastSecond: Float32Array | undefined
+  const start = (): KernelExports => {
+    if (kernel === undefined) {
+      kernel = new VectorKernel(kernelMemory(2, 2))
+      first = new Float32Array(kernel.memory.buffer, 0, PAGE_BYTES / 4)
+      second = new Float32Array(kernel.memory.buffer, PAGE_BYTES, PAGE_BYTES / 4)
+    }
+    return kernel.exports
+  }
+  const pair =
+    (name: 'l2' | 'ip' | 'cosine' | 'l1', plain: (a: Float32Array, b: Float32Array) => number) =>
+    (a: Float32Array, b: Float32Array): number => {
+      if (a.length < PAIR_DIMENSIONS_MIN) return plain(a, b)
+      const measure = start()[name]
+      if (a !== lastFirst) {
+        first.set(a)
+        lastFirst = a
+      }
+      if (b !== lastSecond) {
+        second.set(b)
+        lastSecond = b
+      }
+      return measure(0, PAGE_BYTES, a.length)
+    }
+  return {
+    'l2-squared': pair('l2', DISTANCES['l2-squared']),
+    'inner-product': pair('ip', DISTANCES['inner-product']),
+    cosine: pair('cosine', DISTANCES.cosine),
+    l1: pair('l1', DISTANCES.l1),
+  }
+}
+
+/** Two vectors of the same length, at most 16,384; l2 comes squared. */
+export const PAIR_DISTANCES = pairDistances()
