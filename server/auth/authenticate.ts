@@ -79,9 +79,7 @@ async function scram(stored: string | undefined, applicant: Applicant): Promise<
     applicant.remark(`User "${user}" does not have a valid SCRAM secret.`)
   }
   applicant.send({ kind: 'sasl', mechanisms: endPointHash === undefined ? [SCRAM] : [SCRAM_PLUS, SCRAM] })
-  const { mechanism, data } = readInitialResponse(await applicant.receive('SASL response'))
-  const known = mechanism === SCRAM || (mechanism === SCRAM_PLUS && endPointHash !== undefined)
-  if (!known) throw violation('client selected an invalid SASL authentication mechanism')
+  const { mechanism, data } = readInitialResponse(await applicant.receive('SASL response'), endPointHash !== undefined)
   // A client may leave its first message out and send it when asked (RFC 4422); an empty challenge asks.
   let first = data
   if (first === undefined) {
@@ -96,13 +94,20 @@ async function scram(stored: string | undefined, applicant: Applicant): Promise<
 }
 
 /** Mechanism\0, then the length (-1: none) and bytes of the first SCRAM message. */
-function readInitialResponse(body: Buffer): { mechanism: string; data: string | undefined } {
+function readInitialResponse(
+  body: Buffer,
+  bindable: boolean,
+): { mechanism: typeof SCRAM | typeof SCRAM_PLUS; data: string | undefined } {
   const end = body.indexOf(0)
-  if (end === -1 || body.length < end + 5) throw violation('insufficient data left in message')
+  const mechanism = body.toString('latin1', 0, Math.max(end, 0))
+  if (mechanism !== SCRAM && !(bindable && mechanism === SCRAM_PLUS)) {
+    throw violation('client selected an invalid SASL authentication mechanism')
+  }
+  if (body.length < end + 5) throw violation('insufficient data left in message')
   const length = body.readInt32BE(end + 1)
   if (length !== -1 && length !== body.length - end - 5) throw violation('invalid message format')
   return {
-    mechanism: body.toString('latin1', 0, end),
+    mechanism,
     data: length === -1 ? undefined : saslText(body.subarray(end + 5)),
   }
 }
