@@ -141,7 +141,7 @@ function unistr(s: string): string {
     if (point === 0 || point > 0x10ffff) throw sqlError('22023', `invalid Unicode code point: ${digits.toUpperCase()}`)
     return String.fromCodePoint(point)
   })
-  if (!out.isWellFormed()) throw invalidPair()
+  if (/[\ud800-\udfff]/u.test(out)) throw invalidPair()
   return out
 }
 
@@ -173,7 +173,7 @@ export const STRING_FUNCTIONS: FunctionTable = {
   translate: scalar(translate),
   text_reverse: scalar((s: string) => (hasSurrogate(s) ? [...s] : s.split('')).reverse().join('')),
   split_part: scalar(splitPart),
-  text_to_array: scalar(toArray),
+  text_to_array: scalar((s: string | null, by: string | null) => toArray(s, by)),
   text_to_array_null: scalar((s: string | null, by: string | null, nullText: string | null) => toArray(s, by, nullText)),
   text_to_table: set(() => (s: string | null, by: string | null) => split(s, by)),
   text_to_table_null: set(() => (s: string | null, by: string | null, nullText: string | null) => split(s, by, nullText)),
