@@ -23,7 +23,6 @@ import type {
   RelationRow,
   TypeRow,
 } from './catalog.ts'
-import { extraRows } from './extra-rows.ts'
 import { columnOf, type DataTable, dataTable, dataText, type FieldReader, fields, reader } from './tsv.ts'
 
 /** A value computed on first use. */
@@ -47,29 +46,26 @@ const roleNames = lazy(() => {
 const acl = (texts: readonly string[] | undefined): { readonly acl?: readonly string[] } =>
   texts === undefined ? {} : { acl: aclFromText(texts, (name) => roleNames().get(name)) }
 
-/** Rows of one file and those added to it, found by oid (the first field) and by name (the second), each made once. */
+/** Rows of one file, found by oid (the first field) and by name (the second), each made once. */
 class Table<T extends { readonly oid: Oid }> {
   readonly #file: string
   readonly #make: (row: FieldReader) => T
-  readonly #added: () => readonly (T & { readonly name?: string })[]
   readonly #rows = new Map<number, T>()
   readonly #byOid: () => ReadonlyMap<number, number>
   readonly #byName: () => ReadonlyMap<string, readonly number[]>
 
-  constructor(file: string, make: (row: FieldReader) => T, options: { nameColumn?: string; added?: () => readonly T[] } = {}) {
+  constructor(file: string, make: (row: FieldReader) => T, nameColumn?: string) {
     this.#file = file
     this.#make = make
-    this.#added = options.added ?? (() => [])
     this.#byOid = lazy(() => {
       const index = new Map<number, number>()
       const { lines } = dataTable(file)
       for (let i = 0; i < lines.length; i++) index.set(Number(lines[i]!.slice(0, lines[i]!.indexOf('\t'))), i)
-      for (const [i, row] of this.#added().entries()) index.set(row.oid, lines.length + i)
       return index
     })
     this.#byName = lazy(() => {
       const table = dataTable(file)
-      const at = columnOf(table, options.nameColumn ?? table.columns[1]!)
+      const at = columnOf(table, nameColumn ?? table.columns[1]!)
       const index = new Map<string, number[]>()
       const add = (name: string, line: number): void => {
         const same = index.get(name)
@@ -77,21 +73,19 @@ class Table<T extends { readonly oid: Oid }> {
         else same.push(line)
       }
       for (let i = 0; i < table.lines.length; i++) add(nthField(table.lines[i]!, at), i)
-      for (const [i, row] of this.#added().entries()) add(row.name ?? '', table.lines.length + i)
       return index
     })
   }
 
   get count(): number {
-    return dataTable(this.#file).lines.length + this.#added().length
+    return dataTable(this.#file).lines.length
   }
 
   at(line: number): T {
     let row = this.#rows.get(line)
     if (row === undefined) {
       const table = dataTable(this.#file)
-      const text = table.lines[line]
-      row = text === undefined ? this.#added()[line - table.lines.length]! : this.#make(reader(table, text))
+      row = this.#make(reader(table, table.lines[line]!))
       this.#rows.set(line, row)
     }
     return row
@@ -172,7 +166,7 @@ export const types = new Table<TypeRow>('pg_type', (r) => {
     ...domain,
     ...acl(r.texts('typacl')),
   }
-}, { added: () => extraRows().types })
+})
 const ARRAY_SUBSCRIPT_HANDLER = 6179
 
 const SQL_LANGUAGE = 14
@@ -214,7 +208,7 @@ export const functions = new Table<FunctionRow>('pg_proc', (r) => {
     ...(defaults === undefined ? {} : { defaults }),
     ...acl(r.texts('proacl')),
   }
-}, { added: () => extraRows().functions })
+})
 
 /** 'lpad(text,int4)': how SQL-language functions and aggregates are found among the bodies. */
 export function signature(name: string, argTypes: readonly Oid[]): string {
@@ -226,7 +220,7 @@ const aggregateRows = new Map<Oid, AggregateRow | undefined>()
 export function aggregate(fn: Oid): AggregateRow | undefined {
   if (aggregateRows.has(fn)) return aggregateRows.get(fn)
   const line = aggregateLines().get(fn)?.[0]
-  let row = extraRows().aggregates.find((added) => added.function === fn)
+  let row: AggregateRow | undefined
   if (line !== undefined) {
     const r = reader(dataTable('pg_aggregate'), line)
     const target = functions.byOid(fn)
@@ -260,7 +254,7 @@ export const operators = new Table<OperatorRow>('pg_operator', (r) => ({
   canHash: r.bool('oprcanhash'),
   restriction: functionName(r.number('oprrest')),
   join: functionName(r.number('oprjoin')),
-}), { added: () => extraRows().operators })
+}))
 
 const castRows = new Table<CastRow>('pg_cast', (r) => ({
   oid: oid(r.number('oid')),
@@ -269,7 +263,7 @@ const castRows = new Table<CastRow>('pg_cast', (r) => ({
   function: oid(r.number('castfunc')),
   context: r.text('castcontext') as CastRow['context'],
   method: r.text('castmethod') as CastRow['method'],
-}), { nameColumn: 'oid', added: () => extraRows().casts })
+}), 'oid')
 /** Two oids as one safe integer. */
 export const pair = (a: Oid, b: Oid): number => a * 0x1_0000_0000 + b
 const castIndex = lazy(() => new Map([...castRows.all()].map((row) => [pair(row.source, row.target), row])))
@@ -286,11 +280,7 @@ export const collations = new Table<CollationRow>('pg_collation', (r) => ({
 /** pg_am: oid to name, built-in and added. */
 export const accessMethods = lazy(() => {
   const table = dataTable('pg_am')
-  const rows = table.lines.map((line) => fields(line))
-  return new Map<Oid, string>([
-    ...rows.map((row) => [oid(Number(row[0])), row[1]!] as const),
-    ...extraRows().methods.map((row) => [row.oid, row.name] as const),
-  ])
+  return new Map(table.lines.map((line) => fields(line)).map((row) => [oid(Number(row[0])), row[1]!]))
 })
 
 export const opclasses = new Table<OpclassRow>(
@@ -304,7 +294,7 @@ export const opclasses = new Table<OpclassRow>(
     inputType: oid(r.number('opcintype')),
     isDefault: r.bool('opcdefault'),
   }),
-  { nameColumn: 'opcname', added: () => extraRows().opclasses },
+  'opcname',
 )
 
 /** A member of a b-tree operator family. */
@@ -330,7 +320,6 @@ const btreeMembers = lazy(() => {
       operator: oid(r.number('amopopr')),
     })
   }
-  out.push(...extraRows().btree)
   return out
 })
 const btreeByOperator = lazy(() => {

@@ -1,19 +1,28 @@
-/** Built-in objects that PostgreSQL itself does not have: the vector type and what belongs to it. */
-import type { Oid } from '../../storage/keys/brand.ts'
-import type { AggregateRow, CastRow, FunctionRow, OpclassRow, OperatorRow, TypeRow } from './catalog.ts'
-import type { FamilyOperator } from './builtin.ts'
+/** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector type. */
+import * as vector from '../types/vector/catalog-rows.ts'
 
-export interface ExtraRows {
-  readonly types: readonly TypeRow[]
-  readonly functions: readonly FunctionRow[]
-  readonly aggregates: readonly AggregateRow[]
-  readonly operators: readonly OperatorRow[]
-  readonly casts: readonly CastRow[]
-  readonly methods: readonly { readonly oid: Oid; readonly name: string }[]
-  readonly opclasses: readonly OpclassRow[]
-  readonly btree: readonly FamilyOperator[]
+type Field = null | boolean | number | string | readonly number[]
+
+const TABLES: Readonly<Record<string, readonly Readonly<Record<string, Field>>[]>> = {
+  pg_type: vector.pg_type,
+  pg_proc: vector.pg_proc.map((row) => ({ prosupport: 0, prosecdef: false, proleakproof: false, ...row })),
+  pg_aggregate: vector.pg_aggregate,
+  pg_operator: vector.pg_operator,
+  pg_cast: vector.pg_cast,
+  pg_am: vector.pg_am,
+  pg_opfamily: vector.pg_opfamily,
+  pg_opclass: vector.pg_opclass,
+  pg_amop: vector.pg_amop,
+  pg_amproc: vector.pg_amproc,
 }
 
-const NONE: ExtraRows = { types: [], functions: [], aggregates: [], operators: [], casts: [], methods: [], opclasses: [], btree: [] }
+function fieldText(field: Field | undefined, type: string): string {
+  if (field === null || field === undefined) return '\\N'
+  if (typeof field === 'boolean') return field ? 't' : 'f'
+  if (typeof field === 'object') return type.endsWith('[]') ? `{${field.join(',')}}` : field.join(' ')
+  return String(field)
+}
 
-export const extraRows = (): ExtraRows => NONE
+export function extraLines(name: string, columns: readonly string[], types: readonly string[]): string[] {
+  return (TABLES[name] ?? []).map((row) => columns.map((column, i) => fieldText(row[column], types[i]!)).join('\t'))
+}

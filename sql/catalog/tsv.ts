@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { ArrayValue, type Value } from '../types/value.ts'
+import { extraLines } from './extra-rows.ts'
 
 export interface DataTable {
   readonly name: string
@@ -45,7 +46,10 @@ function read(name: string): DataTable {
     const colon = field.indexOf(':')
     return [field.slice(0, colon), field.slice(colon + 1)] as const
   })
-  return { name, columns: head.map(([column]) => column), types: head.map(([, type]) => type), lines }
+  const columns = head.map(([column]) => column)
+  const types = head.map(([, type]) => type)
+  lines.push(...extraLines(name, columns, types))
+  return { name, columns, types, lines }
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '\\': '\\' }

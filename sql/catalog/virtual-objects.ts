@@ -4,7 +4,6 @@ import type { FunctionRow, TypeRow } from './catalog.ts'
 import { isSharedClass } from './classes.ts'
 import { defaultText, expressionText, systemScope } from './deparse.ts'
 import { valueText } from './deparse-expression.ts'
-import { extraRows } from './extra-rows.ts'
 import type { CatalogView } from './view.ts'
 import { aclValue, numberArray, type RowRecord, type RowSource, textArray, userRows, vector } from './virtual-source.ts'
 
@@ -21,13 +20,12 @@ const TYPE_FUNCTIONS: Readonly<Record<string, readonly [string, string, string, 
 const functionOid = (view: CatalogView, name: string): number => (name === '' ? 0 : (view.functionsByName(name)[0]?.oid ?? 0))
 
 function* typeRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
-  for (const row of extraRows().types) yield typeRecord(view, row)
   for (const row of userRows(view, 'type', lookup, 'oid')) yield typeRecord(view, row)
 }
 
 function typeRecord(view: CatalogView, row: TypeRow): RowRecord {
   const scope = systemScope(view)
-  const names = TYPE_FUNCTIONS[row.isArray ? 'array' : row.kind] ?? [`${row.name}_in`, `${row.name}_out`, `${row.name}_recv`, `${row.name}_send`]
+  const names = TYPE_FUNCTIONS[row.isArray ? 'array' : row.kind] ?? ['', '', '', '']
   const base = row.kind === 'd' ? builtinFunctions(view, view.baseType(row.oid)) : undefined
   const fallback = row.domain?.default
   return {
@@ -50,8 +48,8 @@ function typeRecord(view: CatalogView, row: TypeRow): RowRecord {
     typoutput: base?.output ?? functionOid(view, names[1]),
     typreceive: functionOid(view, names[2]),
     typsend: base?.send ?? functionOid(view, names[3]),
-    typmodin: row.kind === 'b' && !row.isArray ? functionOid(view, `${row.name}_typmod_in`) : 0,
-    typmodout: row.kind === 'b' && !row.isArray ? functionOid(view, `${row.name}_typmod_out`) : 0,
+    typmodin: 0,
+    typmodout: 0,
     typanalyze: row.isArray ? ARRAY_ANALYZE : 0,
     typalign: row.align,
     typstorage: row.storage,
@@ -90,7 +88,6 @@ function* enumRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
 }
 
 function* functionRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
-  for (const row of extraRows().functions) yield functionRecord(view, row)
   for (const row of userRows(view, 'function', lookup, 'oid')) yield functionRecord(view, row)
 }
 
@@ -126,36 +123,8 @@ function functionRecord(view: CatalogView, row: FunctionRow): RowRecord {
   }
 }
 
-function* aggregateRows(view: CatalogView): Iterable<RowRecord> {
-  for (const row of extraRows().aggregates) {
-    const target = view.function(row.function)
-    yield {
-      aggfnoid: row.function,
-      aggkind: row.kind,
-      aggnumdirectargs: row.directArgs,
-      aggtransfn: functionOid(view, `${target?.argTypes.map((type) => view.typeRow(type)?.name).join('_') ?? ''}_accum`),
-      aggfinalfn: 0,
-      aggcombinefn: 0,
-      aggserialfn: 0,
-      aggdeserialfn: 0,
-      aggmtransfn: 0,
-      aggminvtransfn: 0,
-      aggmfinalfn: 0,
-      aggfinalextra: false,
-      aggmfinalextra: false,
-      aggfinalmodify: 'r',
-      aggmfinalmodify: 'r',
-      aggsortop: row.sortOperator,
-      aggtranstype: target?.returnType ?? 0,
-      aggtransspace: 0,
-      aggmtranstype: 0,
-      aggmtransspace: 0,
-    }
-  }
-}
-
 function* operatorRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
-  for (const row of [...extraRows().operators, ...userRows(view, 'operator', lookup, 'oid')]) {
+  for (const row of userRows(view, 'operator', lookup, 'oid')) {
     yield {
       oid: row.oid,
       oprname: row.name,
@@ -177,52 +146,8 @@ function* operatorRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
 }
 
 function* castRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
-  for (const row of [...extraRows().casts, ...userRows(view, 'cast', lookup, 'oid')]) {
+  for (const row of userRows(view, 'cast', lookup, 'oid')) {
     yield { oid: row.oid, castsource: row.source, casttarget: row.target, castfunc: row.function, castcontext: row.context, castmethod: row.method }
-  }
-}
-
-function* methodRows(view: CatalogView): Iterable<RowRecord> {
-  for (const row of extraRows().methods) yield { oid: row.oid, amname: row.name, amhandler: functionOid(view, `${row.name}handler`), amtype: 'i' }
-}
-
-function* opclassRows(view: CatalogView): Iterable<RowRecord> {
-  for (const row of extraRows().opclasses) {
-    yield {
-      oid: row.oid,
-      opcmethod: view.accessMethod(row.method) ?? 0,
-      opcname: row.name,
-      opcnamespace: row.namespace,
-      opcowner: 10,
-      opcfamily: row.family,
-      opcintype: row.inputType,
-      opcdefault: row.isDefault,
-      opckeytype: 0,
-    }
-  }
-}
-
-/** One family an operator class: of the class's name. */
-function* opfamilyRows(view: CatalogView): Iterable<RowRecord> {
-  for (const row of extraRows().opclasses) {
-    yield { oid: row.family, opfmethod: view.accessMethod(row.method) ?? 0, opfname: row.name, opfnamespace: row.namespace, opfowner: 10 }
-  }
-}
-
-function* amopRows(): Iterable<RowRecord> {
-  let self = extraRows().opclasses[0]?.oid ?? 0
-  for (const row of extraRows().btree) {
-    yield {
-      oid: ++self,
-      amopfamily: row.family,
-      amoplefttype: row.left,
-      amoprighttype: row.right,
-      amopstrategy: row.strategy,
-      amoppurpose: 's',
-      amopopr: row.operator,
-      amopmethod: 403,
-      amopsortfamily: 0,
-    }
   }
 }
 
@@ -336,13 +261,8 @@ export const OBJECT_ROWS: Readonly<Record<string, RowSource>> = {
   pg_type: typeRows,
   pg_enum: enumRows,
   pg_proc: functionRows,
-  pg_aggregate: aggregateRows,
   pg_operator: operatorRows,
   pg_cast: castRows,
-  pg_am: methodRows,
-  pg_opclass: opclassRows,
-  pg_opfamily: opfamilyRows,
-  pg_amop: amopRows,
   pg_collation: collationRows,
   pg_namespace: namespaceRows,
   pg_authid: roleRows,
