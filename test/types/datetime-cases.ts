@@ -163,7 +163,15 @@ function write(value: Value, type: string, context: CallContext): string {
   if (value instanceof TimeTz) return output('timetz', value, context)
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return String(value)
+  if (type === 'float8') return floatText(value as number)
   return builtinTypesByName.has(type) ? output(type, value, context) : String(value)
+}
+/** The shortest digits, as float8out writes them. */
+function floatText(n: number): string {
+  const [mantissa = '', power = '0'] = n.toExponential().split('e')
+  const exponent = Number(power)
+  if (!Number.isFinite(n) || n === 0 || (exponent >= -4 && exponent < 15)) return String(n)
+  return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
 }
 const output = (type: string, value: Value, context: CallContext): string => {
   const known = builtinTypesByName.get(type)

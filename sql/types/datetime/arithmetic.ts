@@ -42,6 +42,7 @@ import {
 } from './convert.ts'
 import { currentDate } from './now.ts'
 import { offsetOfFields, sessionZone } from './decode.ts'
+import { bitsOfInstant } from './types.ts'
 import type { Zone } from './zones.ts'
 
 export const negate = (value: Interval): Interval => {
@@ -257,16 +258,24 @@ function ageOfFields(a: Fields, b: Fields, isBefore: boolean): Interval {
   return makeInterval(sign * (year * 12 + month), sign * day, sign * time + 0)
 }
 
-function timestampAge(a: Int64, b: Int64): Interval {
-  if (!isFinite64(a) || !isFinite64(b)) throw outOfRange('timestamp')
+/** PostgreSQL 15 takes infinity for the last of 64 bits here. Throws 22008 for -infinity. */
+function finite(instant: Int64): Int64 {
+  if (instant === -Infinity) throw outOfRange('timestamp')
+  return bitsOfInstant(instant)
+}
+
+function timestampAge(first: Int64, second: Int64): Interval {
+  const a = finite(first)
+  const b = finite(second)
   const [x, y] = [newFields(), newFields()]
   setFromInstant(a, 0, x)
   setFromInstant(b, 0, y)
   return ageOfFields(x, y, a < b)
 }
 
-function timestamptzAge(a: Int64, b: Int64, zone: Zone): Interval {
-  if (!isFinite64(a) || !isFinite64(b)) throw outOfRange('timestamp')
+function timestamptzAge(first: Int64, second: Int64, zone: Zone): Interval {
+  const a = finite(first)
+  const b = finite(second)
   return ageOfFields(localFields(a, zone).fields, localFields(b, zone).fields, a < b)
 }
 

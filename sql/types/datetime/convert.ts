@@ -245,12 +245,12 @@ export const CONVERT_FUNCTIONS: FunctionTable = {
     return timetzAtOffset(time, offsetAt(zoneMeaning(text), now))
   }),
   timestamp_izone: bound(({ context }) => (zone: Interval, local: Int64) => {
-    const offset = offsetOfInterval(zone, context.settings)
-    return isFinite64(local) ? checkTimestamp(add64(local, -offset * MICROS_PER_SECOND)) : local
+    if (!isFinite64(local)) return local
+    return checkTimestamp(add64(local, -offsetOfInterval(zone, context.settings) * MICROS_PER_SECOND))
   }),
   timestamptz_izone: bound(({ context }) => (zone: Interval, instant: Int64) => {
-    const offset = offsetOfInterval(zone, context.settings)
-    return isFinite64(instant) ? checkTimestamp(add64(instant, offset * MICROS_PER_SECOND)) : instant
+    if (!isFinite64(instant)) return instant
+    return checkTimestamp(add64(instant, offsetOfInterval(zone, context.settings) * MICROS_PER_SECOND))
   }),
   timetz_izone: bound(({ context }) => (zone: Interval, time: TimeTz) =>
     timetzAtOffset(time, offsetOfInterval(zone, context.settings)),

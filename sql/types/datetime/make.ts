@@ -39,18 +39,21 @@ const dateWords = (year: number, month: number, day: number): string =>
 const clockWords = (hour: number, minute: number, second: number): string =>
   `${hour}:${signedTwo(minute)}:${shortNumber(second).padStart(2, '0')}`
 
-/** Days since 2000; a negative year is BC. Throws 22008. */
-function makeDate(year: number, month: number, day: number): number {
-  const shown = year < 0 ? year + 1 : year
+/** Days since 2000; a negative year is BC. Throws 22008, which names the year as `named`. */
+function dayOfParts(year: number, month: number, day: number, named: number): number {
+  const counted = astronomical(year)
   const isDate =
-    year !== 0 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && day <= daysInMonth(shown, month)
-  if (!isDate) throw sqlError('22008', `date field value out of range: ${dateWords(year, month, day)}`)
-  const result = isJulianDate(shown, month) ? julianDay(shown, month, day) - EPOCH_JULIAN : Number.NaN
+    year !== 0 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && day <= daysInMonth(counted, month)
+  if (!isDate) throw sqlError('22008', `date field value out of range: ${dateWords(named, month, day)}`)
+  const result = isJulianDate(counted, month) ? julianDay(counted, month, day) - EPOCH_JULIAN : Number.NaN
   if (!(result >= DATE_MIN && result < DATE_END)) {
-    throw sqlError('22008', `date out of range: ${dateWords(year, month, day)}`)
+    throw sqlError('22008', `date out of range: ${dateWords(named, month, day)}`)
   }
   return result
 }
+/** 1 BC is year 0. */
+const astronomical = (year: number): number => (year < 0 ? year + 1 : year)
+const makeDate = (year: number, month: number, day: number): number => dayOfParts(year, month, day, astronomical(year))
 
 /** Microseconds since midnight; 24:00:00 and seconds up to 60 are allowed. Throws 22008. */
 function makeTime(hour: number, minute: number, second: number): number {
@@ -64,7 +67,7 @@ function makeTime(hour: number, minute: number, second: number): number {
 }
 
 function makeTimestamp(year: number, month: number, day: number, hour: number, minute: number, second: number): Int64 {
-  const instant = instantOf(makeDate(year, month, day), makeTime(hour, minute, second))
+  const instant = instantOf(dayOfParts(year, month, day, year), makeTime(hour, minute, second))
   if (!isTimestamp(instant)) {
     const shown = `${dateWords(year, month, day)} ${clockWords(hour, minute, second)}`
     throw sqlError('22008', `timestamp out of range: ${shown}`)
@@ -83,7 +86,7 @@ function offsetOfZoneText(text: string, local: Int64): number {
     return decodeOffset(text)
   } catch (error) {
     if (!(error instanceof DecodeFailure)) throw error
-    if (error.kind === 'zone') throw sqlError('22008', `numeric time zone "${text}" out of range`)
+    if (error.kind === 'zone') throw sqlError('22023', `numeric time zone "${text}" out of range`)
     if (error.kind !== 'format') throw unknownZone(text)
   }
   const meaning = zoneMeaning(text)

@@ -29,12 +29,12 @@ import {
   subtract64,
   timeOfFields,
 } from './calendar.ts'
-import { outOfRange, localFields, checkTimestamp, zoneMeaning } from './convert.ts'
+import { checkTimestamp, localFields, outOfRange, timestampOfDate, zoneMeaning } from './convert.ts'
 import { offsetOfFields, sessionZone } from './decode.ts'
 import type { IntervalParts } from './encode-interval.ts'
 import { intervalParts } from './encode-interval.ts'
 import type { Unit } from './words.ts'
-import { unitNamed } from './words.ts'
+import { intervalUnitNamed, unitNamed } from './words.ts'
 import type { Zone } from './zones.ts'
 
 /** How a part is given back: exact (numeric), or as PostgreSQL's C computes a double. */
@@ -61,9 +61,13 @@ const unrecognized = (unit: string, type: TypeName) =>
   sqlError('22023', `unit "${unit}" not recognized for type ${TYPE_NAMES[type]}`)
 
 /** A unit by its word, in any case. Throws 22023. */
-function unitOf(word: string, type: TypeName): { readonly unit: Unit; readonly shown: string } {
+function unitOf(
+  word: string,
+  type: TypeName,
+  find: (word: string) => Unit | undefined = unitNamed,
+): { readonly unit: Unit; readonly shown: string } {
   const shown = word.toLowerCase()
-  const unit = unitNamed(shown)
+  const unit = find(shown)
   if (unit === undefined) throw unrecognized(shown, type)
   return { unit, shown }
 }
@@ -198,7 +202,7 @@ function instantPart(word: string, instant: Int64, type: 'timestamp' | 'timestam
   const { unit, shown } = unitOf(word, type)
   if (!isFinite64(instant)) {
     if (GROWING.has(unit)) return instant as number
-    if (ROUND_AGAIN.has(unit) || (zone !== undefined && ZONE_UNITS.has(unit))) return null
+    if (ROUND_AGAIN.has(unit) || ZONE_UNITS.has(unit)) return null
     throw unsupported(shown, type)
   }
   if (unit === 'epoch') return epochPart(instant)
@@ -374,7 +378,7 @@ function truncateFields(unit: Unit, f: Fields): boolean | undefined {
 
 function truncateTimestamp(word: string, instant: Int64): Int64 {
   if (!isFinite64(instant)) return instant
-  const { unit, shown } = unitOf(word, 'timestamp')
+  const { unit, shown } = unitOf(word, 'timestamp', intervalUnitNamed)
   const fields = newFields()
   setFromInstant(instant, 0, fields)
   if (truncateFields(unit, fields) === undefined) throw unsupported(shown, 'timestamp')
@@ -385,7 +389,7 @@ function truncateTimestamp(word: string, instant: Int64): Int64 {
 
 function truncateTimestamptz(word: string, instant: Int64, zone: Zone): Int64 {
   if (!isFinite64(instant)) return instant
-  const { unit, shown } = unitOf(word, 'timestamptz')
+  const { unit, shown } = unitOf(word, 'timestamptz', intervalUnitNamed)
   const { fields, offset } = localFields(instant, zone)
   const isDate = truncateFields(unit, fields)
   if (isDate === undefined) throw unsupported(shown, 'timestamptz')
@@ -398,7 +402,7 @@ function truncateTimestamptz(word: string, instant: Int64, zone: Zone): Int64 {
 const INTERVAL_UNITS: readonly Unit[] = ['year', 'month', 'day', 'hour', 'minute', 'second', 'millisecond', 'microsecond']
 
 function truncateInterval(word: string, value: Interval): Interval {
-  const { unit, shown } = unitOf(word, 'interval')
+  const { unit, shown } = unitOf(word, 'interval', intervalUnitNamed)
   const p: IntervalParts = intervalParts(value)
   const large: Partial<Record<Unit, number>> = { millennium: 1000, century: 100, decade: 10 }
   const years = large[unit]
@@ -451,7 +455,7 @@ function truncateInZone(word: string, instant: Int64, text: string): Int64 {
   if (!isFinite64(instant)) return instant
   const zone = zoneNamedFor(text)
   if (typeof zone !== 'number') return truncateTimestamptz(word, instant, zone)
-  const { unit, shown } = unitOf(word, 'timestamptz')
+  const { unit, shown } = unitOf(word, 'timestamptz', intervalUnitNamed)
   const fields = newFields()
   setFromInstant(instant, zone, fields)
   if (truncateFields(unit, fields) === undefined) throw unsupported(shown, 'timestamptz')
@@ -463,7 +467,7 @@ function truncateInZone(word: string, instant: Int64, text: string): Int64 {
 export const PART_FUNCTIONS: FunctionTable = {
   extract_date: scalar((word: string, day: number) => numeric(datePart(word, day))),
   'date_part(text,date)': scalar((word: string, day: number) =>
-    float(instantPart(word, Number.isFinite(day) ? canonical(BigInt(day) * BigInt(MICROS_PER_DAY)) : day, 'timestamp')),
+    float(instantPart(word, timestampOfDate(day), 'timestamp')),
   ),
   extract_time: scalar((word: string, micros: number) => numeric(timePart(word, micros))),
   time_part: scalar((word: string, micros: number) => float(timePart(word, micros))),

@@ -150,12 +150,8 @@ export const dateType: Type = {
 const specialInstant = (special: 'epoch' | 'infinity' | '-infinity'): number =>
   special === 'epoch' ? -946684800_000000 : special === 'infinity' ? Infinity : -Infinity
 
-/** Rounds to a precision. Throws 22008 when that goes beyond the range. */
-export function scaleInstant(value: Int64, typmod: number): Int64 {
-  const rounded = roundMicros(value, typmod)
-  if (!isTimestamp(rounded)) throw sqlError('22008', 'timestamp out of range')
-  return rounded
-}
+/** Rounds to a precision; like PostgreSQL's the last microseconds may round to the first instant out of range. */
+export const scaleInstant = (value: Int64, typmod: number): Int64 => roundMicros(value, typmod)
 
 /** A timestamp of its text (an offset in it does not count). Throws 22007, 22008, 22023. */
 export function timestampOfText(text: string, typmod: number, context: TypeContext): Int64 {

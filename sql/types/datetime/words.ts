@@ -125,7 +125,13 @@ const intervalWords = new Map<string, IntervalWord>([
 export const dateWord = (word: string): DateWord | undefined => dateWords.get(word.slice(0, TOKEN_LENGTH))
 export const intervalWord = (word: string): IntervalWord | undefined => intervalWords.get(word.slice(0, TOKEN_LENGTH))
 
-/** The unit that date_part and its kin mean by a lower-case word; undefined when it is none. */
+/** The unit that date_trunc means by a lower-case word: only those an interval can have. */
+export function intervalUnitNamed(word: string): Unit | undefined {
+  const meaning = intervalWord(word)
+  return meaning?.kind === 'unit' ? meaning.value : undefined
+}
+
+/** The unit that date_part and extract mean by a lower-case word; undefined when it is none. */
 export function unitNamed(word: string): Unit | undefined {
   const interval = intervalWord(word)
   if (interval !== undefined) return interval.kind === 'unit' ? interval.value : undefined

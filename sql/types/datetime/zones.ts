@@ -33,6 +33,8 @@ interface Source {
   /** The changes within a year as (second, offset from then on), in order. */
   transitions(year: number): [number, number][]
   nameAt(second: number, offset: number): ZoneName
+  /** Whether the rules hold for all time, not only from the first years that are recorded. */
+  readonly isPeriodic: boolean
   /** Whether any instant is called so. */
   knowsName(text: string): boolean
 }
@@ -58,16 +60,17 @@ export class Zone {
   /** As SHOW TimeZone prints it. */
   readonly name: string
   readonly #source: Source
+  /** Before the first year that is looked at. */
+  readonly #first: Segment
   readonly #years: (Segment[] | undefined)[] = []
   #last: Segment
 
   constructor(name: string, source: Source) {
     this.name = name
     this.#source = source
-    this.#last = { from: -Infinity, until: FIRST_SECOND, offset: source.offsetAt(FIRST_SECOND) }
-    this.#first = this.#last
+    this.#first = { from: -Infinity, until: FIRST_SECOND, offset: source.offsetAt(FIRST_SECOND) }
+    this.#last = source.isPeriodic ? (this.#year(2000)[0] ?? this.#first) : this.#first
   }
-  readonly #first: Segment
 
   /** The offset in force at a second. */
   offsetAt(second: number): number {
@@ -79,8 +82,8 @@ export class Zone {
   segmentAt(second: number): Segment {
     const last = this.#last
     if (second >= last.from && second < last.until) return last
-    if (second < FIRST_SECOND) return (this.#last = this.#first)
-    if (second >= CYCLE_START + CYCLE_SECONDS) {
+    if (second < FIRST_SECOND && !this.#source.isPeriodic) return (this.#last = this.#first)
+    if (second < FIRST_SECOND || second >= CYCLE_START + CYCLE_SECONDS) {
       const cycles = Math.floor((second - CYCLE_START) / CYCLE_SECONDS)
       const base = this.segmentAt(second - cycles * CYCLE_SECONDS)
       const shift = cycles * CYCLE_SECONDS
@@ -224,7 +227,7 @@ function intlSource(entry: ZoneEntry): Source | undefined {
   }
   const knowsName = (text: string): boolean =>
     [...entry.abbreviations.values()].some((spans) => spans.some((span) => span.text === text))
-  return { offsetAt, transitions, nameAt, knowsName }
+  return { offsetAt, transitions, nameAt, knowsName, isPeriodic: false }
 }
 
 function posixSource(zone: PosixZone): Source {
@@ -245,6 +248,7 @@ function posixSource(zone: PosixZone): Source {
       daylight !== undefined && offset === daylight.offset
         ? { text: daylight.name, isDst: true }
         : { text: standard.name, isDst: false },
+    isPeriodic: true,
     knowsName: (text) => text === standard.name || text === daylight?.name,
   }
 }
