@@ -5,6 +5,7 @@
  *
  * and lets all of them go when the server stops.
  */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Database, Role } from '../sql/session/session.ts'
@@ -328,6 +329,10 @@ function endSoon(socket: Socket): void {
 
 function identityOf(tls: TlsFiles | undefined): Identity | undefined {
   if (tls === undefined) return undefined
+  // OpenSSL takes a key of another kind beside the certificate without a word, and every handshake then fails.
+  if (!new X509Certificate(tls.certificate).checkPrivateKey(createPrivateKey(tls.key))) {
+    throw new Error('the key does not belong to the certificate')
+  }
   return {
     context: createSecureContext({ cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }),
     endPointHash: endPointHash(tls.certificate),
