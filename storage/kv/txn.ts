@@ -173,7 +173,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
   lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined {
     this.#checkActive()
     const bulk = this.#bulk
-    if (bulk !== undefined && bulk.acquire(key, STRENGTH_NUMBER[strength])) return undefined
+    if (bulk?.acquire(key, STRENGTH_NUMBER[strength])) return undefined
     const { lockTables: locks } = this.#store
     const answer = locks.acquire(locks.rows, this.owner, key, STRENGTH_NUMBER[strength], policy, this.options)
     if (bulk === undefined && this.owner.held[0].length >= BULK_FROM) {
@@ -300,12 +300,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
       done(error, at)
     }
     const reads = writes !== undefined && writes.count > 0 ? this.#reads : undefined
-    try {
-      store.range.commit({ writes, reads, snapshot: this.snapshot, addTo }, finish)
-    } catch (error) {
-      if (!(error instanceof KvError)) throw error
-      finish(error, this.snapshot)
-    }
+    store.range.commit({ writes, reads, snapshot: this.snapshot, addTo }, finish)
   }
 
   /** What sequences gave out while this transaction ran must be durable before anyone hears that it committed. */

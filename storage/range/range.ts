@@ -15,7 +15,7 @@ import { invariant } from '../keys/invariant.ts'
 import { systemKey } from '../keys/map.ts'
 import type { Reads } from '../mvcc/reads.ts'
 import { RecentWrites } from '../mvcc/recent-writes.ts'
-import type { WriteBuffer } from '../mvcc/write-buffer.ts'
+import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
 import { KvError } from './errors.ts'
 import type { OpenLog, RangeLog } from './log.ts'
 import { openMachine } from './machine.ts'
@@ -26,6 +26,10 @@ const CLOCK_AHEAD = 3000 * 4096
 const IDS_AHEAD = 1_000_000
 /** A commit of more writes does not enter its keys in the table of recent writes. */
 const RECENT_WRITES_MAX = 4096
+/** A large commit becomes a batch in slices of so many writes (about 2 ms), between which everything but commits goes on. */
+const SLICE_WRITES = 4096
+/** A batch of more bytes is not kept for the next commit. */
+const KEPT_BATCH_BYTES = 1 << 20
 
 /** What a commit asks of the range. */
 export interface Commit {
@@ -40,12 +44,16 @@ export interface Commit {
 class InFlight {
   readonly at: Timestamp
   readonly writes: WriteBuffer | undefined
-  readonly done: (error: Error | undefined, at: Timestamp) => void
+  readonly done: (error: KvError | undefined, at: Timestamp) => void
   isSettled = false
-  error: Error | undefined
+  error: KvError | undefined
   next: InFlight | undefined
 
-  constructor(at: Timestamp, writes: WriteBuffer | undefined, done: (error: Error | undefined, at: Timestamp) => void) {
+  constructor(
+    at: Timestamp,
+    writes: WriteBuffer | undefined,
+    done: (error: KvError | undefined, at: Timestamp) => void,
+  ) {
     this.at = at
     this.writes = writes
     this.done = done
@@ -71,7 +79,8 @@ export class Range {
   readonly #engine: Engine
   readonly #timestamps: Timestamps
   readonly #recent: RecentWrites
-  readonly #batch: Batch
+  readonly #clock: Clock
+  #batch: Batch
   readonly #clockKey: Key
   readonly #commitKey: Key
   /** Undefined until `open`, and while a log replays its entries there. */
@@ -84,6 +93,9 @@ export class Range {
   #oldestInFlight: InFlight | undefined
   #newestInFlight: InFlight | undefined
   #idle: (() => void)[] = []
+  /** A large commit is being turned into a batch; what else wants to be appended waits in order. */
+  #isBusy = false
+  #queued: (() => void)[] = []
 
   constructor({ id, engine, clock }: RangeOptions) {
     this.id = id
@@ -91,6 +103,7 @@ export class Range {
     this.#batch = engine.createBatch()
     this.#clockKey = systemKey(`range/${id}/clock`)
     this.#commitKey = systemKey(`range/${id}/commit`)
+    this.#clock = clock
     this.#timestamps = createTimestamps(clock)
     const stored = engine.getRaw('state', this.#clockKey)
     this.#clockHigh = stored === undefined ? 0 : stored.readDoubleLE(0)
@@ -125,23 +138,44 @@ export class Range {
   }
 
   /**
-   * Gives the commit a timestamp, checks its reads, and appends it. `done` is called once it is visible, or with the
-   * error that ended it. Throws KvError read-conflict before anything was appended.
+   * Gives the commit a timestamp, checks its reads, and appends it. `done` is called once: when it is visible, or with
+   * the KvError that ended it (read-conflict: nothing was appended).
    */
-  commit(commit: Commit, done: (error: Error | undefined, at: Timestamp) => void): void {
+  commit(commit: Commit, done: (error: KvError | undefined, at: Timestamp) => void): void {
+    if (this.#isBusy) {
+      this.#queued.push(() => this.commit(commit, done))
+      return
+    }
+    const { writes } = commit
     const at = this.#timestamps.next()
-    if (commit.reads !== undefined) this.#checkReads(commit.reads, commit.snapshot)
+    const conflict = commit.reads === undefined ? undefined : this.#changedRead(commit.reads, commit.snapshot)
+    if (conflict !== undefined) {
+      done(new KvError({ kind: 'read-conflict', key: conflict }), at)
+      return
+    }
     const batch = this.#batch
     batch.clear()
     commit.addTo?.(batch, at)
     if (at >= this.#clockHigh || this.#nextId >= this.#idsHigh) this.#raiseClock(batch, at)
     if (this.#isReplicated) batch.putRaw('state', this.#commitKey, doubles(at))
-    if (commit.writes !== undefined) this.#evaluate(commit.writes, batch, at)
-    this.#append(batch, new InFlight(at, commit.writes, done))
+    const entry = new InFlight(at, writes, done)
+    if (writes === undefined) {
+      this.#append(batch, entry)
+    } else if (writes.count <= SLICE_WRITES) {
+      this.#evaluate(writes, { leaf: 0, slot: 0 }, batch, at)
+      this.#append(batch, entry)
+    } else {
+      this.#isBusy = true
+      this.#evaluateSlowly(writes, { leaf: 0, slot: 0 }, entry)
+    }
   }
 
   /** Appends what carries no versions of its own (garbage collection, unversioned state). */
-  write(fill: (batch: Batch) => void, done: (error: Error | undefined) => void): void {
+  write(fill: (batch: Batch) => void, done: (error: KvError | undefined) => void): void {
+    if (this.#isBusy) {
+      this.#queued.push(() => this.write(fill, done))
+      return
+    }
     const batch = this.#batch
     batch.clear()
     fill(batch)
@@ -158,16 +192,32 @@ export class Range {
     batch.putRaw('state', this.#clockKey, doubles(this.#clockHigh, this.#idsHigh))
   }
 
-  #evaluate(writes: WriteBuffer, batch: Batch, at: Timestamp): void {
+  /** Adds at most SLICE_WRITES writes from the position on; false when that was the last one. */
+  #evaluate(writes: WriteBuffer, position: Position, batch: Batch, at: Timestamp): boolean {
     const recent = writes.count > RECENT_WRITES_MAX ? undefined : this.#recent
-    if (recent === undefined) this.#recent.recordMany(at)
-    const position = { leaf: 0, slot: 0 }
+    let left = SLICE_WRITES
     for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
+      if (left-- === 0) return true
       const key = writes.keyOf(entry)
       if (writes.isRemoval(entry)) batch.remove(key, at)
       else batch.put(key, at, writes.valueOf(entry))
       recent?.record(key, at)
     }
+    return false
+  }
+
+  /** Commits that come meanwhile wait their turn: their timestamps, and so their places in the log, are later. */
+  #evaluateSlowly(writes: WriteBuffer, position: Position, entry: InFlight): void {
+    if (this.#evaluate(writes, position, this.#batch, entry.at)) {
+      this.#clock.after(0, () => this.#evaluateSlowly(writes, position, entry))
+      return
+    }
+    this.#recent.recordMany(entry.at)
+    this.#isBusy = false
+    this.#append(this.#batch, entry)
+    const queued = this.#queued
+    this.#queued = []
+    for (const run of queued) run()
   }
 
   #append(batch: Batch, entry: InFlight): void {
@@ -175,6 +225,7 @@ export class Range {
     else this.#newestInFlight.next = entry
     this.#newestInFlight = entry
     this.#openLog().append(batch, (error) => this.#settle(entry, error))
+    if (batch.bytes > KEPT_BATCH_BYTES) this.#batch = this.#engine.createBatch()
   }
 
   #settle(entry: InFlight, error: Error | undefined): void {
@@ -186,13 +237,14 @@ export class Range {
       if (head.error === undefined) this.#visible = head.at
       head.done(head.error, head.at)
     }
-    if (this.#oldestInFlight === undefined && this.#idle.length > 0) for (const idle of this.#idle.splice(0)) idle()
+    if (this.#oldestInFlight === undefined && !this.#isBusy && this.#idle.length > 0)
+      for (const idle of this.#idle.splice(0)) idle()
   }
 
   /** Everything that was read must be as it was at the snapshot, in the store and in every commit on its way. */
-  #checkReads(reads: Reads, snapshot: Timestamp): void {
+  #changedRead(reads: Reads, snapshot: Timestamp): Key | undefined {
     for (const key of reads.keys) {
-      if (this.isNewerThan(key, snapshot) || this.#isInFlight((writes) => writes.has(key))) throw readConflict(key)
+      if (this.isNewerThan(key, snapshot) || this.#isInFlight((writes) => writes.has(key))) return key
     }
     for (const { from, to } of reads.spans) {
       if (from >= to) continue
@@ -200,9 +252,10 @@ export class Range {
         this.#engine.changedSince(from, to, snapshot) ||
         this.#isInFlight((writes) => writes.anyIn(from, to, false))
       ) {
-        throw readConflict(from)
+        return from
       }
     }
+    return undefined
   }
 
   #isInFlight(touches: (writes: WriteBuffer) => boolean): boolean {
@@ -214,7 +267,7 @@ export class Range {
 
   /** Resolves when no commit is on its way. */
   idle(): Promise<void> {
-    if (this.#oldestInFlight === undefined) return Promise.resolve()
+    if (this.#oldestInFlight === undefined && !this.#isBusy) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
@@ -245,8 +298,6 @@ function doubles(...numbers: readonly number[]): Buffer {
   for (const [i, n] of numbers.entries()) value.writeDoubleLE(n, i * 8)
   return value
 }
-
-const readConflict = (key: Key) => new KvError({ kind: 'read-conflict', key })
 
 export function kvError(error: Error): KvError {
   if (error instanceof KvError) return error

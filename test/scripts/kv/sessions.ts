@@ -16,8 +16,18 @@ import type { Key } from '../../../storage/keys/brand.ts'
 import { createKeyEncoder } from '../../../storage/keys/encode.ts'
 import { rowKeyPrefix, sequenceKey } from '../../../storage/keys/map.ts'
 import { printColumns, printKey } from '../../../storage/keys/print.ts'
-import type { Found, Isolation, Kv, LockStrength, Savepoint, Span, TableLockMode, Txn, WaitPolicy } from '../../../storage/kv/kv.ts'
-import { openKv, Store } from '../../../storage/kv/open-kv.ts'
+import type {
+  Found,
+  Isolation,
+  Kv,
+  LockStrength,
+  Savepoint,
+  Span,
+  TableLockMode,
+  Txn,
+  WaitPolicy,
+} from '../../../storage/kv/kv.ts'
+import { openKv, type Store } from '../../../storage/kv/open-kv.ts'
 import { KvError } from '../../../storage/range/errors.ts'
 import { openLocalLog } from '../../../storage/range/local-log.ts'
 import { type ManualClock, manualClock } from '../../storage/manual-clock.ts'
@@ -47,7 +57,7 @@ interface Session {
 
 export async function openSessions(): Promise<{ readonly run: Runner; readonly close: () => Promise<void> }> {
   const clock: ManualClock = manualClock()
-  let due: (() => void)[] = []
+  const due: (() => void)[] = []
   let isHeld = false
   const engine: MemoryEngine = openMemoryEngine({ schedule: (then) => due.push(then) })
   const opening = openKv(engine, { clock, openLog: openLocalLog(engine) })
@@ -133,7 +143,13 @@ async function perform(kv: Kv, it: Session, { name, words }: Command): Promise<s
   }
   switch (name) {
     case 'advisory': {
-      const answer = await kv.lockSession(it.pid, `advisory ${first}`, second === 'share' ? 'share' : 'exclusive', 'wait', 0)
+      const answer = await kv.lockSession(
+        it.pid,
+        `advisory ${first}`,
+        second === 'share' ? 'share' : 'exclusive',
+        'wait',
+        0,
+      )
       return answer ? 'ok' : 'skipped'
     }
     case 'try-advisory':
@@ -159,7 +175,11 @@ async function perform(kv: Kv, it: Session, { name, words }: Command): Promise<s
     case 'newest':
       return text(txn.getNewest(key))
     case 'many':
-      return rowsOf(txn.getMany(words.map(wordKey))).map((row) => `${word(row.key)}=${row.value.latin1Slice()}`).join(' ') || 'none'
+      return (
+        rowsOf(txn.getMany(words.map(wordKey)))
+          .map((row) => `${word(row.key)}=${row.value.latin1Slice()}`)
+          .join(' ') || 'none'
+      )
     case 'scan': {
       const scanner = txn.scan(span(first || undefined, second || undefined), { reverse: words.includes('reverse') })
       const out: string[] = []
@@ -235,7 +255,12 @@ async function whole({ name, words }: Command, { kv, clock, engine, hold }: Worl
       clock.advance(Number(words[0]))
       return ''
     case 'locks':
-      return kv.locks().map(({ pid, target, mode, granted }) => `${pid} ${granted ? 'holds' : 'awaits'} ${mode} on ${target}`).join('\n') || 'none'
+      return (
+        kv
+          .locks()
+          .map(({ pid, target, mode, granted }) => `${pid} ${granted ? 'holds' : 'awaits'} ${mode} on ${target}`)
+          .join('\n') || 'none'
+      )
     case 'show':
       return kv.print()
     case 'newest':
@@ -251,9 +276,12 @@ async function whole({ name, words }: Command, { kv, clock, engine, hold }: Worl
     }
     case 'versions': {
       const page = engine.scan({ ...span(), at: Number.MAX_SAFE_INTEGER as never, versions: true }).next(1000)
-      return page === undefined ? 'none' : rowsOf(page).map((row) => `${word(row.key)}=${row.value.latin1Slice() || 'removed'}`).join(' ')
+      return page === undefined
+        ? 'none'
+        : rowsOf(page)
+            .map((row) => `${word(row.key)}=${row.value.latin1Slice() || 'removed'}`)
+            .join(' ')
     }
   }
   throw new Error(`no command ${name}`)
 }
-
