@@ -8,12 +8,13 @@ import pg from 'pg'
 import { decode, encode, fields, readSections, rows, type Section } from '../types/recorded.ts'
 
 const asText = { getTypeParser: () => (text: string) => text }
-const client = new pg.Client({ types: asText as unknown as pg.CustomTypesConfig, database: 'postgres' })
+const admin = new pg.Client({ database: 'postgres' })
+const client = new pg.Client({ types: asText as unknown as pg.CustomTypesConfig, database: 'record_types' })
 
 const literal = (text: string | null, type: string): string =>
   text === null ? `null::${type}` : `${pg.escapeLiteral(text)}::${type}`
-/** pg_type.typname to what SQL may call it. */
-const sqlType = (name: string): string => (name === 'any' ? 'text' : name === 'char' ? '"char"' : name)
+/** pg_type.typname as SQL may write it without a typmod: a plain bit would be bit(1). */
+const sqlType = (name: string): string => (name === 'any' ? 'text' : `pg_catalog.${pg.escapeIdentifier(name)}`)
 
 interface DatabaseError {
   readonly code: string
@@ -66,6 +67,13 @@ function question(section: Section, input: string, send: string | undefined): st
   return `select pg_catalog.${name}(${args}) from (${from}) as t(${columns.join(', ') || 'c0'})`
 }
 
+// A database of its own: order by code points, character classes of Unicode.
+const DATABASE = 'record_types'
+await admin.connect()
+if ((await admin.query('select from pg_database where datname = $1', [DATABASE])).rowCount === 0) {
+  await admin.query(`create database ${DATABASE} template template0 lc_collate 'C' lc_ctype 'C.UTF-8'`)
+}
+await admin.end()
 await client.connect()
 await client.query("set timezone = 'UTC'")
 for (const path of process.argv.slice(2)) {

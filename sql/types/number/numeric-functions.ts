@@ -78,7 +78,7 @@ const minScale = (a: Numeric): number | null => (a.special !== undefined ? null 
 
 export const NUMERIC_FUNCTIONS: FunctionTable = {
   ...comparisons((op) => `numeric_${op}`, comparedBy(n.compare, 'numericCompare')),
-  numeric_cmp: scalar(n.compare, { js: (a, b) => `h.numericCompare(${a}, ${b})` }),
+  numeric_cmp: scalar((a: Numeric, b: Numeric) => Math.sign(n.compare(a, b))),
   numeric_add: scalar(n.add, { js: (a, b) => `h.numericAdd(${a}, ${b})` }),
   numeric_sub: scalar(n.subtract, { js: (a, b) => `h.numericSubtract(${a}, ${b})` }),
   numeric_mul: scalar(n.multiply, { js: (a, b) => `h.numericMultiply(${a}, ${b})` }),

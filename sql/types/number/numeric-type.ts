@@ -67,6 +67,9 @@ function typmodIn(args: readonly string[]): number {
 
 const SIGN = { positive: 0, negative: 0x4000, NaN: 0xc000, Infinity: 0xd000, '-Infinity': 0xf000 } as const
 
+/** What PostgreSQL 15 sends as the scale of special values. */
+const SPECIAL_SCALE = { NaN: 0, Infinity: 32, '-Infinity': 32 } as const
+
 /** Base-10000 digits, most significant first, without zeros at either end; `weight` is the first one's exponent. */
 function groups(a: Numeric): { readonly digits: readonly number[]; readonly weight: number } {
   if (a.digits === 0n) return { digits: [], weight: 0 }
@@ -87,7 +90,7 @@ function send(a: Numeric, to: ByteWriter): void {
   to.int16(digits.length)
   to.int16(weight)
   to.int16(a.special !== undefined ? SIGN[a.special] : a.digits < 0n ? SIGN.negative : SIGN.positive)
-  to.int16(a.scale)
+  to.int16(a.special === undefined ? a.scale : SPECIAL_SCALE[a.special])
   for (const digit of digits) to.int16(digit)
 }
 

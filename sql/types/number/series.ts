@@ -45,7 +45,7 @@ function* numerics(from: Numeric, to: Numeric, step: Numeric, check: () => void)
 
 function requireFinite(value: Numeric, what: string): void {
   if (value.special === 'NaN') throw sqlError('22023', `${what} cannot be NaN`)
-  if (value.special !== undefined) throw sqlError('22023', `${what} cannot be infinite`)
+  if (value.special !== undefined) throw sqlError('22023', `${what} cannot be infinity`)
 }
 
 type Series<T extends Value> = (from: T, to: T, step: T, check: () => void) => Iterable<T>

@@ -35,9 +35,12 @@ const LABELS: Readonly<Record<string, string>> = {
   LATIN8: 'iso-8859-14', LATIN9: 'iso-8859-15', LATIN10: 'iso-8859-16', ISO_8859_5: 'iso-8859-5',
   ISO_8859_6: 'iso-8859-6', ISO_8859_7: 'iso-8859-7', ISO_8859_8: 'iso-8859-8', KOI8R: 'koi8-r', KOI8U: 'koi8-u',
   WIN866: 'ibm866', WIN874: 'windows-874', WIN1250: 'windows-1250', WIN1251: 'windows-1251',
-  WIN1252: 'windows-1252', WIN1253: 'windows-1253', WIN1254: 'windows-1254', WIN1255: 'windows-1255',
+  WIN1253: 'windows-1253', WIN1254: 'windows-1254', WIN1255: 'windows-1255',
   WIN1256: 'windows-1256', WIN1257: 'windows-1257', WIN1258: 'windows-1258',
 }
+
+/** 0x80 to 0x9f of windows-1252, which the platform decodes as Latin 1; ? where there is none. */
+const WIN1252 = '€?‚ƒ„…†‡ˆ‰Š‹Œ?Ž??‘’“”•–—˜™š›œ?žŸ'
 
 interface SingleByteSet {
   readonly toText: readonly (string | undefined)[]
@@ -49,9 +52,10 @@ function singleByteSet(name: string): SingleByteSet {
   const known = tables.get(name)
   if (known !== undefined) return known
   const label = LABELS[name]
-  if (label === undefined && name !== 'LATIN1') throw notSupported(`conversion of encoding "${name}"`)
+  if (label === undefined && name !== 'LATIN1' && name !== 'WIN1252') throw notSupported(`conversion of encoding "${name}"`)
   const decoder = label === undefined ? undefined : new TextDecoder(label)
   const toText = Array.from({ length: 256 }, (_, byte) => {
+    if (name === 'WIN1252' && byte >= 0x80 && byte < 0xa0) return WIN1252[byte - 0x80] === '?' ? undefined : WIN1252[byte - 0x80]
     const c = decoder === undefined ? String.fromCharCode(byte) : decoder.decode(Uint8Array.of(byte))
     return c === '\ufffd' ? undefined : c
   })

@@ -133,7 +133,7 @@ export function likeEscape(pattern: string, escape: string): string {
 }
 
 export const invalidEscape = () =>
-  sqlError('22019', 'invalid escape string', { hint: 'Escape string must be empty or one character.' })
+  sqlError('22025', 'invalid escape string', { hint: 'Escape string must be empty or one character.' })
 
 const likeJs = { js: (s: string, pattern: string) => `h.like(${s}, ${pattern})` }
 const notLikeJs = { js: (s: string, pattern: string) => `!h.like(${s}, ${pattern})` }

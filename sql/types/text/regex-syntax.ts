@@ -66,6 +66,10 @@ interface Piece {
   readonly greedy: string
   readonly reluctant: string
 }
+type Preference = 'longest' | 'shortest' | undefined
+interface Preferring extends Piece {
+  readonly preference: Preference
+}
 const same = (text: string): Piece => ({ own: text, greedy: text, reluctant: text })
 
 class Reader {
@@ -105,13 +109,13 @@ class Reader {
     }
   }
 
-  whole(): Piece & { readonly prefersShortest: boolean } {
+  whole(): Preferring {
     const expression = this.#alternatives()
     if (this.#at < this.#source.length) throw invalid('parentheses () not balanced')
     return expression
   }
 
-  #alternatives(): Piece & { readonly prefersShortest: boolean } {
+  #alternatives(): Preferring {
     const branches = [this.#branch()]
     while (this.#peek() === '|') {
       this.#at++
@@ -122,15 +126,15 @@ class Reader {
       greedy: branches.map((b) => b.greedy).join('|'),
       reluctant: branches.map((b) => b.reluctant).join('|'),
       // Two or more branches always prefer the longest.
-      prefersShortest: branches.length === 1 && branches[0]!.preference === 'shortest',
+      preference: branches.length === 1 ? branches[0]!.preference : 'longest',
     }
   }
 
-  #branch(): Piece & { readonly preference: 'longest' | 'shortest' | undefined } {
+  #branch(): Preferring {
     let own = ''
     let greedy = ''
     let reluctant = ''
-    let preference: 'longest' | 'shortest' | undefined
+    let preference: Preference
     for (;;) {
       this.#skipIgnored()
       const next = this.#peek()
@@ -144,7 +148,7 @@ class Reader {
     }
   }
 
-  #quantified(atom: Atom): Piece & { readonly preference: 'longest' | 'shortest' | undefined } {
+  #quantified(atom: Atom): Preferring {
     this.#skipIgnored()
     const quantifier = this.#quantifier()
     if (quantifier === undefined) return { ...atom.piece, preference: atom.preference }
@@ -178,7 +182,8 @@ class Reader {
         this.#at++
         high = /[0-9]/.test(this.#peek() ?? '') ? this.#number() : undefined
       }
-      if (this.#take() !== '}') throw invalid('invalid repetition count(s)')
+      const close = this.#take()
+      if (close !== '}') throw invalid(close === undefined ? 'braces {} not balanced' : 'invalid repetition count(s)')
       if (low > REPEAT_MAX || (high !== undefined && (high > REPEAT_MAX || high < low))) {
         throw invalid('invalid repetition count(s)')
       }
@@ -230,8 +235,7 @@ class Reader {
       greedy: `${open}${inner.greedy})`,
       reluctant: `${open}${inner.reluctant})`,
     }
-    const preference = inner.prefersShortest ? 'shortest' : undefined
-    return { piece, isConstraint: isLook, preference }
+    return { piece, isConstraint: isLook, preference: inner.preference }
   }
 
   #escape(): Atom {
@@ -368,7 +372,7 @@ class Reader {
 interface Atom {
   readonly piece: Piece
   readonly isConstraint: boolean
-  readonly preference: 'longest' | 'shortest' | undefined
+  readonly preference: Preference
 }
 const plain = (text: string): Atom => ({ piece: same(text), isConstraint: false, preference: undefined })
 const constraint = (text: string): Atom => ({ piece: same(text), isConstraint: true, preference: undefined })
@@ -437,7 +441,8 @@ export function translate(text: string, given: RegexFlags): Translation {
     }
   }
   const reader = new Reader(source, flags)
-  const { own, greedy, reluctant, prefersShortest } = reader.whole()
+  const { own, greedy, reluctant, preference } = reader.whole()
+  const prefersShortest = preference === 'shortest'
   return {
     pattern: own,
     greedy,

@@ -103,7 +103,7 @@ const toArray = (s: string | null, separator: string | null, nullText: string | 
   s === null ? null : ArrayValue.of(split(s, separator, nullText))
 
 function chr(n: number): string {
-  if (n < 0) throw sqlError('54000', 'character number must be positive')
+  if (n < 0) throw sqlError('22023', 'character number must be positive')
   if (n === 0) throw sqlError('54000', 'null character not permitted')
   if (n > 0x10ffff) throw sqlError('54000', `requested character too large for encoding: ${n}`)
   if (n >= 0xd800 && n <= 0xdfff) throw sqlError('54000', `requested character not valid for encoding: ${n}`)
