@@ -7,6 +7,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { ColumnInfo, Cte, Relation, Window } from '../plan/query.ts'
+import { raiseExpression } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import { type BindContext, errorAt } from './context.ts'
 
@@ -116,23 +117,7 @@ export function itemOf(relation: number, source: Relation, extra: { schema?: str
   }
 }
 
-/** Raises the level of every var (and outer aggregate) that belongs to this query or further out. */
-export function raise(e: Expression, by: number): Expression {
-  if (by === 0) return e
-  switch (e.kind) {
-    case 'var':
-      return { ...e, level: e.level + by }
-    case 'coalesce':
-      return { ...e, args: e.args.map((arg) => raise(arg, by)) }
-    case 'relabel':
-    case 'coerce-io':
-      return { ...e, arg: raise(e.arg, by) }
-    case 'call':
-      return { ...e, args: e.args.map((arg) => raise(arg, by)) }
-    default:
-      return e
-  }
-}
+export const raise = raiseExpression
 
 /** `column` without a qualifier. undefined: no such column anywhere. Ambiguity throws 42702. */
 export function findColumn(b: BindContext, scope: Scope, name: string, location?: number): Expression | undefined {

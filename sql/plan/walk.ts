@@ -108,6 +108,9 @@ export function sameExpression(x: unknown, y: unknown): boolean {
 export function raiseOuter<T>(tree: T, by: number): T {
   return raiseIn(tree, by, isQuery(tree) ? -1 : 0) as T
 }
+/** An expression moved `by` levels deeper: everything in it, its own level's columns too. */
+export const raiseExpression = (e: Expression, by: number): Expression => (by === 0 ? e : (raiseIn(e, by, -1) as Expression))
+
 const isQuery = (node: unknown): boolean => typeof node === 'object' && node !== null && 'command' in node && 'relations' in node
 
 function raiseIn(node: unknown, by: number, depth: number): unknown {

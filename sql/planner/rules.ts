@@ -1,0 +1,229 @@
+/**
+ * Rewrites of a bound query before it is planned; the list is the design. Each takes a query and gives an equal one.
+ *
+ *   inlineCtes          WITH q AS (select) used once → a subquery in FROM
+ *   pullUpSubqueries    FROM (select … from a where p) s → FROM a … where p, with s.x replaced by its expression
+ *   pullUpSublinks      WHERE EXISTS/IN (select …) → semijoin; NOT EXISTS → antijoin (kept beside the query)
+ */
+import type { Expression } from '../plan/expression.ts'
+import type { FromItem, Query, Relation } from '../plan/query.ts'
+import { mapChildren, raiseExpression, some } from '../plan/walk.ts'
+import { OID } from '../types/oids.ts'
+import type { SemiJoin } from './join.ts'
+import type { Level } from './level.ts'
+import { conjuncts, isVolatile, relationsIn } from './scan.ts'
+
+/** A subquery that is nothing but FROM, WHERE and targets. */
+function isSimple(level: Level, query: Query): boolean {
+  return (
+    query.command === 'select' &&
+    query.setOperation === undefined &&
+    query.groupBy.length === 0 &&
+    query.groupingSets === undefined &&
+    !query.hasAggregates &&
+    query.having === undefined &&
+    query.windows.length === 0 &&
+    query.distinct.kind === 'none' &&
+    query.orderBy.length === 0 &&
+    query.limit === undefined &&
+    query.offset === undefined &&
+    query.ctes.length === 0 &&
+    query.rowLocks.length === 0 &&
+    !query.hasSetReturning &&
+    query.from.length > 0 &&
+    query.targets.every((target) => !target.junk && !isVolatile(level, target.expression))
+  )
+}
+
+/** Replaces every var for which `f` gives something, at any nesting depth; levels inside subqueries are kept right. */
+export function replaceVars<T>(tree: T, f: (relation: number, column: number) => Expression | undefined, depth = 0): T {
+  if (typeof tree !== 'object' || tree === null) return tree
+  if (Array.isArray(tree)) return tree.map((each) => replaceVars(each, f, depth)) as T
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
+  const node = tree as unknown as { kind?: string; level?: number; relation: number; column: number; command?: unknown; relations?: unknown }
+  if (node.kind === 'var' && node.level === depth) {
+    const found = f(node.relation, node.column)
+    return (found === undefined ? tree : raiseExpression(found, depth)) as T
+  }
+  const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
+  const result: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(tree)) result[name] = replaceVars(value, f, here)
+  return result as T
+}
+
+/** The parts of a query in which vars of its own relations stand, rewritten. */
+function rewriteQuery(query: Query, f: (relation: number, column: number) => Expression | undefined): Query {
+  const { relations, ctes, ...rest } = query
+  const replaced = replaceVars(rest, f)
+  return { ...replaced, ctes, relations: relations.map((relation) => rewriteRelation(relation, f)) }
+}
+
+/** Inside FROM: functions and VALUES hold vars of this level, subqueries hold them one level deeper. */
+export function rewriteRelation(relation: Relation, f: (relation: number, column: number) => Expression | undefined): Relation {
+  if (relation.kind === 'function') return { ...relation, calls: replaceVars(relation.calls, f) }
+  if (relation.kind === 'values') return { ...relation, rows: replaceVars(relation.rows, f) }
+  if (relation.kind === 'subquery') return { ...relation, query: replaceVars(relation.query, f, 0) }
+  return relation
+}
+
+export function pullUpSubqueries(level: Level, query: Query): Query {
+  if (query.setOperation !== undefined) return query
+  let current = query
+  for (;;) {
+    const next = pullUpOne(level, current)
+    if (next === undefined) return current
+    current = next
+  }
+}
+
+function pullUpOne(level: Level, query: Query): Query | undefined {
+  const nullable = new Set<number>()
+  const seen = new Map<number, FromItem>()
+  const visit = (item: FromItem, padded: boolean): void => {
+    if (item.kind === 'relation') {
+      seen.set(item.relation, item)
+      if (padded) nullable.add(item.relation)
+      return
+    }
+    visit(item.left, padded || item.type === 'right' || item.type === 'full')
+    visit(item.right, padded || item.type === 'left' || item.type === 'full')
+  }
+  for (const item of query.from) visit(item, false)
+  for (const at of seen.keys()) {
+    const relation = query.relations[at]!
+    if (relation.kind !== 'subquery' || !isSimple(level, relation.query)) continue
+    if (relation.query.rowLocks.length > 0 || query.rowLocks.some((lock) => lock.relation === at)) continue
+    // On the nullable side of an outer join a computed column would not become NULL.
+    if (nullable.has(at) && (!relation.query.targets.every((target) => target.expression.kind === 'var' && target.expression.level === 0) || relation.lateral)) continue
+    if (usesWholeRow(query, at)) continue
+    return pullUp(query, at, relation.query)
+  }
+  return undefined
+}
+
+const usesWholeRow = (query: Query, at: number): boolean => {
+  let found = false
+  replaceVars({ ...query, relations: query.relations.map((relation, i) => (i === at ? null : relation)) }, (relation, column) => {
+    if (relation === at && column === 0) found = true
+    return undefined
+  }, -1)
+  return found
+}
+
+function pullUp(query: Query, at: number, inner: Query): Query {
+  const base = query.relations.length
+  // The subquery's relations come after ours; what it takes from outside loses one level.
+  const moved = lowerOuter(inner, base)
+  const targets = moved.targets.map((target) => target.expression)
+  const f = (relation: number, column: number): Expression | undefined => (relation === at && column > 0 ? targets[column - 1] : undefined)
+  const replaceFrom = (item: FromItem): FromItem => {
+    if (item.kind === 'join') return { ...item, left: replaceFrom(item.left), right: replaceFrom(item.right) }
+    if (item.relation !== at) return item
+    return joinAll(moved.from, moved.where)
+  }
+  const outer = rewriteQuery(query, f)
+  return { ...outer, from: outer.from.map(replaceFrom), relations: [...outer.relations, ...moved.relations] }
+}
+
+/** FROM a, b WHERE p as one inner join tree. */
+function joinAll(items: readonly FromItem[], where: Expression | undefined): FromItem {
+  const tree = items.reduce((left, right): FromItem => ({ kind: 'join', type: 'inner', left, right, on: undefined, using: undefined, natural: false, alias: undefined }))
+  if (where === undefined) return tree
+  if (tree.kind === 'join' && tree.type === 'inner') return { ...tree, on: tree.on === undefined ? where : { kind: 'and', args: [tree.on, where], type: OID.bool, typmod: -1 } }
+  // A single relation with a condition: joined with nothing, so that the condition has a place.
+  return { kind: 'join', type: 'inner', left: tree, right: { kind: 'relation', relation: EMPTY }, on: where, using: undefined, natural: false, alias: undefined }
+}
+/** Stands for "one row of nothing" in a join tree; the planner drops it. */
+export const EMPTY = -1
+
+/** The subquery as part of the enclosing query: its own vars renumbered, those of enclosing levels one level nearer. */
+function lowerOuter(query: Query, base: number): Query {
+  const visit = (tree: unknown, depth: number): unknown => {
+    if (typeof tree !== 'object' || tree === null) return tree
+    if (Array.isArray(tree)) return tree.map((each) => visit(each, depth))
+    if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
+    const node = tree as Record<string, unknown> & { kind?: string; level?: number; relation?: number; command?: unknown; relations?: unknown }
+    const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
+    const result: Record<string, unknown> = {}
+    for (const [name, value] of Object.entries(node)) result[name] = visit(value, here)
+    if (node.kind === 'relation' && typeof node.relation === 'number' && depth === 0) result['relation'] = node.relation < 0 ? node.relation : node.relation + base
+    else if (typeof node.level === 'number' && (node.kind === 'var' || node.kind === 'aggregate' || node.kind === 'grouping' || node.kind === 'cte')) {
+      if (node.kind === 'var' && node.level === depth) result['relation'] = node.relation! + base
+      else if (node.level > depth) result['level'] = node.level - 1
+    }
+    return result
+  }
+  return visit({ ...query, command: undefined }, 0) as Query
+}
+
+/** A CTE that is read once and has no effects is a subquery in FROM. */
+export const mayInline = (level: Level, query: Query, references: number, materialized: 'default' | 'always' | 'never', recursive: boolean): boolean =>
+  query.command === 'select' && !recursive && query.rowLocks.length === 0 && !hasVolatile(level, query) && (materialized === 'never' || (materialized === 'default' && references <= 1))
+
+function hasVolatile(level: Level, tree: unknown): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  if (Array.isArray(tree)) return tree.some((each) => hasVolatile(level, each))
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return false
+  const node = tree as { kind?: string; function?: number }
+  if (node.kind === 'call' && level.shared.catalog.function(node.function as never)?.volatility === 'v') return true
+  return Object.values(tree).some((value) => hasVolatile(level, value))
+}
+
+/** EXISTS and IN among WHERE's conditions become joins; the query's relations grow by those of the subqueries. */
+export function pullUpSublinks(level: Level, query: Query): { readonly query: Query; readonly conditions: Expression[]; readonly semis: SemiJoin[] } {
+  let current = query
+  const conditions: Expression[] = []
+  const semis: SemiJoin[] = []
+  for (const e of conjuncts(query.where)) {
+    const anti = e.kind === 'not' && e.arg.kind === 'subquery'
+    const link = e.kind === 'subquery' ? e : anti ? e.arg : undefined
+    const semi = link?.kind === 'subquery' ? toJoin(level, current, link, anti) : undefined
+    if (semi === undefined) {
+      conditions.push(e)
+      continue
+    }
+    current = semi.query
+    semis.push(semi.join)
+  }
+  return { query: current, conditions, semis }
+}
+
+function toJoin(level: Level, query: Query, e: Expression & { kind: 'subquery' }, anti: boolean): { readonly query: Query; readonly join: SemiJoin } | undefined {
+  const inner = pullUpSubqueries(level, e.query)
+  const exists = e.link.kind === 'exists'
+  const shape: Query = exists ? { ...inner, targets: [], orderBy: [], distinct: { kind: 'none' }, limit: inner.limit?.kind === 'const' && inner.limit.value !== 0 && inner.offset === undefined ? undefined : inner.limit } : { ...inner, orderBy: [], distinct: inner.distinct.kind === 'all' ? { kind: 'none' } : inner.distinct }
+  if (!isSimple(level, { ...shape, targets: shape.targets.filter((target) => !target.junk) })) return undefined
+  if (e.link.kind === 'any' && anti) return undefined // NOT IN stays a hashed subplan, which has the right NULLs
+  if (e.link.kind !== 'any' && !exists) return undefined
+  const base = query.relations.length
+  const moved = lowerOuter(shape, base)
+  const on = conjuncts(moved.where)
+  if (on.some((each) => some(each, (node) => node.kind === 'subquery'))) return undefined
+  // Only what really depends on the outer row is worth a join.
+  const reads = new Set<number>()
+  for (const each of on) relationsIn(each, reads)
+  if (exists && ![...reads].some((each) => each < base)) return undefined
+  if (lateralInside(moved.relations, base)) return undefined
+  if (e.link.kind === 'any') {
+    const link = e.link
+    if (link.left.some((left) => isVolatile(level, left))) return undefined
+    const columns = moved.targets.filter((target) => !target.junk).map((target) => target.expression)
+    link.left.forEach((left, i) => {
+      const right = mapColumn(link.right[i]!, columns)
+      on.push({ kind: 'call', function: link.functions[i]!, operator: link.operators[i]!, args: [left, right], display: 'operator', variadic: false, setReturning: false, type: OID.bool, typmod: -1 })
+    })
+  }
+  return { query: { ...query, relations: [...query.relations, ...moved.relations] }, join: { join: anti ? 'anti' : 'semi', inner: [...moved.from], on, nullAware: false } }
+}
+
+const mapColumn = (e: Expression, columns: readonly Expression[]): Expression => (e.kind === 'column' ? columns[e.index]! : mapChildren(e, (child) => mapColumn(child, columns)))
+
+/** A subquery in FROM of the moved query that reads beyond its own level cannot simply be planned beside the others. */
+function lateralInside(relations: readonly Relation[], base: number): boolean {
+  return relations.some((relation) => {
+    const reads = new Set<number>()
+    if (relation.kind === 'subquery') relationsIn({ kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 }, reads)
+    else if (relation.kind === 'function') for (const source of relation.calls) relationsIn(source.call, reads)
+    return [...reads].some((each) => each < base)
+  })
+}
