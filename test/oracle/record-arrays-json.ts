@@ -1,10 +1,10 @@
 /**
- * Asks PostgreSQL 15 for the answers of test/types/*.cases.txt and writes them under the cases. The connection comes from
+ * Asks PostgreSQL 15 for the answers of test/types/{array,json,jsonpath,record}.cases.txt and writes them under the cases. The connection comes from
  * PGHOST, PGPORT, PGUSER; nothing is left in the database.
  *
  *     PGHOST=/var/run/postgresql npx tsx test/oracle/record-arrays-json.ts
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import pg from 'pg'
 import { type Argument, type Case, errorLines, escapeLine, OWN_TYPES, parseCases } from '../types/cases.ts'
 
@@ -32,10 +32,11 @@ async function sqlOf(test: Case): Promise<string> {
     const rows = test.rows.map((row) => `(${row.map(literal).join(', ')})`).join(', ')
     return `select pg_typeof(t)::oid as type, t::text as text from (select ${name}(${columns.join(', ')}) as t from (values ${rows}) v(${columns.join(', ')})) w`
   }
-  const found = await client.query('select proname, proretset from pg_proc where prosrc = $1 limit 1', [test.name])
-  const { proname, proretset } = found.rows[0] ?? {}
-  if (test.variadic) args[args.length - 1] = `variadic ${args.at(-1)!}`
-  const call = `${proname}(${args.join(', ')})`
+  const found = await client.query('select proname, proretset, provariadic from pg_proc where prosrc = $1 limit 1', [test.name])
+  const { proname, proretset, provariadic } = found.rows[0] ?? {}
+  const takesArray = provariadic !== undefined && ![0, 2276].includes(Number(provariadic))
+  if (test.variadic || takesArray) args[args.length - 1] = `variadic ${args.at(-1)!}`
+  const call = `pg_catalog.${proname}(${args.join(', ')})`
   if (proretset) return `select pg_typeof(t)::oid as type, t::text as text from ${call} t`
   return `select pg_typeof(t)::oid as type, t::text as text from (select ${call} as t) v`
 }
@@ -47,7 +48,7 @@ async function record(test: Case): Promise<string[]> {
     const lines: string[] = []
     for (const { type, text } of rows) {
       const name = (await client.query('select typname from pg_type where oid = $1', [type])).rows[0].typname
-      lines.push(text === null ? '= null' : `= ${name} ${escapeLine(text)}`)
+      lines.push(text === null ? '= null' : `= ${name} ${escapeLine(name === 'bool' ? text.slice(0, 1) : text)}`)
     }
     return lines
   } catch (error) {
@@ -59,8 +60,8 @@ async function record(test: Case): Promise<string[]> {
   }
 }
 
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.cases.txt') && !name.startsWith('vector'))) {
-  const path = new URL(file, folder)
+for (const family of ['array', 'json', 'jsonpath', 'record']) {
+  const path = new URL(`${family}.cases.txt`, folder)
   const lines: string[] = []
   for (const part of parseCases(readFileSync(path, 'utf8'))) {
     if (typeof part === 'string') lines.push(part)
