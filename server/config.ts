@@ -192,7 +192,8 @@ function lineOf(text: string, key: string): number {
 
 function integer(name: string, text: string, min: number, max: number): number {
   const n = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!(n >= min && n <= max)) throw new ConfigError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`)
+  if (!(n >= min && n <= max))
+    throw new ConfigError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`)
   return n
 }
 

@@ -11,11 +11,11 @@
  */
 import type { Socket } from 'node:net'
 import type { Format, MaybePromise, Session } from '../sql/session/session.ts'
-import { type Oid, oid } from '../storage/keys/brand.ts'
 import { SqlError, sqlError } from '../sql/types/error.ts'
+import { type Oid, oid } from '../storage/keys/brand.ts'
 import { CopySource } from './copy-source.ts'
 import type { Log } from './log.ts'
-import { IdleSink, WireSink, type CopyHost } from './sink.ts'
+import { type CopyHost, IdleSink, WireSink } from './sink.ts'
 import * as messages from './wire/messages.ts'
 import { Body, type FrameReader, MessageError } from './wire/reader.ts'
 import type { Output } from './wire/writer.ts'
@@ -96,9 +96,10 @@ export class Connection implements CopyHost {
     return this.#session
   }
 
-  /** Takes the socket over from start-up, with whatever has come already. */
-  start(session: Session): void {
+  /** Takes the socket over from start-up, with whatever has come already; `ended`: nothing more will. */
+  start(session: Session, ended: boolean): void {
     this.#session = session
+    this.#ended = ended
     this.sink.attach(session)
     this.#reader.framing = 'query'
     this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
@@ -205,7 +206,7 @@ export class Connection implements CopyHost {
       case EXECUTE:
         return this.#execute(body)
       case SYNC:
-        return this.#sync()
+        return this.#sync(body)
       case DESCRIBE:
         return this.#describe(body)
       case PARSE:
@@ -283,7 +284,7 @@ export class Connection implements CopyHost {
     const maxRows = body.int32()
     body.finish()
     this.sink.begin(true, portal)
-    return this.#session!.execute(portal, maxRows > 0 ? maxRows : 0, this.sink)
+    return this.#session!.execute(portal, Math.max(maxRows, 0), this.sink)
   }
 
   #describe(body: Body): MaybePromise<void> {
@@ -292,7 +293,8 @@ export class Connection implements CopyHost {
     body.finish()
     if (kind === PORTAL) {
       const described = this.#session!.describePortal(name)
-      if (described instanceof Promise) return described.then((portal) => this.#describedFields(portal.fields, portal.formats))
+      if (described instanceof Promise)
+        return described.then((portal) => this.#describedFields(portal.fields, portal.formats))
       return this.#describedFields(described.fields, described.formats)
     }
     if (kind === STATEMENT) {
@@ -308,10 +310,7 @@ export class Connection implements CopyHost {
     this.#describedFields(statement.fields, NO_FORMATS)
   }
 
-  #describedFields(
-    fields: Awaited<ReturnType<Session['describePortal']>>['fields'],
-    formats: readonly Format[],
-  ): void {
+  #describedFields(fields: Awaited<ReturnType<Session['describePortal']>>['fields'], formats: readonly Format[]): void {
     if (fields === undefined) messages.noData(this.#output.to)
     else this.#output.to.bytes(this.sink.shape(fields, formats).description)
   }
@@ -326,8 +325,9 @@ export class Connection implements CopyHost {
     messages.closeComplete(this.#output.to)
   }
 
-  #sync(): MaybePromise<void> {
+  #sync(body: Body): MaybePromise<void> {
     this.#skipping = false
+    body.finish()
     const waiting = this.#session!.sync(this.sink)
     if (waiting !== undefined) return waiting.then(() => this.#ready())
     this.#ready()
@@ -437,19 +437,16 @@ export class Connection implements CopyHost {
     const session = this.#session
     if (session === undefined) return
     this.#session = undefined
-    const done = this.#onClose
-    let closing: MaybePromise<void> = undefined
+    void this.#closeSession(session)
+  }
+
+  async #closeSession(session: Session): Promise<void> {
     try {
-      closing = session.close()
+      await session.close()
     } catch (error) {
       this.#internalError(error)
     }
-    if (closing === undefined) done()
-    else
-      closing.then(done, (error) => {
-        this.#internalError(error)
-        done()
-      })
+    this.#onClose()
   }
 }
 

@@ -2,7 +2,7 @@
  * The client's half of COPY FROM STDIN: CopyData messages as an async iterable, read from the connection's frames while
  * the statement that asked for them runs. Small messages that came together are joined into one chunk.
  */
-import { SqlError, sqlError } from '../sql/types/error.ts'
+import { type SqlError, sqlError } from '../sql/types/error.ts'
 import { decodeText, type FrameReader } from './wire/reader.ts'
 
 /** Joined messages grow to about this. */
@@ -76,7 +76,9 @@ export class CopySource implements AsyncIterable<Buffer>, AsyncIterator<Buffer, 
 
   /** The client has gone, or sends no more. */
   lose(): void {
-    this.#lost = sqlError('08006', 'unexpected EOF on client connection with an open transaction', { severity: 'FATAL' })
+    this.#lost = sqlError('08006', 'unexpected EOF on client connection with an open transaction', {
+      severity: 'FATAL',
+    })
     this.wake()
   }
 

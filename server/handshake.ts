@@ -3,7 +3,7 @@
  * to TLS. Start-up is rare beside queries, so it is written as straight async code; the running connection is not.
  */
 import type { Socket } from 'node:net'
-import { TLSSocket, type SecureContext } from 'node:tls'
+import { type SecureContext, TLSSocket } from 'node:tls'
 import { sqlError } from '../sql/types/error.ts'
 import type { Wire } from './connection.ts'
 import { FrameReader } from './wire/reader.ts'
@@ -60,6 +60,11 @@ export class Handshake implements Wire {
     this.#waiting?.reject(error)
   }
 
+  /** The client sends no more, or its socket is closed. */
+  get gone(): boolean {
+    return this.#gone
+  }
+
   get waiting(): boolean {
     return this.#waiting !== undefined
   }
@@ -74,7 +79,7 @@ export class Handshake implements Wire {
     }
     this.output.to.uint8(0x53)
     this.output.flush()
-    this.#wrap(context)
+    this.#wrap(context, false)
   }
 
   /** Stops listening: the connection takes over, with what the reader holds. */
@@ -97,7 +102,7 @@ export class Handshake implements Wire {
       if (context !== undefined) {
         this.socket.pause()
         this.socket.unshift(chunk)
-        this.#wrap(context)
+        this.#wrap(context, true)
         return
       }
     }
@@ -106,7 +111,8 @@ export class Handshake implements Wire {
     this.#waiting?.resolve()
   }
 
-  #wrap(context: SecureContext): void {
+  /** `direct`: nobody asked for TLS, so ALPN has to say that it is PostgreSQL inside. */
+  #wrap(context: SecureContext, direct: boolean): void {
     this.release()
     const plain = this.socket
     const secure = new TLSSocket(plain, {
@@ -116,6 +122,11 @@ export class Handshake implements Wire {
     })
     secure.on('error', () => secure.destroy())
     plain.on('close', () => secure.destroy())
+    if (direct) {
+      secure.on('secure', () => {
+        if (secure.alpnProtocol !== 'postgresql') secure.destroy()
+      })
+    }
     this.socket = secure
     this.encrypted = true
     this.output.encrypt(secure)

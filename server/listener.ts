@@ -6,7 +6,7 @@
  * and lets all of them go when the server stops.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Database, Role } from '../sql/session/session.ts'
 import { SqlError, sqlError } from '../sql/types/error.ts'
@@ -104,7 +104,9 @@ class PgListener implements Listener {
       server.listen(address, () => {
         server.off('error', reject)
         // Out of file descriptors and its kin: the next client may fare better.
-        server.on('error', (error) => this.#log.error({ err: error }, `could not accept a connection: ${error.message}`))
+        server.on('error', (error) =>
+          this.#log.error({ err: error }, `could not accept a connection: ${error.message}`),
+        )
         const bound = server.address()
         resolve(typeof bound === 'string' || bound === null ? address : addressOf(bound))
       })
@@ -134,8 +136,10 @@ class PgListener implements Listener {
     socket.on('error', (error) => this.#log.debug({ err: error }, `could not talk to client: ${error.message}`))
     const maximum = this.#maxConnections()
     if (this.#sockets.size >= maximum + UNKNOWN_CLIENTS_MAX) {
-      messages.errorResponse(new Output(socket).to, tooMany())
-      socket.destroy()
+      const output = new Output(socket)
+      messages.errorResponse(output.to, tooMany())
+      output.flush()
+      endSoon(socket)
       return
     }
     this.#sockets.add(socket)
@@ -245,7 +249,7 @@ class PgListener implements Listener {
     for (const [name, value] of session.reportedParameters) messages.parameterStatus(output.to, name, value)
     messages.backendKeyData(output.to, session.pid, session.secret)
     this.#running.add(connection)
-    connection.start(session)
+    connection.start(session, handshake.gone)
     if (this.#closing) connection.terminate(sqlError('57P03', 'the database system is shutting down'))
   }
 

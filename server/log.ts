@@ -1,11 +1,18 @@
 /** The server's log: pino, one readable line an entry on stderr, as PostgreSQL's: time, level, message, then what else is known. */
-import { pino, type Logger } from 'pino'
+import { type Logger, pino } from 'pino'
 
 export type Log = Logger
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-const LABELS: Readonly<Record<number, string>> = { 10: 'TRACE', 20: 'DEBUG', 30: 'LOG', 40: 'WARNING', 50: 'ERROR', 60: 'FATAL' }
+const LABELS: Readonly<Record<number, string>> = {
+  10: 'TRACE',
+  20: 'DEBUG',
+  30: 'LOG',
+  40: 'WARNING',
+  50: 'ERROR',
+  60: 'FATAL',
+}
 /** Fields that pino adds or that have a place of their own. */
 const PLACED = new Set(['level', 'time', 'pid', 'hostname', 'msg', 'err', 'stack'])
 
@@ -34,4 +41,6 @@ function prettyLine(entry: Entry): string {
 }
 
 const escapeControls = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => (c === '\n' ? '\\n' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`))
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
+    c === '\n' ? '\\n' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )

@@ -4,7 +4,8 @@
  *     SIGTERM, SIGINT   accept no more, let running statements finish (10 s), close the store, exit 0; a second one exits at once
  *     SIGHUP            read the HBA file and the TLS files again
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, unlinkSync } from 'node:fs'
+import { connect } from 'node:net'
 import type { Database } from '../sql/session/session.ts'
 import { defaultRules, HbaError, type HbaRule, parseHba } from './auth/hba.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -87,12 +88,25 @@ async function listenAll(listener: Listener, config: Config): Promise<readonly L
   if (config.socketDir !== undefined) {
     const path = `${config.socketDir}/.s.PGSQL.${port}`
     try {
+      if (await isStale(path)) unlinkSync(path)
       bound.push(await listener.listen({ path }))
     } catch (error) {
       throw listenError(error as NodeJS.ErrnoException, path)
     }
   }
   return bound
+}
+
+/** A socket file that a killed server left behind: nobody answers on it. */
+function isStale(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect({ path })
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(false)
+    })
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  })
 }
 
 const LISTEN_REASONS: Readonly<Record<string, string>> = {
@@ -108,7 +122,9 @@ const listenError = (error: NodeJS.ErrnoException, where: string): ConfigError =
 
 function readyLine(config: Config, version: string, addresses: readonly ListenAddress[]): string {
   const printed = addresses.map((address) =>
-    'path' in address ? address.path : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`,
+    'path' in address
+      ? address.path
+      : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`,
   )
   const first = addresses[0]!
   const port = 'path' in first ? config.port : first.port

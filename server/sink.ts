@@ -3,12 +3,13 @@
  * A result's shape (description and encoders) is kept with the plan's own array of fields, so that a statement that is
  * executed again finds it made.
  */
-import { sqlError, type Notice } from '../sql/types/error.ts'
+
 import type { Field, Format, Session, Sink } from '../sql/session/session.ts'
+import { type Notice, sqlError } from '../sql/types/error.ts'
 import type { TypeContext } from '../sql/types/type.ts'
 import type { Row } from '../sql/types/value.ts'
 import * as messages from './wire/messages.ts'
-import { formatOf, RowShape } from './wire/row.ts'
+import { RowShape } from './wire/row.ts'
 import type { Output } from './wire/writer.ts'
 
 interface Shapes {
@@ -28,7 +29,7 @@ export function rowShape(fields: readonly Field[], formats: readonly Format[]): 
 }
 
 function uniformFormat(columns: number, formats: readonly Format[]): Format | undefined {
-  const first = formatOf(formats, 0) ?? 0
+  const first = messages.formatOf(formats, 0) ?? 0
   for (let i = 1; i < columns && formats.length > 1; i++) if (formats[i] !== first) return undefined
   return first
 }

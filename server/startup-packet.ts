@@ -67,7 +67,8 @@ function readParameters(from: Buffer, start: number, end: number, minor: number)
   const user = given.get('user') ?? ''
   if (user === '') throw fatal('28000', 'no PostgreSQL user name specified in startup packet')
   const replication = given.get('replication')
-  if (replication !== undefined && !isFalse(replication)) throw fatal('0A000', 'replication connections are not supported')
+  if (replication !== undefined && !isFalse(replication))
+    throw fatal('0A000', 'replication connections are not supported')
   const parameters = new Map(commandLineSettings(given.get('options') ?? ''))
   const unknownOptions: string[] = []
   for (const [name, value] of given) {
@@ -123,6 +124,6 @@ export function commandLineSettings(options: string): ReadonlyMap<string, string
 /** Words between white space; a backslash takes the next character as it is. */
 function splitOptions(options: string): readonly string[] {
   const words: string[] = []
-  for (const match of options.matchAll(/(?:\\[^]|[^\s\\])+/g)) words.push(match[0].replace(/\\([^])/g, '$1'))
+  for (const match of options.matchAll(/(?:\\[\s\S]|[^\s\\])+/g)) words.push(match[0].replace(/\\([\s\S])/g, '$1'))
   return words
 }

@@ -11,6 +11,7 @@ import { EngineError } from '../storage/engine/engine.ts'
 import { openRocksEngine, type RocksEngine } from '../storage/engine/rocksdb.ts'
 import { systemClock } from '../storage/keys/clock.ts'
 import { openKv } from '../storage/kv/open-kv.ts'
+import { openLocalLog } from '../storage/range/local-log.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { Log } from './log.ts'
 import type { Backend } from './serve.ts'
@@ -19,7 +20,7 @@ export async function openSingleNode(config: Config, log: Log): Promise<Backend>
   const path = resolve(config.data)
   const engine = openStore(path)
   try {
-    const kv = await openKv(engine, { clock: systemClock })
+    const kv = await openKv(engine, { clock: systemClock, openLog: openLocalLog(engine) })
     const database = await openDatabase(kv, {
       osUser: userInfo().username,
       settings: serverSettings(config, path),

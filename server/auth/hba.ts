@@ -249,7 +249,9 @@ function parseAddress(name: Name, mask: string | undefined, fail: Fail): BlockLi
     const maskVersion = isIP(mask!)
     if (maskVersion === 0) fail(`invalid IP mask "${mask}": Name or service not known`)
     if (maskVersion !== version) fail('IP address and mask do not match')
-    bits = maskBits(mask!, version) ?? fail(`IP mask "${mask}" is not a run of ones followed by zeros, which is not supported`)
+    bits =
+      maskBits(mask!, version) ??
+      fail(`IP mask "${mask}" is not a run of ones followed by zeros, which is not supported`)
   }
   list.addSubnet(address, bits, FAMILY[version])
   return list
@@ -272,7 +274,9 @@ function ipv6Bits(address: string): string {
   const [head = '', tail = ''] = address.split('::')
   const groups = (part: string) => (part === '' ? [] : part.split(':'))
   const missing = 8 - groups(head).length - groups(tail).length
-  const all = address.includes('::') ? [...groups(head), ...Array<string>(missing).fill('0'), ...groups(tail)] : groups(head)
+  const all = address.includes('::')
+    ? [...groups(head), ...Array<string>(missing).fill('0'), ...groups(tail)]
+    : groups(head)
   return all.map((group) => Number.parseInt(group, 16).toString(2).padStart(16, '0')).join('')
 }
 

@@ -5,7 +5,6 @@
 import type { Field, Format } from '../../sql/session/session.ts'
 import { createByteWriter, type ResettableByteWriter } from '../../sql/types/bytes.ts'
 import type { ErrorFields, Notice, SqlError } from '../../sql/types/error.ts'
-import { formatOf } from './row.ts'
 
 type To = ResettableByteWriter
 
@@ -74,6 +73,10 @@ export function parameterDescription(to: To, oids: readonly number[]): void {
   for (const oid of oids) to.uint32(oid)
   endMessage(to, at)
 }
+
+/** As in Bind: none means text, one goes for all. */
+export const formatOf = (formats: readonly Format[], column: number): Format =>
+  formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[column]!
 
 /** A whole RowDescription on its own, to be kept and sent many times. */
 export function rowDescription(fields: readonly Field[], formats: readonly Format[]): Buffer {

@@ -7,7 +7,7 @@ import type { Field, Format } from '../../sql/session/session.ts'
 import type { ResettableByteWriter } from '../../sql/types/bytes.ts'
 import type { TypeContext } from '../../sql/types/type.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
-import { beginMessage, endMessage } from './messages.ts'
+import { beginMessage, endMessage, formatOf } from './messages.ts'
 
 const ENCODE_OUTPUT = 0
 const ENCODE_SEND = 1
@@ -150,10 +150,6 @@ export class RowShape {
     }
   }
 }
-
-/** As in Bind: none means text, one goes for all. */
-export const formatOf = (formats: readonly Format[], column: number): Format =>
-  formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[column]!
 
 function setInt32(to: Buffer, at: number, n: number): void {
   to[at] = n >> 24

@@ -28,7 +28,11 @@ afterAll(async () => {
   await Promise.all(servers.map((served) => served.listener.close(0)))
   servers = []
 })
-async function serve(hba: string | undefined, settings: Record<string, string> = {}, encrypted = true): Promise<Served> {
+async function serve(
+  hba: string | undefined,
+  settings: Record<string, string> = {},
+  encrypted = true,
+): Promise<Served> {
   const served = await serveFake({
     database: new FakeDatabase(roles, settings),
     hba: hba === undefined ? defaultRules(false) : parseHba(hba, 'pg_hba.conf'),
@@ -125,7 +129,11 @@ describe('by rules', () => {
 
   test.each([
     ['another message', raw.query('select 1'), '08P01 expected SASL response, got message type 81'],
-    ['another mechanism', raw.message('p', Buffer.from('PLAIN\0\0\0\0\0')), '08P01 client selected an invalid SASL authentication mechanism'],
+    [
+      'another mechanism',
+      raw.message('p', Buffer.from('PLAIN\0\0\0\0\0')),
+      '08P01 client selected an invalid SASL authentication mechanism',
+    ],
     ['no length', raw.message('p', Buffer.from('SCRAM-SHA-256\0')), '08P01 insufficient data left in message'],
     ['nonsense', raw.message('p', Buffer.from('SCRAM-SHA-256\0\0\0\0\u0003abc')), '08P01 malformed SCRAM message'],
     ['too long', Buffer.from([0x70, 0, 1, 0, 0]), '08P01 invalid message length'],
@@ -138,14 +146,40 @@ describe('by rules', () => {
   })
 
   test('the pg and postgres clients', async () => {
-    const client = new pg.Client({ port: served.port, host: '127.0.0.1', user: 'scram', password: PASSWORD, database: 'postgres' })
+    const client = new pg.Client({
+      port: served.port,
+      host: '127.0.0.1',
+      user: 'scram',
+      password: PASSWORD,
+      database: 'postgres',
+    })
     await client.connect()
-    expect((await client.query('rows 2')).rows).toEqual([{ n: 0, t: null }, { n: 1, t: 'row 1' }])
+    expect((await client.query('rows 2')).rows).toEqual([
+      { n: 0, t: null },
+      { n: 1, t: 'row 1' },
+    ])
     await client.end()
-    const wrong = new pg.Client({ port: served.port, host: '127.0.0.1', user: 'scram', password: 'no', database: 'postgres' })
+    const wrong = new pg.Client({
+      port: served.port,
+      host: '127.0.0.1',
+      user: 'scram',
+      password: 'no',
+      database: 'postgres',
+    })
     await expect(wrong.connect()).rejects.toMatchObject({ code: '28P01' })
-    const sql = postgres({ port: served.port, host: '127.0.0.1', user: 'scram', password: PASSWORD, database: 'postgres', max: 1, fetch_types: false })
-    expect([...(await sql.unsafe('rows 2'))]).toEqual([{ n: 0, t: null }, { n: 1, t: 'row 1' }])
+    const sql = postgres({
+      port: served.port,
+      host: '127.0.0.1',
+      user: 'scram',
+      password: PASSWORD,
+      database: 'postgres',
+      max: 1,
+      fetch_types: false,
+    })
+    expect([...(await sql.unsafe('rows 2'))]).toEqual([
+      { n: 0, t: null },
+      { n: 1, t: 'row 1' },
+    ])
     await sql.end()
   })
 })
@@ -158,7 +192,10 @@ describe('TLS', () => {
 
   test('channel binding', async () => {
     const bound = as('scram', PASSWORD, { PGSSLMODE: 'require', PGCHANNELBINDING: 'require' })
-    expect(await psql(served.port, ['-At', '-c', 'rows 3'], bound)).toMatchObject({ code: 0, out: '0|\n1|row 1\n2|row 2\n' })
+    expect(await psql(served.port, ['-At', '-c', 'rows 3'], bound)).toMatchObject({
+      code: 0,
+      out: '0|\n1|row 1\n2|row 2\n',
+    })
     const wrong = await psql(served.port, select, { ...bound, PGPASSWORD: 'wrong' })
     expect(wrong.err).toContain('password authentication failed')
     const unbound = { ...bound, PGCHANNELBINDING: 'disable' }
@@ -187,7 +224,12 @@ describe('TLS', () => {
 
   test('large results', async () => {
     const client = new pg.Client({
-      port: served.port, host: '127.0.0.1', user: 'scram', password: PASSWORD, database: 'postgres', ssl: { rejectUnauthorized: false },
+      port: served.port,
+      host: '127.0.0.1',
+      user: 'scram',
+      password: PASSWORD,
+      database: 'postgres',
+      ssl: { rejectUnauthorized: false },
     })
     await client.connect()
     expect((await client.query('big 5000')).rows).toHaveLength(5000)
@@ -201,13 +243,25 @@ describe('TLS', () => {
   })
 
   test('a connection that begins with TLS, by ALPN', async () => {
-    const socket = tlsConnect({ port: served.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['postgresql'] })
+    const socket = tlsConnect({
+      port: served.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['postgresql'],
+    })
     await new Promise((resolve) => socket.once('secureConnect', resolve))
     expect(socket.alpnProtocol).toBe('postgresql')
     const client = new RawClient(socket)
     client.send(raw.startup({ user: 'scram' }))
     expect(await client.until('R')).toEqual(['R 10 SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0'])
     client.close()
+  })
+
+  test('a connection that begins with TLS but does not say what for', async () => {
+    const socket = tlsConnect({ port: served.port, host: '127.0.0.1', rejectUnauthorized: false })
+    const client = new RawClient(socket)
+    client.send(raw.startup({ user: 'scram' }))
+    expect(await client.rest()).toEqual(['closed'])
   })
 
   test('nonsense instead of a TLS handshake', async () => {
@@ -221,7 +275,7 @@ describe('TLS', () => {
 })
 
 describe('limits', () => {
-  test('max_connections and the superusers\' reserve', async () => {
+  test("max_connections and the superusers' reserve", async () => {
     const served = await serve(undefined, { max_connections: '5', superuser_reserved_connections: '2' }, false)
     const clients: RawClient[] = []
     for (let i = 0; i < 3; i++) clients.push(await RawClient.start(served.port, { user: 'open' }))
@@ -263,7 +317,13 @@ describe('SCRAM by the book', () => {
   /** RFC 7677, section 3. */
   const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64')
   const verifier = parseScramVerifier(makeScramVerifier('pencil', salt, 4096))
-  const options = { mechanism: 'SCRAM-SHA-256', verifier, user: 'user', endPointHash: undefined, serverNonce: '%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0' } as const
+  const options = {
+    mechanism: 'SCRAM-SHA-256',
+    verifier,
+    user: 'user',
+    endPointHash: undefined,
+    serverNonce: '%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0',
+  } as const
   const first = 'n,,n=user,r=rOprNGfwEbeRWgbNEkqO'
   const right =
     'c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ='
@@ -279,7 +339,11 @@ describe('SCRAM by the book', () => {
   test.each([
     ['a wrong proof', right.replace('p=dH', 'p=eH'), undefined],
     ['another nonce', right.replace(',r=rO', ',r=xx'), 'invalid SCRAM response'],
-    ['another binding', right.replace('biws', 'eSws'), 'unexpected SCRAM channel-binding attribute in client-final-message'],
+    [
+      'another binding',
+      right.replace('biws', 'eSws'),
+      'unexpected SCRAM channel-binding attribute in client-final-message',
+    ],
     ['a short proof', right.slice(0, -8), 'malformed SCRAM message'],
     ['no proof', 'c=biws,r=x', 'malformed SCRAM message'],
   ])('%s', (_, final, message) => {
@@ -305,7 +369,11 @@ describe('SCRAM by the book', () => {
       'SCRAM channel binding negotiation error',
     )
     expect(() =>
-      startScram('p=tls-unique,,n=,r=x', { ...options, mechanism: 'SCRAM-SHA-256-PLUS', endPointHash: Buffer.alloc(32) }),
+      startScram('p=tls-unique,,n=,r=x', {
+        ...options,
+        mechanism: 'SCRAM-SHA-256-PLUS',
+        endPointHash: Buffer.alloc(32),
+      }),
     ).toThrow('unsupported SCRAM channel-binding type "tls-unique"')
   })
 

@@ -17,10 +17,30 @@ afterAll(() => served.listener.close(0))
 
 describe('psql', () => {
   test('results, notices and errors', async () => {
-    const ran = await psql(served.port, ['-At', '-v', 'VERBOSITY=verbose', '-c', 'rows 2', '-c', 'notice', '-c', 'error'])
+    const ran = await psql(served.port, [
+      '-At',
+      '-v',
+      'VERBOSITY=verbose',
+      '-c',
+      'rows 2',
+      '-c',
+      'notice',
+      '-c',
+      'error',
+    ])
     expect(ran.out).toBe('0|\n1|row 1\nDO\n')
     expect(ran.err).toContain('NOTICE:  00000: look\nHINT:  there\n')
-    for (const line of ['ERROR:  22012: division by zero', 'DETAIL:  a detail', 'HINT:  a hint', 'CONTEXT:  a context', 'SCHEMA NAME:  s', 'TABLE NAME:  t', 'COLUMN NAME:  c', 'DATATYPE NAME:  d', 'CONSTRAINT NAME:  n']) {
+    for (const line of [
+      'ERROR:  22012: division by zero',
+      'DETAIL:  a detail',
+      'HINT:  a hint',
+      'CONTEXT:  a context',
+      'SCHEMA NAME:  s',
+      'TABLE NAME:  t',
+      'COLUMN NAME:  c',
+      'DATATYPE NAME:  d',
+      'CONSTRAINT NAME:  n',
+    ]) {
       expect(ran.err).toContain(line)
     }
   })
@@ -49,7 +69,12 @@ describe('pg', () => {
     for (let i = 0; i < 3; i++) {
       expect((await client.query({ name: 'n', text: 'echo $1', values: [i] })).rows).toEqual([{ p1: String(i) }])
     }
-    await expect(client.query('error')).rejects.toMatchObject({ code: '22012', detail: 'a detail', table: 't', position: '8' })
+    await expect(client.query('error')).rejects.toMatchObject({
+      code: '22012',
+      detail: 'a detail',
+      table: 't',
+      position: '8',
+    })
     await expect(client.query('error $1', [1])).rejects.toMatchObject({ code: '22012' })
     expect((await client.query('select 1')).rows).toEqual([{ '?column?': 1 }])
   })
@@ -65,7 +90,14 @@ describe('pg', () => {
 
 describe('postgres.js', () => {
   test('pipelines, cursors, parameters, COPY', async () => {
-    const sql = postgres({ port: served.port, host: '127.0.0.1', user: 'postgres', database: 'postgres', max: 2, fetch_types: false })
+    const sql = postgres({
+      port: served.port,
+      host: '127.0.0.1',
+      user: 'postgres',
+      database: 'postgres',
+      max: 2,
+      fetch_types: false,
+    })
     const results = await Promise.all(Array.from({ length: 200 }, (_, i) => sql.unsafe('echo $1', [String(i)])))
     expect(results.map((rows) => rows[0]?.p1)).toEqual(Array.from({ length: 200 }, (_, i) => String(i)))
     const seen: number[] = []
@@ -85,7 +117,22 @@ describe('pgbench', () => {
   const folder = mkdtempSync(join(tmpdir(), 'alopex-pgbench-'))
   afterAll(() => rmSync(folder, { recursive: true }))
   test.runIf(existsSync(pgbench)).each(['simple', 'extended', 'prepared'])('-S -M %s', async (mode) => {
-    const args = ['-n', '-S', '-M', mode, '-c', '4', '-t', '500', '-h', '127.0.0.1', '-p', String(served.port), '-U', 'postgres']
+    const args = [
+      '-n',
+      '-S',
+      '-M',
+      mode,
+      '-c',
+      '4',
+      '-t',
+      '500',
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(served.port),
+      '-U',
+      'postgres',
+    ]
     const { stdout } = await promisify(execFile)(pgbench, args)
     expect(stdout).toContain('number of transactions actually processed: 2000/2000')
     expect(stdout).toContain('number of failed transactions: 0')
@@ -93,7 +140,23 @@ describe('pgbench', () => {
   test.runIf(existsSync(pgbench))('pipelines', async () => {
     const script = join(folder, 'pipeline.sql')
     writeFileSync(script, '\\startpipeline\nselect 1;\nslow 1;\nrows 3;\n\\endpipeline\n')
-    const args = ['-n', '-f', script, '-M', 'extended', '-c', '4', '-t', '50', '-h', '127.0.0.1', '-p', String(served.port), '-U', 'postgres']
+    const args = [
+      '-n',
+      '-f',
+      script,
+      '-M',
+      'extended',
+      '-c',
+      '4',
+      '-t',
+      '50',
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(served.port),
+      '-U',
+      'postgres',
+    ]
     const { stdout } = await promisify(execFile)(pgbench, args)
     expect(stdout).toContain('number of failed transactions: 0')
   })

@@ -21,10 +21,18 @@ const read = (args: string[], environment: Record<string, string> = {}): Config 
 
 describe('precedence', () => {
   test('defaults', () => {
-    expect(read([])).toMatchObject({ port: 5432, host: '127.0.0.1', data: './data', logLevel: 'info', insecureListen: false })
+    expect(read([])).toMatchObject({
+      port: 5432,
+      host: '127.0.0.1',
+      data: './data',
+      logLevel: 'info',
+      insecureListen: false,
+    })
   })
   test('flags over environment over file', () => {
-    const config = file('port = 1\nhost = "127.0.0.2"\ndata = "from-file"\nlog-level = "warn"\n[settings]\nwork_mem = "1MB"\ngeqo = false\n')
+    const config = file(
+      'port = 1\nhost = "127.0.0.2"\ndata = "from-file"\nlog-level = "warn"\n[settings]\nwork_mem = "1MB"\ngeqo = false\n',
+    )
     expect(
       read(['--config', config, '--port', '3', '-c', 'work_mem=2MB', '-c', 'search-path=a,b'], {
         ALOPEX_PORT: '2',
@@ -36,7 +44,11 @@ describe('precedence', () => {
       host: '127.0.0.3',
       data: 'from-file',
       logLevel: 'warn',
-      settings: new Map([['work_mem', '2MB'], ['geqo', 'false'], ['search_path', 'a,b']]),
+      settings: new Map([
+        ['work_mem', '2MB'],
+        ['geqo', 'false'],
+        ['search_path', 'a,b'],
+      ]),
     })
     expect(read([], { ALOPEX_CONFIG: config }).port).toBe(1)
   })
@@ -47,7 +59,17 @@ describe('precedence', () => {
   test('help and version', () => {
     expect(readConfig(['--version'], {}, '1.2.3')).toEqual({ text: '1.2.3\n' })
     const help = readConfig(['--help'], {}, '1.2.3')
-    for (const word of ['--port', '--host', '--data', '--config', '--log-level', '--tls-cert', '--hba', '--insecure-listen', '-c, --set']) {
+    for (const word of [
+      '--port',
+      '--host',
+      '--data',
+      '--config',
+      '--log-level',
+      '--tls-cert',
+      '--hba',
+      '--insecure-listen',
+      '-c, --set',
+    ]) {
       expect('text' in help && help.text).toContain(word)
     }
   })
@@ -91,7 +113,9 @@ test('the log: one line an entry, whatever is in it', () => {
   log.debug('hidden')
   log.info({ user: 'x', n: 1 }, 'hello\nFATAL:  forged\u001b[2J')
   log.error({ err: new Error('a reason') }, 'it broke')
-  expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC LOG: {2}hello\\nFATAL: {2}forged\\x1b\[2J user=x n=1\n$/)
+  expect(lines[0]).toMatch(
+    /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC LOG: {2}hello\\nFATAL: {2}forged\\x1b\[2J user=x n=1\n$/,
+  )
   expect(lines[1]).toMatch(/ERROR: {2}it broke\nError: a reason\n {4}at /)
   expect(lines).toHaveLength(2)
 })

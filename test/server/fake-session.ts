@@ -7,14 +7,28 @@
  *     copy in | copy out N          COPY sub-protocols            wait           until it is cancelled
  *     begin | commit | rollback     transaction status            notice, notify, set, empty
  */
-import type { ConnectOptions, Database, Field, Format, MaybePromise, Role, Session, Sink } from '../../sql/session/session.ts'
-import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
+import type {
+  ConnectOptions,
+  Database,
+  Field,
+  Format,
+  MaybePromise,
+  Role,
+  Session,
+  Sink,
+} from '../../sql/session/session.ts'
 import { type SqlError, sqlError } from '../../sql/types/error.ts'
+import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
 import type { Type, TypeContext } from '../../sql/types/type.ts'
 import type { Value } from '../../sql/types/value.ts'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 
-function fakeType(number: number, name: string, kind: 'int32' | 'int64' | 'text' | 'bool', rest: Partial<Type> = {}): Type {
+function fakeType(
+  number: number,
+  name: string,
+  kind: 'int32' | 'int64' | 'text' | 'bool',
+  rest: Partial<Type> = {},
+): Type {
   return {
     oid: oid(number),
     name,
@@ -121,7 +135,10 @@ export class FakeSession implements Session {
   }
 
   query(sql: string, sink: Sink): MaybePromise<void> {
-    const parts = sql.split(';').map((part) => part.trim()).filter((part) => part !== '')
+    const parts = sql
+      .split(';')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
     if (parts.length === 0) return sink.emptyQuery()
     if (parts.length === 1) return this.#run({ sql: parts[0]!, values: [], from: 0 }, 0, NO_FORMATS, sink)
     return (async () => {
@@ -390,8 +407,7 @@ export class FakeSession implements Session {
   }
 }
 
-const terminated = () =>
-  sqlError('57P01', 'terminating connection due to administrator command', { severity: 'FATAL' })
+const terminated = () => sqlError('57P01', 'terminating connection due to administrator command', { severity: 'FATAL' })
 
 export interface FakeRole {
   readonly password?: string
@@ -403,7 +419,7 @@ export class FakeDatabase implements Database {
   readonly open = new Map<number, FakeSession>()
   readonly roles: Map<string, FakeRole>
   readonly settings: Map<string, string>
-  /** `sync` waits for a turn of the event loop. */
+  /** Connecting takes 2 ms, `sync` a turn of the event loop. */
   asynchronous = false
   /** Rows given to sinks so far. */
   produced = 0
@@ -445,6 +461,7 @@ export class FakeDatabase implements Database {
     if (options.database === 'missing') throw sqlError('3D000', 'database "missing" does not exist')
     const session = new FakeSession(this, ++this.#pid, options)
     this.open.set(session.pid, session)
+    if (this.asynchronous) return new Promise((resolve) => setTimeout(() => resolve(session), 2))
     return session
   }
 

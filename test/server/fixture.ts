@@ -17,12 +17,7 @@ export interface Served {
 }
 
 export async function serveFake(
-  options: {
-    database?: FakeDatabase
-    hba?: readonly HbaRule[]
-    tls?: TlsFiles
-    messageBytesMax?: number
-  } = {},
+  options: { database?: FakeDatabase; hba?: readonly HbaRule[]; tls?: TlsFiles; messageBytesMax?: number } = {},
 ): Promise<Served> {
   const logged: string[] = []
   const database = options.database ?? new FakeDatabase()
@@ -44,13 +39,24 @@ export interface Ran {
 }
 
 /** psql with a clean environment; `input` goes to its stdin. */
-export function psql(port: number, args: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Ran> {
+export function psql(
+  port: number,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  input = '',
+): Promise<Ran> {
   return new Promise((resolve) => {
     const child = execFile(
       'psql',
       ['-X', '-h', '127.0.0.1', '-p', String(port), ...args],
       {
-        env: { PATH: process.env.PATH ?? '', PGUSER: 'postgres', PGDATABASE: 'postgres', PGCONNECT_TIMEOUT: '10', ...env },
+        env: {
+          PATH: process.env.PATH ?? '',
+          PGUSER: 'postgres',
+          PGDATABASE: 'postgres',
+          PGCONNECT_TIMEOUT: '10',
+          ...env,
+        },
         maxBuffer: 1 << 28,
       },
       (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
@@ -65,8 +71,12 @@ export function makeCertificate(key: readonly string[] = ['rsa:2048', '-sha256']
   try {
     execFileSync(
       'openssl',
-      ['req', '-x509', '-newkey', ...key, '-nodes', '-days', '2', '-subj', '/CN=localhost']
-        .concat(['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]),
+      ['req', '-x509', '-newkey', ...key, '-nodes', '-days', '2', '-subj', '/CN=localhost'].concat([
+        '-keyout',
+        join(folder, 'key.pem'),
+        '-out',
+        join(folder, 'cert.pem'),
+      ]),
       { stdio: 'ignore' },
     )
     return { certificate: readFileSync(join(folder, 'cert.pem')), key: readFileSync(join(folder, 'key.pem')) }

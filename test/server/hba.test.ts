@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { defaultRules, type HbaQuestion, matchHba, parseHba } from '../../server/auth/hba.ts'
 
 const ask = (text: string, question: Partial<HbaQuestion>): string | undefined =>
-  matchHba(parseHba(text, 'pg_hba.conf'), { address: '10.1.2.3', encrypted: false, database: 'd', user: 'u', ...question })?.method
+  matchHba(parseHba(text, 'pg_hba.conf'), {
+    address: '10.1.2.3',
+    encrypted: false,
+    database: 'd',
+    user: 'u',
+    ...question,
+  })?.method
 
 describe('matching', () => {
   test.each<[string, string, Partial<HbaQuestion>, string | undefined]>([

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
@@ -28,7 +28,12 @@ function run(args: string[]): Running {
     env: { PATH: process.env.PATH },
     cwd: join(import.meta.dirname, '../..'),
   })
-  const server: Running = { child, exited: once(child, 'exit').then(([code]) => code as number | null), out: '', err: '' }
+  const server: Running = {
+    child,
+    exited: once(child, 'exit').then(([code]) => code as number | null),
+    out: '',
+    err: '',
+  }
   child.stdout?.on('data', (chunk: Buffer) => (server.out += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (server.err += chunk.toString()))
   running.push(server)
@@ -94,7 +99,10 @@ describe('a server process', () => {
     const { port } = other.address() as AddressInfo
     const hba = join(folder, 'broken.conf')
     writeFileSync(hba, '\nhosts all all all trust\n')
-    const [one, two] = [makeCertificate(['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']), makeCertificate(['ed25519'])]
+    const [one, two] = [
+      makeCertificate(['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']),
+      makeCertificate(['ed25519']),
+    ]
     const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
     writeFileSync(certificate, one.certificate)
     writeFileSync(key, two.key)
@@ -116,7 +124,10 @@ describe('a server process', () => {
 
 describe('the commands', () => {
   const bin = (path: string, ...args: string[]): string =>
-    execFileSync(process.execPath, [join(import.meta.dirname, '../..', path), ...args], { encoding: 'utf8', stdio: 'pipe' })
+    execFileSync(process.execPath, [join(import.meta.dirname, '../..', path), ...args], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
   const failing = (path: string, ...args: string[]): string => {
     try {
       bin(path, ...args)

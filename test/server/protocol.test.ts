@@ -79,10 +79,26 @@ describe('start-up', () => {
   test.each([
     ['no user', raw.startup({}), '28000 no PostgreSQL user name specified in startup packet'],
     ['unknown role', raw.startup({ user: 'nobody' }), '28000 role "nobody" does not exist'],
-    ['unknown database', raw.startup({ user: 'postgres', database: 'missing' }), '3D000 database "missing" does not exist'],
-    ['no terminator', raw.untyped(Buffer.from([0, 3, 0, 0]), Buffer.from('user\0x')), '08P01 invalid startup packet layout: expected terminator as last byte'],
-    ['replication', raw.startup({ user: 'postgres', replication: 'database' }), '0A000 replication connections are not supported'],
-    ['bad option', raw.startup({ user: 'postgres', options: '-x 1' }), '42601 invalid command-line argument for server process: -x'],
+    [
+      'unknown database',
+      raw.startup({ user: 'postgres', database: 'missing' }),
+      '3D000 database "missing" does not exist',
+    ],
+    [
+      'no terminator',
+      raw.untyped(Buffer.from([0, 3, 0, 0]), Buffer.from('user\0x')),
+      '08P01 invalid startup packet layout: expected terminator as last byte',
+    ],
+    [
+      'replication',
+      raw.startup({ user: 'postgres', replication: 'database' }),
+      '0A000 replication connections are not supported',
+    ],
+    [
+      'bad option',
+      raw.startup({ user: 'postgres', options: '-x 1' }),
+      '42601 invalid command-line argument for server process: -x',
+    ],
     ['too long', Buffer.from([0, 1, 0, 0, 0, 3, 0, 0]), '08P01 invalid length of startup packet'],
     ['too short', Buffer.from([0, 0, 0, 7, 0, 3, 0, 0]), '08P01 invalid length of startup packet'],
   ])('%s', async (_, packet, answer) => {
@@ -114,7 +130,11 @@ describe('start-up', () => {
 describe('simple query', () => {
   test.each([
     ['one statement', 'select 1', ['T ?column?:23/0', 'D 1', 'C SELECT 1', 'Z I']],
-    ['several statements', 'begin; select 1; notice', ['C BEGIN', 'T ?column?:23/0', 'D 1', 'C SELECT 1', 'N NOTICE 00000 look', 'C DO', 'Z T']],
+    [
+      'several statements',
+      'begin; select 1; notice',
+      ['C BEGIN', 'T ?column?:23/0', 'D 1', 'C SELECT 1', 'N NOTICE 00000 look', 'C DO', 'Z T'],
+    ],
     ['nothing', '', ['I', 'Z I']],
     ['NULLs', 'rows 2', ['T n:23/0 t:25/0', 'D 0|null', 'D 1|row 1', 'C SELECT 2', 'Z I']],
     ['an error', 'error', ['E ERROR 22012 division by zero', 'Z I']],
@@ -123,7 +143,11 @@ describe('simple query', () => {
     ['a bug', 'boom', ['E ERROR XX000 internal error: a bug', 'Z I']],
     ['a notification', 'notify', [expect.stringMatching(/^A \d+ channel payload$/), 'C NOTIFY', 'Z I']],
     ['a parameter', 'set x', ['S application_name x', 'C SET', 'Z I']],
-    ['waiting', 'slow 5; select 1', ['T ?column?:23/0', 'D 1', 'C SELECT 1', 'T ?column?:23/0', 'D 1', 'C SELECT 1', 'Z I']],
+    [
+      'waiting',
+      'slow 5; select 1',
+      ['T ?column?:23/0', 'D 1', 'C SELECT 1', 'T ?column?:23/0', 'D 1', 'C SELECT 1', 'Z I'],
+    ],
   ])('%s', async (_, sql, answer) => {
     const client = await start()
     client.send(raw.query(sql))
@@ -135,8 +159,19 @@ describe('simple query', () => {
     client.send(raw.query('error'))
     const received = await client.next()
     expect(raw.errorFields(received!.body)).toEqual({
-      S: 'ERROR', V: 'ERROR', C: '22012', M: 'division by zero', D: 'a detail', H: 'a hint', P: '8', W: 'a context',
-      s: 's', t: 't', c: 'c', d: 'd', n: 'n',
+      S: 'ERROR',
+      V: 'ERROR',
+      C: '22012',
+      M: 'division by zero',
+      D: 'a detail',
+      H: 'a hint',
+      P: '8',
+      W: 'a context',
+      s: 's',
+      t: 't',
+      c: 'c',
+      d: 'd',
+      n: 'n',
     })
   })
 
@@ -147,7 +182,9 @@ describe('simple query', () => {
     await client.until('Z')
     expect(await client.until('Z')).toEqual(['E ERROR XX000 internal error: a bug', 'Z E'])
     expect(session.fails).toBe(1)
-    expect(served.logged.some((line) => line.includes('TypeError: a bug') && line.includes('fake-session.ts'))).toBe(true)
+    expect(served.logged.some((line) => line.includes('TypeError: a bug') && line.includes('fake-session.ts'))).toBe(
+      true,
+    )
   })
 
   test('what comes when no statement runs is sent at once', async () => {
@@ -171,36 +208,84 @@ describe('extended query', () => {
   test('parse, bind, describe, execute, close, sync in one write', async () => {
     const client = await start()
     client.send(
-      raw.parse('s', 'echo $1 $2', [25, 25]), raw.describe_('S', 's'), raw.bind('p', 's', ['a', null]),
-      raw.describe_('P', 'p'), raw.execute('p'), raw.close('P', 'p'), raw.close('S', 's'), raw.sync,
+      raw.parse('s', 'echo $1 $2', [25, 25]),
+      raw.describe_('S', 's'),
+      raw.bind('p', 's', ['a', null]),
+      raw.describe_('P', 'p'),
+      raw.execute('p'),
+      raw.close('P', 'p'),
+      raw.close('S', 's'),
+      raw.sync,
     )
     expect(await client.until('Z')).toEqual([
-      '1', 't 25 25', 'T p1:25/0 p2:25/0', '2', 'T p1:25/0 p2:25/0', 'D a|null', 'C SELECT 1', '3', '3', 'Z I',
+      '1',
+      't 25 25',
+      'T p1:25/0 p2:25/0',
+      '2',
+      'T p1:25/0 p2:25/0',
+      'D a|null',
+      'C SELECT 1',
+      '3',
+      '3',
+      'Z I',
     ])
   })
 
   test('binary results and parameters', async () => {
     const client = await start()
     client.send(
-      raw.parse('', 'rows $1', [23]), raw.bind('', '', [Buffer.from([0, 0, 0, 2])], [1], [1, 0]),
-      raw.describe_('P'), raw.execute(), raw.sync,
+      raw.parse('', 'rows $1', [23]),
+      raw.bind('', '', [Buffer.from([0, 0, 0, 2])], [1], [1, 0]),
+      raw.describe_('P'),
+      raw.execute(),
+      raw.sync,
     )
     expect(await client.until('Z')).toEqual([
-      '1', '2', 'T n:23/1 t:25/0', 'D \0\0\0\0|null', 'D \0\0\0\u0001|row 1', 'C SELECT 2', 'Z I',
+      '1',
+      '2',
+      'T n:23/1 t:25/0',
+      'D \0\0\0\0|null',
+      'D \0\0\0\u0001|row 1',
+      'C SELECT 2',
+      'Z I',
     ])
   })
 
   test('a portal in pieces', async () => {
     const client = await start()
-    client.send(raw.parse('', 'rows 5'), raw.bind('p', ''), raw.execute('p', 2), raw.execute('p', 2), raw.execute('p', 2), raw.sync)
+    client.send(
+      raw.parse('', 'rows 5'),
+      raw.bind('p', ''),
+      raw.execute('p', 2),
+      raw.execute('p', 2),
+      raw.execute('p', 2),
+      raw.sync,
+    )
     expect(await client.until('Z')).toEqual([
-      '1', '2', 'D 0|null', 'D 1|row 1', 's', 'D 2|row 2', 'D 3|null', 's', 'D 4|row 4', 'C SELECT 1', 'Z I',
+      '1',
+      '2',
+      'D 0|null',
+      'D 1|row 1',
+      's',
+      'D 2|row 2',
+      'D 3|null',
+      's',
+      'D 4|row 4',
+      'C SELECT 1',
+      'Z I',
     ])
   })
 
   test('no data, empty query', async () => {
     const client = await start()
-    client.send(raw.parse('', 'set x'), raw.describe_('S'), raw.bind('', ''), raw.describe_('P'), raw.execute(), raw.sync)
+    client.send(
+      raw.parse('', 'set x'),
+      raw.describe_('S'),
+      raw.bind('', ''),
+      raw.describe_('P'),
+      raw.execute(),
+      raw.sync,
+    )
     expect(await client.until('Z')).toEqual(['1', 't', 'n', '2', 'n', 'S application_name x', 'C SET', 'Z I'])
     client.send(raw.parse('', 'empty'), raw.bind('', ''), raw.execute(), raw.sync)
     expect(await client.until('Z')).toEqual(['1', '2', 'I', 'Z I'])
@@ -209,8 +294,18 @@ describe('extended query', () => {
   test('after an error everything to Sync is skipped, and the next batch is answered', async () => {
     const client = await start()
     client.send(
-      raw.parse('', 'error'), raw.bind('', ''), raw.execute(), raw.parse('', 'select 1'), raw.execute(), raw.query('select 1'), raw.flush, raw.sync,
-      raw.parse('', 'select 1'), raw.bind('', ''), raw.execute(), raw.sync,
+      raw.parse('', 'error'),
+      raw.bind('', ''),
+      raw.execute(),
+      raw.parse('', 'select 1'),
+      raw.execute(),
+      raw.query('select 1'),
+      raw.flush,
+      raw.sync,
+      raw.parse('', 'select 1'),
+      raw.bind('', ''),
+      raw.execute(),
+      raw.sync,
     )
     expect(await client.until('Z')).toEqual(['1', '2', 'E ERROR 22012 division by zero', 'Z I'])
     expect(await client.until('Z')).toEqual(['1', '2', 'D 1', 'C SELECT 1', 'Z I'])
@@ -258,11 +353,23 @@ describe('extended query', () => {
     ['close subtype', raw.message('C', Buffer.from('Qx\0')), '08P01 invalid CLOSE message subtype 81'],
     ['no end of string', raw.message('P', Buffer.from('abc')), '08P01 invalid string in message'],
     ['cut short', raw.message('P', Buffer.from('a\0b\0')), '08P01 insufficient data left in message'],
-    ['cut in a value', raw.message('B', Buffer.from('\0s\0\0\0\0\u0001\0\0\0\u0009ab', 'latin1')), '08P01 insufficient data left in message'],
-    ['negative length', raw.message('B', Buffer.from('\0s\0\0\0\0\u0001\xff\xff\xff\xfe\0\0', 'latin1')), '08P01 insufficient data left in message'],
+    [
+      'cut in a value',
+      raw.message('B', Buffer.from('\0s\0\0\0\0\u0001\0\0\0\u0009ab', 'latin1')),
+      '08P01 insufficient data left in message',
+    ],
+    [
+      'negative length',
+      raw.message('B', Buffer.from('\0s\0\0\0\0\u0001\xff\xff\xff\xfe\0\0', 'latin1')),
+      '08P01 insufficient data left in message',
+    ],
     ['too much', raw.message('E', Buffer.from('\0\0\0\0\0!')), '08P01 invalid message format'],
     ['no data', raw.message('D'), '08P01 no data left in message'],
-    ['not UTF-8', raw.message('P', Buffer.from('\0select \xe9 \0\0\0', 'latin1')), '22021 invalid byte sequence for encoding "UTF8": 0xe9 0x20'],
+    [
+      'not UTF-8',
+      raw.message('P', Buffer.from('\0select \xe9 \0\0\0', 'latin1')),
+      '22021 invalid byte sequence for encoding "UTF8": 0xe9 0x20',
+    ],
   ])('malformed: %s', async (_, bad, answer) => {
     const client = await start()
     client.send(raw.parse('s', 'echo $1'), bad, raw.execute(), raw.sync)
@@ -311,14 +418,32 @@ describe('COPY', () => {
 
   test('the statement fails in the extended protocol: skipped to Sync', async () => {
     const client = await start()
-    client.send(raw.parse('', 'copy in failing'), raw.bind('', ''), raw.execute(), raw.copyData('a\n'), raw.copyData('b\n'), raw.copyDone, raw.sync)
-    expect(await client.until('Z')).toEqual(['1', '2', 'G 0 2', 'E ERROR 22P04 extra data after last expected column', 'Z I'])
+    client.send(
+      raw.parse('', 'copy in failing'),
+      raw.bind('', ''),
+      raw.execute(),
+      raw.copyData('a\n'),
+      raw.copyData('b\n'),
+      raw.copyDone,
+      raw.sync,
+    )
+    expect(await client.until('Z')).toEqual([
+      '1',
+      '2',
+      'G 0 2',
+      'E ERROR 22P04 extra data after last expected column',
+      'Z I',
+    ])
   })
 
   test('another message in the middle', async () => {
     const client = await start()
     client.send(raw.query('copy in'), raw.copyData('a\n'), raw.query('select 1'))
-    expect(await client.until('Z')).toEqual(['G 0 2', 'E ERROR 08P01 unexpected message type 0x51 during COPY from stdin', 'Z I'])
+    expect(await client.until('Z')).toEqual([
+      'G 0 2',
+      'E ERROR 08P01 unexpected message type 0x51 during COPY from stdin',
+      'Z I',
+    ])
   })
 
   test('the client goes in the middle', async () => {

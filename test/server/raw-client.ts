@@ -28,7 +28,8 @@ export const startup = (parameters: Record<string, string> = { user: 'postgres' 
   untyped(int32(version), ...Object.entries(parameters).flatMap(([k, v]) => [text(k), text(v)]), Buffer.from([0]))
 export const sslRequest = untyped(int32(80_877_103))
 export const gssencRequest = untyped(int32(80_877_104))
-export const cancelRequest = (pid: number, secret: number): Buffer => untyped(int32(80_877_102), int32(pid), int32(secret))
+export const cancelRequest = (pid: number, secret: number): Buffer =>
+  untyped(int32(80_877_102), int32(pid), int32(secret))
 export const query = (sql: string): Buffer => message('Q', text(sql))
 export const parse = (name: string, sql: string, types: number[] = []): Buffer =>
   message('P', text(name), text(sql), int16(types.length), ...types.map(int32))
