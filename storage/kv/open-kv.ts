@@ -26,13 +26,17 @@ export interface KvOptions {
   readonly openLog: OpenLog
   /** A transaction's buffered writes may take so many bytes. Default 1 GiB. */
   readonly txnBytesMax?: number
+  /** Hears of an error in background work (damage found by a sweep). Default: thrown, which ends the process. */
+  readonly backgroundFailed?: (error: Error) => void
 }
 
-export async function openKv(engine: Engine, { clock, openLog, txnBytesMax }: KvOptions): Promise<Kv> {
+export async function openKv(engine: Engine, options: KvOptions): Promise<Kv> {
+  const { clock, openLog } = options
   const range = await openRange({ id: rangeId(1), engine, clock, openLog, replicas: [] })
-  return new Store(engine, range, clock, txnBytesMax ?? 1 << 30)
+  return new Store(engine, range, options)
 }
 
+const TXN_BYTES_MAX = 1 << 30
 /** Write buffers that are kept for the next transaction, 16 KiB each. */
 const BUFFERS_KEPT = 64
 /** Unversioned state that no commit took along is written after so long. */
@@ -54,14 +58,15 @@ export class Store implements Kv {
   readonly #sessions = new Map<number, { readonly owner: LockOwner; readonly counts: Map<string, number> }>()
   #flushScheduled = false
 
-  constructor(engine: Engine, range: Range, clock: Clock, txnBytesMax: number) {
+  constructor(engine: Engine, range: Range, options: KvOptions) {
+    const { clock, txnBytesMax = TXN_BYTES_MAX, backgroundFailed = rethrow } = options
     this.engine = engine
     this.range = range
     this.txnBytesMax = txnBytesMax
     this.#clock = clock
     this.lockTables = new Locks(clock)
     this.state = new UnversionedState(engine)
-    this.vacuum = new Vacuum(engine, range, clock, () => this.watermark())
+    this.vacuum = new Vacuum(engine, range, clock, () => this.watermark(), backgroundFailed)
   }
 
   now(): Timestamp {
@@ -255,4 +260,8 @@ export class Store implements Kv {
     this.#flushState()
     await this.range.close()
   }
+}
+
+function rethrow(error: Error): never {
+  throw error
 }

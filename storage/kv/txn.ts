@@ -62,6 +62,9 @@ export class KvTxn extends SnapshotHolder implements Txn {
   /** Changes of unversioned state before this transaction began. */
   readonly #stateChanges: number
   #many: MergedPage | undefined
+  /** Open scans at the present snapshot, and at those of earlier statements. */
+  #scans: Scans | undefined
+  #earlierScans: Set<Scans> | undefined
 
   constructor(store: Store, options: BeginOptions) {
     super()
@@ -71,7 +74,8 @@ export class KvTxn extends SnapshotHolder implements Txn {
     this.id = txnId(store.range.nextTxnId())
     this.owner = new LockOwner(options.pid, this.id)
     this.#stateChanges = store.state.changes
-    if (options.isolation === 'serializable') this.#reads = new Reads()
+    // One that only reads has its place in the serial order at its snapshot.
+    if (options.isolation === 'serializable' && !options.readOnly) this.#reads = new Reads()
     store.begun(this)
     store.snapshots.take(this, store.range.visible)
   }
@@ -83,7 +87,15 @@ export class KvTxn extends SnapshotHolder implements Txn {
   beginStatement(): void {
     if (this.isolation !== 'read-committed' && this.#hasBegunStatement) return
     this.#hasBegunStatement = true
-    this.#store.snapshots.take(this, this.#store.range.visible)
+    const { snapshots, range } = this.#store
+    if (this.snapshot === range.visible) return
+    if (this.#scans !== undefined && this.#scans.open > 0) {
+      // A cursor goes on reading at the snapshot of its own statement.
+      this.#scans.holder = snapshots.leaveBehind(this)
+      ;(this.#earlierScans ??= new Set()).add(this.#scans)
+      this.#scans = undefined
+    }
+    snapshots.take(this, range.visible)
   }
 
   restartStatement(mark: Savepoint): void {
@@ -154,10 +166,20 @@ export class KvTxn extends SnapshotHolder implements Txn {
   }
 
   #scan({ from, to }: Span, at: Timestamp, reverse: boolean): Scanner {
-    let scanner = this.#store.engine.scan({ from, to, at, reverse })
+    let scanner: Scanner = new OpenScan(
+      this.#store.engine.scan({ from, to, at, reverse }),
+      (this.#scans ??= new Scans(this)),
+    )
     if (this.#reads !== undefined) scanner = this.#reads.watch(scanner, from, to, reverse)
     if (this.#writes === undefined || this.#writes.count === 0) return scanner
     return scanWithOwnWrites(scanner, this.#writes, from, to, reverse)
+  }
+
+  /** The last scan of an earlier snapshot has ended: nobody reads at it any more. */
+  scanEnded(scans: Scans): void {
+    if (scans.open > 0 || scans.holder === undefined) return
+    this.#store.snapshots.release(scans.holder)
+    this.#earlierScans?.delete(scans)
   }
 
   anyIn(span: Span): boolean {
@@ -320,6 +342,8 @@ export class KvTxn extends SnapshotHolder implements Txn {
     this.#state = 'over'
     if (this.#bulk !== undefined) store.lockTables.rows.removeBulk(this.owner)
     store.snapshots.release(this)
+    if (this.#earlierScans !== undefined)
+      for (const { holder } of this.#earlierScans) if (holder !== undefined) store.snapshots.release(holder)
     store.lockTables.releaseAll(this.owner)
     if (this.#writes !== undefined) store.giveBuffer(this.#writes)
     this.#writes = undefined
@@ -336,6 +360,48 @@ export class KvTxn extends SnapshotHolder implements Txn {
     const head = `txn ${this.id} (pid ${this.options.pid}) ${this.isolation} at ${this.snapshot}, ${this.#state}, ${counts}`
     const writes = this.#writes?.print(printKey) ?? ''
     return writes === '' ? head : `${head}\n${writes.replace(/^/gm, '  ')}`
+  }
+}
+
+/** The open scans of one snapshot, and what keeps it once the transaction has moved on. */
+class Scans {
+  open = 0
+  holder: SnapshotHolder | undefined
+  readonly txn: KvTxn
+
+  constructor(txn: KvTxn) {
+    this.txn = txn
+  }
+}
+
+/** Counts a scan as open until it was read to its end or closed. */
+class OpenScan implements Scanner {
+  readonly #scanner: Scanner
+  #scans: Scans | undefined
+
+  constructor(scanner: Scanner, scans: Scans) {
+    this.#scanner = scanner
+    this.#scans = scans
+    scans.open++
+  }
+
+  next(rows: number): Page | undefined {
+    const page = this.#scanner.next(rows)
+    if (page === undefined) this.#end()
+    return page
+  }
+
+  close(): void {
+    this.#scanner.close()
+    this.#end()
+  }
+
+  #end(): void {
+    const scans = this.#scans
+    if (scans === undefined) return
+    this.#scans = undefined
+    scans.open--
+    scans.txn.scanEnded(scans)
   }
 }
 

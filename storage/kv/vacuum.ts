@@ -4,7 +4,7 @@
  *
  *     /system/removal/<commit timestamp>/<n> -> u32 length of from, from, to
  */
-import type { Batch, Engine } from '../engine/engine.ts'
+import { type Batch, type Engine, EngineError } from '../engine/engine.ts'
 import { type Key, type Timestamp, timestamp } from '../keys/brand.ts'
 import type { Clock } from '../keys/clock.ts'
 import { indexPrefixLength, type KeySpan, prefixSpan, systemKey, systemSpan, VERSIONED_SPANS } from '../keys/map.ts'
@@ -36,6 +36,7 @@ export class Vacuum {
   readonly #range: Range
   readonly #clock: Clock
   readonly #watermark: () => Timestamp
+  readonly #failed: (error: Error) => void
   readonly #queue = new GarbageQueue()
   readonly #removals: Removal[] = []
   /** By index prefix: the newest commit whose garbage is not in the queue. */
@@ -44,7 +45,9 @@ export class Vacuum {
   #cancel: (() => void) | undefined
   #isClosed = false
 
-  constructor(engine: Engine, range: Range, clock: Clock, watermark: () => Timestamp) {
+  /** `failed` hears of an error that background work met. */
+  constructor(engine: Engine, range: Range, clock: Clock, watermark: () => Timestamp, failed: (error: Error) => void) {
+    this.#failed = failed
     this.#engine = engine
     this.#range = range
     this.#clock = clock
@@ -109,6 +112,16 @@ export class Vacuum {
   }
 
   #slice(): void {
+    try {
+      this.#work()
+    } catch (error) {
+      // An engine that fails or is closed gets no more background work; what is left is found after a restart.
+      this.#isClosed = true
+      if (!(error instanceof EngineError) || error.reason !== 'closed') this.#failed(error as Error)
+    }
+  }
+
+  #work(): void {
     const watermark = this.#watermark()
     let worked = false
     this.#range.write(

@@ -81,15 +81,18 @@ function purgeHistory(engine: Engine, batch: Batch, { key, at }: Superseded): nu
   return purged
 }
 
-/** A walk over every version of a span, in steps. */
+/**
+ * A walk over every version of a span, in steps. A key's versions go all at once, when the walk has left it: a deletion
+ * mark must not go before what it hides.
+ */
 export class Sweep {
   readonly #scanner: Scanner
   readonly #watermark: Timestamp
   #key: Key | undefined
   /** The version that a reader at the watermark sees has been met. */
   #isSettled = false
-  /** The current key's deletion mark, when the watermark sees one: it goes last. */
-  #mark: Timestamp | undefined
+  /** Versions of the current key that nobody can see. */
+  readonly #doomed: Timestamp[] = []
   isFinished = false
 
   constructor(engine: Engine, span: KeySpan, watermark: Timestamp) {
@@ -114,22 +117,17 @@ export class Sweep {
       }
       const at = rowTimestamp(page.buffer, o)
       if (at > this.#watermark) continue
-      if (this.#isSettled) {
-        batch.purge(key, at)
-        purged++
-      } else {
-        this.#isSettled = true
-        if (valueBytes(page.buffer, o) === 0) this.#mark = at
-      }
+      if (this.#isSettled || valueBytes(page.buffer, o) === 0) this.#doomed.push(at)
+      this.#isSettled = true
     }
     return purged
   }
 
   #endKey(batch: Batch): number {
-    if (this.#key === undefined || this.#mark === undefined) return 0
-    batch.purge(this.#key, this.#mark)
-    this.#mark = undefined
-    return 1
+    const purged = this.#doomed.length
+    for (const at of this.#doomed) batch.purge(this.#key!, at)
+    this.#doomed.length = 0
+    return purged
   }
 
   close(): void {

@@ -41,6 +41,19 @@ export class Snapshots {
     holder.isListed = false
   }
 
+  /** A new holder for the snapshot of one that is about to move on, in its place. */
+  leaveBehind(holder: SnapshotHolder): SnapshotHolder {
+    const kept = new SnapshotHolder()
+    kept.snapshot = holder.snapshot
+    kept.isListed = true
+    kept.before = holder
+    kept.after = holder.after
+    if (holder.after === undefined) this.#last = kept
+    else holder.after.before = kept
+    holder.after = kept
+    return kept
+  }
+
   /** The oldest snapshot in use. */
   oldest(): Timestamp | undefined {
     return this.#first?.snapshot

@@ -23,7 +23,7 @@ import { openMachine } from './machine.ts'
 /** The clock's high-water mark is written so far ahead: one more put in a commit every few seconds, none in the others. */
 const CLOCK_AHEAD = 3000 * 4096
 /** A transaction id's likewise. */
-const IDS_AHEAD = 1_000_000
+const IDS_AHEAD = 65_536
 /** A commit of more writes does not enter its keys in the table of recent writes. */
 const RECENT_WRITES_MAX = 4096
 /** A large commit becomes a batch in slices of so many writes (about 2 ms), between which everything but commits goes on. */

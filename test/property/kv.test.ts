@@ -57,12 +57,32 @@ interface Step {
 }
 
 const ACTS = [
-  ...['begin', 'statement', 'get', 'get', 'newest', 'scan', 'scan', 'scanBack', 'many', 'write', 'write', 'write', 'remove'],
+  ...[
+    'begin',
+    'statement',
+    'get',
+    'get',
+    'newest',
+    'scan',
+    'scan',
+    'scanBack',
+    'many',
+    'write',
+    'write',
+    'write',
+    'remove',
+  ],
   ...['savepoint', 'rollbackTo', 'commit', 'commit', 'rollback', 'disk', 'disk', 'advance', 'collect', 'drop'],
 ]
 const steps = (acts: readonly string[], levels: readonly number[]) =>
   fc.array(
-    fc.record({ who: fc.nat(SESSIONS - 1), act: fc.constantFrom(...acts), key: fc.nat(5), other: fc.nat(5), level: fc.constantFrom(...levels) }),
+    fc.record({
+      who: fc.nat(SESSIONS - 1),
+      act: fc.constantFrom(...acts),
+      key: fc.nat(5),
+      other: fc.nat(5),
+      level: fc.constantFrom(...levels),
+    }),
     { minLength: 10, maxLength: 120, size: 'max' },
   )
 
@@ -108,12 +128,12 @@ class World {
   }
 
   step({ who, act, key: n, other, level }: Step): void {
-    if (act === 'disk') return this.disk()
-    if (act === 'advance') return this.clock.advance(300)
-    if (act === 'collect') return void this.kv.collectGarbage()
     const session = this.sessions[who]
-    if (session === undefined) return this.begin(who, LEVELS[level]!)
-    this.act(who, session, act, KEYS[n]!, KEYS[other]!)
+    if (act === 'disk') this.disk()
+    else if (act === 'advance') this.clock.advance(300)
+    else if (act === 'collect') void this.kv.collectGarbage()
+    else if (session === undefined) this.begin(who, LEVELS[level]!)
+    else this.act(who, session, act, KEYS[n]!, KEYS[other]!)
   }
 
   act(who: number, session: Session, act: string, key: Key, other: Key): void {
@@ -148,12 +168,18 @@ class World {
       }
       case 'scan':
       case 'scanBack':
-        return this.scan(session, key < other ? key : other, successor(key < other ? other : key), act === 'scanBack', view())
+        this.scan(session, key < other ? key : other, successor(key < other ? other : key), act === 'scanBack', view())
+        break
       case 'write':
       case 'remove':
-        return this.write(who, session, key, act === 'remove' ? undefined : `v${this.values++}`)
+        this.write(who, session, key, act === 'remove' ? undefined : `v${this.values++}`)
+        break
       case 'savepoint':
-        session.savepoints.push({ savepoint: txn.savepoint(), writes: new Map(session.writes), deeds: session.deeds.length })
+        session.savepoints.push({
+          savepoint: txn.savepoint(),
+          writes: new Map(session.writes),
+          deeds: session.deeds.length,
+        })
         return
       case 'rollbackTo': {
         const back = session.savepoints.pop()
@@ -164,12 +190,15 @@ class World {
         return
       }
       case 'commit':
-        return this.commit(who, session)
+        this.commit(who, session)
+        break
       case 'rollback':
-        return this.end(who)
+        this.end(who)
+        break
       case 'drop':
         // Keys of another table: nothing here may change.
-        return this.kv.scheduleRemoval(txn, { from: rowKeyPrefix(5, 16385), to: rowKeyPrefix(5, 16386) })
+        this.kv.scheduleRemoval(txn, { from: rowKeyPrefix(5, 16385), to: rowKeyPrefix(5, 16386) })
+        break
     }
   }
 
@@ -204,8 +233,13 @@ class World {
       if (!(error instanceof KvError)) throw error
       refused = error
     }
-    expect(refused?.reason.kind).toBe(isStale ? (session.isolation === 'read-committed' ? 'statement-restart' : 'write-conflict') : undefined)
-    if (isStale && session.isolation !== 'read-committed') return this.end(who)
+    expect(refused?.reason.kind).toBe(
+      isStale ? (session.isolation === 'read-committed' ? 'statement-restart' : 'write-conflict') : undefined,
+    )
+    if (isStale && session.isolation !== 'read-committed') {
+      this.end(who)
+      return
+    }
     if (isStale) {
       txn.restartStatement(txn.savepoint())
       session.snapshot = this.states.length - 1
@@ -220,7 +254,9 @@ class World {
   commit(who: number, session: Session): void {
     this.sessions[who] = undefined
     const inFlightWrites = new Set([...this.inFlight].flatMap((it) => [...it.writes.keys()]))
-    const isStale = [...session.reads].some((key) => (this.changed.get(key) ?? 0) > session.snapshot || inFlightWrites.has(key))
+    const isStale = [...session.reads].some(
+      (key) => (this.changed.get(key) ?? 0) > session.snapshot || inFlightWrites.has(key),
+    )
     const isRefused = session.isolation === 'serializable' && session.writes.size > 0 && isStale
     if (session.writes.size > 0) this.inFlight.add(session)
     session.txn.commitThen((error) => {
@@ -267,7 +303,14 @@ function isSerializable(state: State, left: readonly (readonly Deed[])[], final:
   if (left.length === 0) return KEYS.every((key) => state.get(key) === final.get(key))
   return left.some((deeds, i) => {
     const after = runAlone(state, deeds)
-    return after !== undefined && isSerializable(after, left.filter((_, j) => j !== i), final)
+    return (
+      after !== undefined &&
+      isSerializable(
+        after,
+        left.filter((_, j) => j !== i),
+        final,
+      )
+    )
   })
 }
 
