@@ -10,7 +10,12 @@ import { parseCases, typeName } from '../types/datetime-cases.ts'
 
 const folder = new URL('../types/', import.meta.url)
 const given = process.argv.slice(2)
-const scripts = given.length > 0 ? given : readdirSync(folder).filter((name) => /^datetime-.*\.txt$/.test(name)).map((name) => new URL(name, folder).pathname)
+const scripts =
+  given.length > 0
+    ? given
+    : readdirSync(folder)
+        .filter((name) => /^datetime-.*\.txt$/.test(name))
+        .map((name) => new URL(name, folder).pathname)
 
 const client = new pg.Client({
   host: process.env.PGHOST ?? 'localhost',
@@ -63,7 +68,9 @@ for (const script of scripts) {
     if (item.kind === 'set') await client.query(`set ${item.name} = '${item.value.replaceAll("'", "''")}'`)
     if (item.kind !== 'value' && item.kind !== 'call') continue
     const expression =
-      item.kind === 'value' ? sqlLiteral(item.literal) : `pg_catalog."${item.name}"(${item.args.map(sqlLiteral).join(', ')})`
+      item.kind === 'value'
+        ? sqlLiteral(item.literal)
+        : `pg_catalog."${item.name}"(${item.args.map(sqlLiteral).join(', ')})`
     const { rows } = await client.query('select pg_temp.attempt($1) as answer', [expression])
     const prefix = item.kind === 'call' ? await signature(item) : ''
     const [row] = rows as { answer: string }[]

@@ -142,7 +142,8 @@ function read({ type, typmod, text }: Literal, context: CallContext): Value {
     default: {
       const known = builtinTypesByName.get(name)
       if (known === undefined) throw new Error(`no type ${name}`)
-      const mod = typmod === undefined ? -1 : (known.typmodIn?.(name === 'interval' ? ['32767', ...typmod] : typmod) ?? -1)
+      const mod =
+        typmod === undefined ? -1 : (known.typmodIn?.(name === 'interval' ? ['32767', ...typmod] : typmod) ?? -1)
       return known.input(text, mod, context)
     }
   }

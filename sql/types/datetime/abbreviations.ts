@@ -40,7 +40,10 @@ export type Abbreviation =
   | { readonly kind: 'dynamic'; readonly zone: string }
 
 const items = (text: string): [string, string][] =>
-  text.trim().split(/,\s*/).map((item) => item.split(' ') as [string, string])
+  text
+    .trim()
+    .split(/,\s*/)
+    .map((item) => item.split(' ') as [string, string])
 
 /** By lower-case name. */
 export const abbreviations: ReadonlyMap<string, Abbreviation> = new Map<string, Abbreviation>([

@@ -11,10 +11,10 @@ import type { Fields } from './calendar.ts'
 import {
   add64,
   canonical,
-  dayOf,
-  daysInMonth,
   DATE_END,
   DATE_MIN,
+  dayOf,
+  daysInMonth,
   EPOCH_JULIAN,
   instantOf,
   instantOfFields,
@@ -40,8 +40,8 @@ import {
   toLocal,
   wrapTime,
 } from './convert.ts'
-import { currentDate } from './now.ts'
 import { offsetOfFields, sessionZone } from './decode.ts'
+import { currentDate } from './now.ts'
 import { bitsOfInstant } from './types.ts'
 import type { Zone } from './zones.ts'
 
@@ -208,7 +208,11 @@ function scaleInterval(months: number, days: number, micros: number): Interval {
   }
   const time = roundEven(micros + seconds * MICROS_PER_SECOND)
   if (!fitsInt64(time)) throw outOfRange('interval')
-  return makeInterval(wholeMonths, wholeDays + wholeRemainder, Number.isSafeInteger(time) ? time + 0 : canonical(BigInt(time)))
+  return makeInterval(
+    wholeMonths,
+    wholeDays + wholeRemainder,
+    Number.isSafeInteger(time) ? time + 0 : canonical(BigInt(time)),
+  )
 }
 
 const multiply = (value: Interval, factor: number): Interval =>
@@ -293,7 +297,8 @@ function subtractDates(a: number, b: number): number {
 
 const wrapSum = (micros: number, delta: Int64): number =>
   wrapTime(micros + (typeof delta === 'number' ? delta % MICROS_PER_DAY : Number(delta % dayMicros)))
-const shiftTimeTz = (time: TimeTz, delta: Int64): TimeTz => new TimeTz(wrapSum(time.micros, delta), time.zoneSecondsWest)
+const shiftTimeTz = (time: TimeTz, delta: Int64): TimeTz =>
+  new TimeTz(wrapSum(time.micros, delta), time.zoneSecondsWest)
 
 // --- window frames ------------------------------------------------------------------------------------------------
 
@@ -323,7 +328,9 @@ export const ARITHMETIC_FUNCTIONS: FunctionTable = {
   date_mi: scalar(subtractDates),
   'integer_pl_date(int4,date)': scalar((days: number, day: number) => addDays(day, days)),
   date_pl_interval: scalar((day: number, value: Interval) => timestampPlusInterval(timestampOfDate(day), value)),
-  date_mi_interval: scalar((day: number, value: Interval) => timestampPlusInterval(timestampOfDate(day), negate(value))),
+  date_mi_interval: scalar((day: number, value: Interval) =>
+    timestampPlusInterval(timestampOfDate(day), negate(value)),
+  ),
   'interval_pl_date(interval,date)': scalar((value: Interval, day: number) =>
     timestampPlusInterval(timestampOfDate(day), value),
   ),

@@ -122,8 +122,7 @@ export const timeOfDay = (instant: Int64, day: number): number =>
   typeof instant === 'number' ? instant - day * MICROS_PER_DAY : Number(instant - BigInt(day) * 86_400_000_000n)
 
 /** The canonical Int64 of a bigint. */
-export const canonical = (n: bigint): Int64 =>
-  n >= -9007199254740991n && n <= 9007199254740991n ? Number(n) : n
+export const canonical = (n: bigint): Int64 => (n >= -9007199254740991n && n <= 9007199254740991n ? Number(n) : n)
 
 /** Days and microseconds as an instant; no range check. `micros` may be any safe integer. */
 export function instantOf(day: number, micros: number): Int64 {
@@ -171,7 +170,7 @@ export function instantOfFields(fields: Fields, offset: number): Int64 | undefin
 /** The Julian day of the Monday of an ISO week. */
 export function isoWeekMonday(year: number, week: number): number {
   const fourth = julianDay(year, 1, 4)
-  return (week - 1) * 7 + fourth - ((fourth % 7) + 7) % 7
+  return (week - 1) * 7 + fourth - (((fourth % 7) + 7) % 7)
 }
 
 /** The ISO 8601 week of a date and the year it belongs to. */

@@ -19,8 +19,8 @@ import {
   MICROS_PER_SECOND,
   newFields,
   setFromInstant,
-  timeOfDay,
   TIMESTAMP_END_DAY,
+  timeOfDay,
 } from './calendar.ts'
 import { sessionZone } from './decode.ts'
 import { unixSecond } from './encode.ts'
@@ -32,7 +32,8 @@ import { scaleInstant, scaleTime } from './types.ts'
 import type { Zone } from './zones.ts'
 import { abbreviationNamed, offsetOfDynamic, zoneNamed } from './zones.ts'
 
-export const outOfRange = (what: 'timestamp' | 'date' | 'interval' | 'time') => sqlError('22008', `${what} out of range`)
+export const outOfRange = (what: 'timestamp' | 'date' | 'interval' | 'time') =>
+  sqlError('22008', `${what} out of range`)
 
 export function checkTimestamp(instant: Int64): Int64 {
   if (!isTimestamp(instant)) throw outOfRange('timestamp')
@@ -46,8 +47,7 @@ export function timestampOfDate(day: number): Int64 {
   return instantOf(day, 0)
 }
 
-export const dateOfTimestamp = (instant: Int64): number =>
-  isFinite64(instant) ? dayOf(instant) : (instant as number)
+export const dateOfTimestamp = (instant: Int64): number => (isFinite64(instant) ? dayOf(instant) : (instant as number))
 
 /** An instant as local time in a zone, unchecked. */
 export function toLocal(instant: Int64, zone: Zone): Int64 {
@@ -235,7 +235,9 @@ export const CONVERT_FUNCTIONS: FunctionTable = {
   timestamp_scale: scalar((value: Int64, typmod: number) => scaleInstant(value, typmod)),
   timestamptz_scale: scalar((value: Int64, typmod: number) => scaleInstant(value, typmod)),
   time_scale: scalar((value: number, typmod: number) => scaleTime(value, typmod)),
-  timetz_scale: scalar((value: TimeTz, typmod: number) => new TimeTz(scaleTime(value.micros, typmod), value.zoneSecondsWest)),
+  timetz_scale: scalar(
+    (value: TimeTz, typmod: number) => new TimeTz(scaleTime(value.micros, typmod), value.zoneSecondsWest),
+  ),
   interval_scale: scalar((value: Interval, typmod: number) => applyIntervalTypmod(value, typmod)),
 
   timestamp_zone: scalar(timestampAtZone),
@@ -252,8 +254,10 @@ export const CONVERT_FUNCTIONS: FunctionTable = {
     if (!isFinite64(instant)) return instant
     return checkTimestamp(add64(instant, offsetOfInterval(zone, context.settings) * MICROS_PER_SECOND))
   }),
-  timetz_izone: bound(({ context }) => (zone: Interval, time: TimeTz) =>
-    timetzAtOffset(time, offsetOfInterval(zone, context.settings)),
+  timetz_izone: bound(
+    ({ context }) =>
+      (zone: Interval, time: TimeTz) =>
+        timetzAtOffset(time, offsetOfInterval(zone, context.settings)),
   ),
   float8_timestamptz: scalar((seconds: number) => {
     if (Number.isNaN(seconds)) throw sqlError('22008', 'timestamp cannot be NaN')

@@ -3,13 +3,14 @@
  * 8.5.4). The fields are read from right to left, since a unit stands after its number; a fraction of a unit goes down
  * to days and microseconds.
  */
+
+import { sqlError } from '../error.ts'
 import type { Settings } from '../settings.ts'
-import { Interval } from '../value.ts'
 import type { Int64 } from '../value.ts'
+import { Interval } from '../value.ts'
 import { add64, canonical, isInt32, isInt64, MICROS_PER_DAY, negate64, newFields } from './calendar.ts'
 import { decodeClock } from './decode.ts'
 import { DecodeFailure, failure, failureError, inputError } from './failure.ts'
-import { sqlError } from '../error.ts'
 import { FULL_RANGE, RANGE } from './interval-typmod.ts'
 import { fraction, tokenize } from './tokens.ts'
 import type { Unit } from './words.ts'

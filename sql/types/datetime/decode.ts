@@ -54,6 +54,7 @@ const HALF_DAY = 4096
 const ERA = 8192
 const WEEKDAY = 16384
 const DYNAMIC = 32768
+const SPECIAL = 65536
 
 const FIELDS_TEXT_MAX = 153
 const ZONE_HOUR_MAX = 15
@@ -99,8 +100,7 @@ export function decodeOffset(text: string): number {
     minutes = hours % 100
     hours = Math.trunc(hours / 100)
   }
-  const inRange =
-    hours >= 0 && hours <= ZONE_HOUR_MAX && minutes >= 0 && minutes < 60 && seconds >= 0 && seconds < 60
+  const inRange = hours >= 0 && hours <= ZONE_HOUR_MAX && minutes >= 0 && minutes < 60 && seconds >= 0 && seconds < 60
   if (!inRange) throw failure.zone
   if (end !== text.length) throw failure.format
   const total = (hours * 60 + minutes) * 60 + seconds
@@ -145,7 +145,8 @@ const roundHalfEven = (n: number): number => {
   const rounded = Math.round(n)
   return rounded - n === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded
 }
-export const fractionMicros = (text: string, at: number): number => roundHalfEven(fraction(text, at) * MICROS_PER_SECOND)
+export const fractionMicros = (text: string, at: number): number =>
+  roundHalfEven(fraction(text, at) * MICROS_PER_SECOND)
 
 /** Whether a time of day goes beyond 24:00:00. 23:59:60 is the next midnight. */
 export const timeOverflows = (f: Fields): boolean =>
@@ -476,7 +477,7 @@ export function decodeDateTime(text: string, context: InputContext): Decoded {
     if (typeof mask === 'number') d.add(mask)
     else {
       special = mask.special
-      d.add(DATE | TIME | ZONE)
+      d.add(SPECIAL)
     }
   }
   if (special !== undefined) return { fields: f, offset: 0, special }
@@ -535,7 +536,8 @@ function dateTimeToken(
       const point = text.indexOf('.')
       if (point >= 0 && (d.known & DATE) === 0) return d.date(text, d.known)
       if (point > 2) return d.runTogether(text, d.known).mask
-      if (text.length >= 6 && ((d.known & DATE) === 0 || (d.known & TIME) === 0)) return d.runTogether(text, d.known).mask
+      if (text.length >= 6 && ((d.known & DATE) === 0 || (d.known & TIME) === 0))
+        return d.runTogether(text, d.known).mask
       return d.number(text, d.hasTextMonth, d.known)
     }
     case 'word':

@@ -51,7 +51,11 @@ const plural = (n: number): string => (n === 1 ? '' : 's')
 function postgresText(p: IntervalParts): string {
   let text = ''
   let isBefore = false
-  for (const [value, unit] of [[p.years, 'year'], [p.months, 'mon'], [p.days, 'day']] as const) {
+  for (const [value, unit] of [
+    [p.years, 'year'],
+    [p.months, 'mon'],
+    [p.days, 'day'],
+  ] as const) {
     if (value === 0) continue
     text += `${text === '' ? '' : ' '}${isBefore && value > 0 ? '+' : ''}${value} ${unit}${plural(value)}`
     isBefore = value < 0
@@ -66,7 +70,13 @@ function verboseText(p: IntervalParts): string {
   let text = '@'
   let isZero = true
   let isBefore = false
-  const parts = [[p.years, 'year'], [p.months, 'mon'], [p.days, 'day'], [p.hours, 'hour'], [p.minutes, 'min']] as const
+  const parts = [
+    [p.years, 'year'],
+    [p.months, 'mon'],
+    [p.days, 'day'],
+    [p.hours, 'hour'],
+    [p.minutes, 'min'],
+  ] as const
   for (const [given, unit] of parts) {
     if (given === 0) continue
     if (isZero) isBefore = given < 0

@@ -264,7 +264,8 @@ function readTemplate(text: string, template: string): Reader {
   return r
 }
 
-const characterLength = (text: string, at: number): number => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : at < text.length ? 1 : 0)
+const characterLength = (text: string, at: number): number =>
+  (text.codePointAt(at) ?? 0) > 0xffff ? 2 : at < text.length ? 1 : 0
 
 function readPattern(r: Reader, p: Pattern, index: number, extra: number): void {
   const { read } = r
@@ -550,6 +551,10 @@ function dateOf(text: string, template: string): number {
 }
 
 export const FROM_CHAR_FUNCTIONS: FunctionTable = {
-  to_timestamp: bound(({ context }) => (text: string, template: string) => timestampOf(text, template, context.settings)),
+  to_timestamp: bound(
+    ({ context }) =>
+      (text: string, template: string) =>
+        timestampOf(text, template, context.settings),
+  ),
   to_date: scalar(dateOf),
 }

@@ -3,8 +3,8 @@
  * Stored as PostgreSQL does: the fields' bits in the upper half, the precision in the lower.
  */
 import { sqlError } from '../error.ts'
-import { Interval } from '../value.ts'
 import type { Int64 } from '../value.ts'
+import { Interval } from '../value.ts'
 import { canonical } from './calendar.ts'
 
 export const RANGE = { month: 2, year: 4, day: 8, hour: 1024, minute: 2048, second: 4096 } as const

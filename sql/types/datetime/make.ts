@@ -2,8 +2,9 @@
 import { sqlError } from '../error.ts'
 import type { FunctionBody, FunctionTable } from '../function.ts'
 import { bound, scalar, set } from '../function.ts'
-import type { Int64, Value } from '../value.ts'
+import type { Int64, TimeTz, Value } from '../value.ts'
 import { Interval } from '../value.ts'
+import { timestampPlusInterval, timestamptzPlusInterval } from './arithmetic.ts'
 import {
   add64,
   DATE_END,
@@ -20,13 +21,11 @@ import {
   MICROS_PER_MINUTE,
   MICROS_PER_SECOND,
 } from './calendar.ts'
-import { timestampPlusInterval, timestamptzPlusInterval } from './arithmetic.ts'
 import { compareTimeTz, spanOf } from './compare.ts'
 import { checkTimestamp, fromLocal, outOfRange, shortNumber, wrapTime, zoneMeaning } from './convert.ts'
 import { decodeOffset, sessionZone } from './decode.ts'
 import { two } from './encode.ts'
 import { DecodeFailure, unknownZone } from './failure.ts'
-import type { TimeTz } from '../value.ts'
 import { offsetOfDynamic } from './zones.ts'
 
 const roundEven = (n: number): number => {
@@ -34,16 +33,14 @@ const roundEven = (n: number): number => {
   return rounded - n === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded
 }
 const signedTwo = (n: number): string => (n < 0 ? String(n) : two(n))
-const dateWords = (year: number, month: number, day: number): string =>
-  `${year}-${signedTwo(month)}-${signedTwo(day)}`
+const dateWords = (year: number, month: number, day: number): string => `${year}-${signedTwo(month)}-${signedTwo(day)}`
 const clockWords = (hour: number, minute: number, second: number): string =>
   `${hour}:${signedTwo(minute)}:${shortNumber(second).padStart(2, '0')}`
 
 /** Days since 2000; a negative year is BC. Throws 22008, which names the year as `named`. */
 function dayOfParts(year: number, month: number, day: number, named: number): number {
   const counted = astronomical(year)
-  const isDate =
-    year !== 0 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && day <= daysInMonth(counted, month)
+  const isDate = year !== 0 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && day <= daysInMonth(counted, month)
   if (!isDate) throw sqlError('22008', `date field value out of range: ${dateWords(named, month, day)}`)
   const result = isJulianDate(counted, month) ? julianDay(counted, month, day) - EPOCH_JULIAN : Number.NaN
   if (!(result >= DATE_MIN && result < DATE_END)) {
@@ -112,7 +109,10 @@ function makeIntervalOf(
 ): Interval {
   if (!Number.isFinite(seconds)) throw outOfRange('interval')
   const micros = roundEven(seconds * MICROS_PER_SECOND)
-  const time = add64(add64(hours * MICROS_PER_HOUR, minutes * MICROS_PER_MINUTE), Number.isSafeInteger(micros) ? micros + 0 : BigInt(micros))
+  const time = add64(
+    add64(hours * MICROS_PER_HOUR, minutes * MICROS_PER_MINUTE),
+    Number.isSafeInteger(micros) ? micros + 0 : BigInt(micros),
+  )
   // Whole numbers wrap around in 32 bits, as PostgreSQL 15 lets them.
   const wrap = (n: number): number => Number(BigInt.asIntN(32, BigInt(n)))
   return new Interval(wrap(years * 12 + months), wrap(weeks * 7 + days), time)
@@ -120,7 +120,13 @@ function makeIntervalOf(
 
 // --- generate_series ----------------------------------------------------------------------------------------------
 
-function* series(start: Int64, stop: Int64, step: Interval, next: (at: Int64) => Int64, check: () => void): Iterable<Value> {
+function* series(
+  start: Int64,
+  stop: Int64,
+  step: Interval,
+  next: (at: Int64) => Int64,
+  check: () => void,
+): Iterable<Value> {
   const span = spanOf(step)
   if (span === 0) throw sqlError('22023', 'step size cannot equal zero')
   let count = 0
@@ -215,31 +221,44 @@ export const MAKE_FUNCTIONS: FunctionTable = {
   date_finite: scalar((day: number) => Number.isFinite(day)),
   timestamp_finite: scalar((instant: Int64) => isFinite64(instant)),
   interval_finite: scalar((_: Interval) => true),
-  generate_series_timestamp: set(({ context }) => (start: Int64, stop: Int64, step: Interval) =>
-    series(start, stop, step, (at) => timestampPlusInterval(at, step), () => context.checkInterrupts()),
+  generate_series_timestamp: set(
+    ({ context }) =>
+      (start: Int64, stop: Int64, step: Interval) =>
+        series(
+          start,
+          stop,
+          step,
+          (at) => timestampPlusInterval(at, step),
+          () => context.checkInterrupts(),
+        ),
   ),
   generate_series_timestamptz: set(({ context }) => {
     const zone = sessionZone(context.settings)
     return (start: Int64, stop: Int64, step: Interval) =>
-      series(start, stop, step, (at) => timestamptzPlusInterval(at, step, zone), () => context.checkInterrupts())
+      series(
+        start,
+        stop,
+        step,
+        (at) => timestamptzPlusInterval(at, step, zone),
+        () => context.checkInterrupts(),
+      )
   }),
-  overlaps_timestamp: scalar(
-    (a: Endpoint<Int64>, b: Endpoint<Int64>, c: Endpoint<Int64>, d: Endpoint<Int64>) => overlaps(a, b, c, d, order),
+  overlaps_timestamp: scalar((a: Endpoint<Int64>, b: Endpoint<Int64>, c: Endpoint<Int64>, d: Endpoint<Int64>) =>
+    overlaps(a, b, c, d, order),
   ),
-  overlaps_time: scalar(
-    (a: Endpoint<number>, b: Endpoint<number>, c: Endpoint<number>, d: Endpoint<number>) => overlaps(a, b, c, d, order),
+  overlaps_time: scalar((a: Endpoint<number>, b: Endpoint<number>, c: Endpoint<number>, d: Endpoint<number>) =>
+    overlaps(a, b, c, d, order),
   ),
-  overlaps_timetz: scalar(
-    (a: Endpoint<TimeTz>, b: Endpoint<TimeTz>, c: Endpoint<TimeTz>, d: Endpoint<TimeTz>) =>
-      overlaps(a, b, c, d, compareTimeTz),
+  overlaps_timetz: scalar((a: Endpoint<TimeTz>, b: Endpoint<TimeTz>, c: Endpoint<TimeTz>, d: Endpoint<TimeTz>) =>
+    overlaps(a, b, c, d, compareTimeTz),
   ),
   ...Object.fromEntries([
     ...overlapForms('timestamp', timestampPlusInterval),
     ...zonedOverlapForms(),
     ...overlapForms('time', (at, length) => {
-      const delta = typeof length.micros === 'number' ? length.micros % MICROS_PER_DAY : Number(length.micros % 86_400_000_000n)
+      const delta =
+        typeof length.micros === 'number' ? length.micros % MICROS_PER_DAY : Number(length.micros % 86_400_000_000n)
       return wrapTime((at as number) + delta)
     }),
   ]),
 }
-

@@ -7,7 +7,16 @@ import { bound } from '../function.ts'
 import type { TypeContext } from '../type.ts'
 import type { Int64 } from '../value.ts'
 import { TimeTz } from '../value.ts'
-import { add64, dayOf, dayOfWeek, EPOCH_JULIAN, MICROS_PER_SECOND, newFields, setFromInstant, timeOfDay } from './calendar.ts'
+import {
+  add64,
+  dayOf,
+  dayOfWeek,
+  EPOCH_JULIAN,
+  MICROS_PER_SECOND,
+  newFields,
+  setFromInstant,
+  timeOfDay,
+} from './calendar.ts'
 import { sessionZone } from './decode.ts'
 import { MONTH_NAMES, two, unixSecond } from './encode.ts'
 import { roundMicros } from './interval-typmod.ts'
@@ -61,8 +70,24 @@ function timeOfDayText(context: CallContext): string {
 }
 
 export const NOW_FUNCTIONS = {
-  now: bound(({ context }) => () => context.transactionTimestamp),
-  statement_timestamp: bound(({ context }) => () => context.statementTimestamp),
-  clock_timestamp: bound(({ context }) => () => context.clockTimestamp()),
-  timeofday: bound(({ context }) => () => timeOfDayText(context)),
+  now: bound(
+    ({ context }) =>
+      () =>
+        context.transactionTimestamp,
+  ),
+  statement_timestamp: bound(
+    ({ context }) =>
+      () =>
+        context.statementTimestamp,
+  ),
+  clock_timestamp: bound(
+    ({ context }) =>
+      () =>
+        context.clockTimestamp(),
+  ),
+  timeofday: bound(
+    ({ context }) =>
+      () =>
+        timeOfDayText(context),
+  ),
 }

@@ -6,7 +6,7 @@ import { sqlError } from '../error.ts'
 import type { FunctionTable } from '../function.ts'
 import { bound, scalar } from '../function.ts'
 import type { Int64, Value } from '../value.ts'
-import { Interval, Numeric, TimeTz } from '../value.ts'
+import { Interval, Numeric, type TimeTz } from '../value.ts'
 import type { Fields } from './calendar.ts'
 import {
   add64,
@@ -133,7 +133,8 @@ function julianPart(f: Fields): Part {
   const micros = timeOfFields(f)
   const float = day + ((f.hour * 60 + f.minute) * 60 + f.second + f.micros / MICROS_PER_SECOND) / 86_400
   const scale = quotientScale(micros)
-  const digits = BigInt(day) * 10n ** BigInt(scale) + roundedQuotient(BigInt(micros) * 10n ** BigInt(scale), 86_400_000_000n)
+  const digits =
+    BigInt(day) * 10n ** BigInt(scale) + roundedQuotient(BigInt(micros) * 10n ** BigInt(scale), 86_400_000_000n)
   return { digits, scale, float }
 }
 
@@ -187,7 +188,7 @@ const ZONE_UNITS: ReadonlySet<Unit> = new Set<Unit>(['timezone', 'timezone_hour'
 function zonePart(unit: Unit, offset: number): Part | undefined {
   if (unit === 'timezone') return whole(offset)
   if (unit === 'timezone_hour') return whole(quotient(offset, 3600))
-  if (unit === 'timezone_minute') return whole(quotient(offset, 60) % 60 + 0)
+  if (unit === 'timezone_minute') return whole((quotient(offset, 60) % 60) + 0)
   return undefined
 }
 
@@ -198,7 +199,12 @@ function epochPart(instant: Int64): Part {
 }
 
 /** A part of a timestamp; `zone` for timestamptz. An infinite one answers a number or null. */
-function instantPart(word: string, instant: Int64, type: 'timestamp' | 'timestamptz', zone?: Zone): Part | number | null {
+function instantPart(
+  word: string,
+  instant: Int64,
+  type: 'timestamp' | 'timestamptz',
+  zone?: Zone,
+): Part | number | null {
   const { unit, shown } = unitOf(word, type)
   if (!isFinite64(instant)) {
     if (GROWING.has(unit)) return instant as number
@@ -399,7 +405,16 @@ function truncateTimestamptz(word: string, instant: Int64, zone: Zone): Int64 {
 }
 
 /** What each unit of an interval sets to zero, from the largest on. */
-const INTERVAL_UNITS: readonly Unit[] = ['year', 'month', 'day', 'hour', 'minute', 'second', 'millisecond', 'microsecond']
+const INTERVAL_UNITS: readonly Unit[] = [
+  'year',
+  'month',
+  'day',
+  'hour',
+  'minute',
+  'second',
+  'millisecond',
+  'microsecond',
+]
 
 function truncateInterval(word: string, value: Interval): Interval {
   const { unit, shown } = unitOf(word, 'interval', intervalUnitNamed)
@@ -441,7 +456,9 @@ function bin(stride: Interval, instant: Int64, origin: Int64): Int64 {
   const difference = subtract64(instant, origin)
   if (!isInt64(difference)) throw outOfRange('interval')
   const rest =
-    typeof difference === 'number' && typeof step === 'number' ? difference % step : canonical(BigInt(difference) % BigInt(step))
+    typeof difference === 'number' && typeof step === 'number'
+      ? difference % step
+      : canonical(BigInt(difference) % BigInt(step))
   const result = subtract64(instant, rest)
   return checkTimestamp(rest < 0 ? subtract64(result, step) : result)
 }

@@ -8,7 +8,13 @@ import { dayOfWeek, daysInMonth, isLeap, julianDay, SECONDS_PER_DAY, UNIX_EPOCH_
 type Rule =
   | { readonly kind: 'julian'; readonly day: number; readonly time: number }
   | { readonly kind: 'dayOfYear'; readonly day: number; readonly time: number }
-  | { readonly kind: 'month'; readonly month: number; readonly week: number; readonly day: number; readonly time: number }
+  | {
+      readonly kind: 'month'
+      readonly month: number
+      readonly week: number
+      readonly day: number
+      readonly time: number
+    }
 
 interface Phase {
   readonly name: string

@@ -35,7 +35,7 @@ export function parseDateStyle(text: string, current: DateSettings = DEFAULT_SET
   let isConflict = false
   const items = text.trim() === '' ? [] : text.split(',').map((item) => item.trim().replace(/^"(.*)"$/, '$1'))
   for (const item of items) {
-    if (item === '') throw invalid('DateStyle', text, 'List syntax is invalid.')
+    if (item === '' || /\s/.test(item)) throw invalid('DateStyle', text, 'List syntax is invalid.')
     const style = STYLES.find(([pattern]) => pattern.test(item))?.[1]
     const order = ORDERS.find(([pattern]) => pattern.test(item))?.[1]
     if (style !== undefined) {
@@ -69,7 +69,7 @@ const INTERVAL_STYLES: readonly Settings['intervalStyle'][] = [
 export function parseIntervalStyle(text: string): Settings['intervalStyle'] {
   const style = INTERVAL_STYLES.find((name) => name === text.toLowerCase())
   if (style !== undefined) return style
-  throw sqlError('22023', `invalid value for parameter "IntervalStyle": "${text}"`, {
+  throw sqlError('22023', `invalid value for parameter "intervalstyle": "${text}"`, {
     hint: `Available values: ${INTERVAL_STYLES.join(', ')}.`,
   })
 }
@@ -87,7 +87,9 @@ export function parseTimeZone(text: string): string {
     return named(fixedZone(Math.trunc(Number(micros) / MICROS_PER_SECOND)), text)
   }
   if (/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) {
-    return named(fixedZone(Math.trunc(Number(text) * 3600)), text)
+    const zone = fixedZone(Math.trunc(Number(text) * 3600))
+    if (zone === undefined) throw invalid('TimeZone', text, 'UTC timezone offset is out of range.')
+    return zone.name
   }
   return named(zoneNamed(text), text)
 }

@@ -42,8 +42,8 @@ function withOrdinal(text: string, p: Pattern): string {
 }
 
 /** A number of `width` digits, one more when negative, unpadded under FM. */
-const number = (n: number, width: number, p: Pattern): string =>
-  withOrdinal(zeros(n, p.isFill ? 0 : n >= 0 ? width : width + 1), p)
+const number = (n: number, width: number, p: Pattern, isNegative = n < 0): string =>
+  withOrdinal(zeros(n, p.isFill ? 0 : isNegative ? width + 1 : width), p)
 
 const inLetters = (text: string, p: Pattern): string =>
   p.letters === 'upper' ? text.toUpperCase() : p.letters === 'lower' ? text.toLowerCase() : text
@@ -81,16 +81,18 @@ function romanMonth(s: Source): string | undefined {
 
 function years(year: number, p: Pattern, s: Source): string {
   const shown = shownYear(year, s)
+  // An ISO year is as wide as the calendar's year asks for.
+  const isNegative = shownYear(s.year, s) < 0
   switch (p.field) {
     case 'YYYY':
     case 'IYYY':
-      return number(shown, 4, p)
+      return number(shown, 4, p, isNegative)
     case 'YYY':
     case 'IYY':
-      return number((shown % 1000) + 0, 3, p)
+      return number((shown % 1000) + 0, 3, p, isNegative)
     case 'YY':
     case 'IY':
-      return number((shown % 100) + 0, 2, p)
+      return number((shown % 100) + 0, 2, p, isNegative)
     default:
       return withOrdinal(String((shown % 10) + 0), p)
   }
@@ -99,7 +101,7 @@ function years(year: number, p: Pattern, s: Source): string {
 function patternText(p: Pattern, s: Source): string {
   switch (p.field) {
     case 'AM':
-      return half(p, 'AM', 'PM', ((s.hour % 24) + 0) >= 12)
+      return half(p, 'AM', 'PM', (s.hour % 24) + 0 >= 12)
     case 'HH12': {
       const hour = (s.hour % 12) + 0
       return withOrdinal(zeros(hour === 0 ? 12 : hour, p.isFill ? 0 : s.hour >= 0 ? 2 : 3), p)
@@ -202,7 +204,8 @@ function patternText(p: Pattern, s: Source): string {
   }
 }
 
-const nodeText = (node: Node, source: Source): string => (node.kind === 'pattern' ? patternText(node, source) : node.text)
+const nodeText = (node: Node, source: Source): string =>
+  node.kind === 'pattern' ? patternText(node, source) : node.text
 
 function write(source: Source, template: string): string {
   let text = ''

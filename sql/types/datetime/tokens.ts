@@ -4,8 +4,9 @@
  *
  *     'Jan 8 1999 04:05:06 -8'  ─►  word jan · number 8 · number 1999 · time 04:05:06 · zone -8
  */
-import { dateWord } from './words.ts'
+
 import { failure } from './failure.ts'
+import { dateWord } from './words.ts'
 
 export interface Token {
   /** `special` is a signed word (+infinity); `zone` a signed number, which in an interval is a quantity. */

@@ -28,6 +28,7 @@ import {
   timeOfDay,
   timeOfFields,
 } from './calendar.ts'
+import { compareIntervals, compareTimeTz, daysAndRest, spanOf } from './compare.ts'
 import { dayOfFields, decodeDateTime, decodeTime, sessionZone } from './decode.ts'
 import { intervalOfText } from './decode-interval.ts'
 import { dateText, offsetText, timestampText, timestamptzText, timeText, unixSecond } from './encode.ts'
@@ -42,7 +43,6 @@ import {
   rangeOfTypmod,
   roundMicros,
 } from './interval-typmod.ts'
-import { compareIntervals, compareTimeTz, daysAndRest, spanOf } from './compare.ts'
 
 export const DATE_OID = 1082
 export const TIME_OID = 1083
@@ -54,8 +54,7 @@ export const TIMETZ_OID = 1266
 /** The Unix second a local instant would be if it were UTC's. */
 export const localSecond = unixSecond
 
-const badBinary = (typeName: string): Error =>
-  sqlError('22P03', `incorrect binary data format for type ${typeName}`)
+const badBinary = (typeName: string): Error => sqlError('22P03', `incorrect binary data format for type ${typeName}`)
 
 function requireLength(start: number, end: number, length: number): void {
   if (end - start < length) throw sqlError('08P01', 'insufficient data left in message')

@@ -3,7 +3,8 @@
  * the offsets of but not PostgreSQL's short names for. A line is `names: offset abbreviations; offset …`; an offset is in
  * seconds east of UTC, an abbreviation without letters is the offset itself ('+03'), `*` marks daylight time, and `@n`
  * says from which Unix second on (UTC) that offset has had this abbreviation. Lines that start with two spaces go on.
- * Before a zone's first transition the abbreviation is LMT. Offsets that only have their numeric abbreviation are left out.
+ * Local mean time, LMT, is only named where a later time shares its offset. Offsets that only have their numeric
+ * abbreviation are left out.
  */
 const ZONES = `
 Africa/Abidjan Africa/Bamako Africa/Bissau Africa/Conakry Africa/Dakar Africa/Lome Africa/Nouakchott
@@ -13,18 +14,18 @@ Africa/Accra: 0 GMT; 1200 *; 1800 ,*@-610149600
 Africa/Addis_Ababa: 9320 ADMT; 10800 EAT
 Africa/Algiers: 0 WET; 561 PMT; 3600
   WEST*,CET@-942012000,WEST*@41468400,CET@246236400,WEST*@325468800,CET@357523200; 7200 CEST*
-Africa/Asmara: 9320 ADMT; 9332 AMT; 10800 EAT
+Africa/Asmara: 9320 ADMT; 9332 LMT,AMT@-3155682932; 10800 EAT
 Africa/Asmera Africa/Dar_es_Salaam Africa/Djibouti Africa/Kampala Africa/Mogadishu Africa/Nairobi Indian/Comoro
   Indian/Mayotte: 10800 EAT
 Africa/Bangui Africa/Brazzaville Africa/Douala Africa/Kinshasa Africa/Libreville Africa/Luanda: 3600 WAT
-Africa/Banjul: -3996 BMT; 0 GMT
+Africa/Banjul: -3996 LMT,BMT@-1830380004; 0 GMT
 Africa/Blantyre: 7200 CAT; 8460 ZMT; 8470 ZMT
 Africa/Bujumbura Africa/Harare Africa/Kigali Africa/Lusaka Africa/Maputo: 7200 CAT
 Africa/Cairo Asia/Beirut Asia/Nicosia EET Egypt Europe/Nicosia: 7200 EET; 10800 EEST*
 Africa/Casablanca: 0 ,*@1557021600; 3600 *,@448243200,*@1212278400,@1540692000
 Africa/Ceuta: 0 WET; 3600 WEST*,CET@448243200; 7200 CEST*
 Africa/El_Aaiun: 0 ,*@1557021600; 3600 *,@1540692000
-Africa/Freetown: -3180 FMT; -2400 *; 0 GMT
+Africa/Freetown: -3180 LMT,FMT@-2776979220; -2400 *; 0 GMT
 Africa/Gaborone: 5400 SAST; 7200 CAT; 10800 CAST*
 Africa/Johannesburg: 5400 SAST; 7200 SAST; 10800 SAST*
 Africa/Juba Africa/Khartoum: 7200 CAT; 10800 CAST*,EAT@947930400
@@ -32,7 +33,7 @@ Africa/Lagos Africa/Malabo Africa/Niamey Africa/Porto-Novo Africa/Sao_Tome: 0 GM
 Africa/Lubumbashi: 3600 WAT; 7200 CAT
 Africa/Maseru: 7200 SAST; 10800 SAST*
 Africa/Mbabane: 7200 SAST
-Africa/Monrovia: -2670 MMT; -2588 MMT; 0 GMT
+Africa/Monrovia: -2670 MMT; -2588 LMT,MMT@-2776979812; 0 GMT
 Africa/Ndjamena: 3600 WAT; 7200 WAST*
 Africa/Tripoli Libya: 3600 CET; 7200
   CEST*,EET@-347158800,CEST*@386463600,EET@641775600,CEST*@860108400,EET@875916000,CEST*@1364515200,EET@1382659200
@@ -48,16 +49,18 @@ America/Antigua: -18000 EST; -14400 AST
 America/Araguaina America/Bahia America/Belem America/Fortaleza America/Maceio America/Recife America/Sao_Paulo
   Brazil/East: -7200 *
 America/Argentina/Buenos_Aires America/Argentina/Catamarca America/Argentina/ComodRivadavia
-  America/Argentina/Cordoba America/Argentina/La_Rioja America/Argentina/Rio_Gallegos America/Argentina/Salta
-  America/Argentina/San_Juan America/Argentina/Tucuman America/Argentina/Ushuaia America/Buenos_Aires
-  America/Catamarca America/Cordoba America/Rosario: -15408 CMT; -10800 *,@-7588800,*@938919600,@952052400; -7200 *
+  America/Argentina/La_Rioja America/Argentina/Rio_Gallegos America/Argentina/Salta America/Argentina/San_Juan
+  America/Argentina/Tucuman America/Argentina/Ushuaia America/Buenos_Aires America/Catamarca: -15408 CMT; -10800
+  *,@-7588800,*@938919600,@952052400; -7200 *
+America/Argentina/Cordoba America/Cordoba America/Rosario: -15408 LMT,CMT@-2372096592; -10800
+  *,@-7588800,*@938919600,@952052400; -7200 *
 America/Argentina/Jujuy America/Jujuy: -15408 CMT; -10800 *,@-7588800,*@657086400,@699415200,*@938919600,@952052400;
   -7200 *
 America/Argentina/Mendoza America/Mendoza: -15408 CMT; -10800
   *,@-7588800,*@655963200,@731469600,*@938919600,@952052400; -7200 *
 America/Argentina/San_Luis: -15408 CMT; -10800
   *,@-7588800,*@655963200,@675748800,*@938919600,@952052400,*@1200880800,@1255233600; -7200 *
-America/Asuncion: -13840 AMT; -10800 ,*@181368000,@1728961200
+America/Asuncion: -13840 LMT,AMT@-2524507760; -10800 ,*@181368000,@1728961200
 America/Atikokan: -21600 CST; -18000 CDT*,CWT*@-880214400,CPT*@-769395600,EST@-765392400
 America/Bahia_Banderas: -25200 MST; -21600 CST,MDT*@-1220461200,CST@-1191344400,MDT*@828867600,CST@1288508400;
   -18000 CDT*
@@ -65,7 +68,7 @@ America/Barbados: -14400 AST; -12600 *; -10800 ADT*
 America/Belize: -21600 CST; -19800 *; -18000 CWT*,CPT*@-769395600,CDT*@123919200
 America/Blanc-Sablon: -14400 AST; -10800 ADT*,AWT*@-880221600,APT*@-769395600
 America/Boa_Vista America/Campo_Grande America/Cuiaba America/Manaus America/Porto_Velho Brazil/West: -10800 *
-America/Bogota: -17776 BMT; -14400 *
+America/Bogota: -17776 LMT,BMT@-2707671824; -14400 *
 America/Boise: -28800 PST; -25200 PDT*,MST@-1471788000; -21600 MWT*,MPT*@-769395600,MDT*@-84380400
 America/Cambridge_Bay: -25200 MST; -21600 MWT*,MPT*@-769395600,MDT*@73472400,CST@941356800,MDT*@986115600; -18000
   CDT*,EST@972802800; 0 -00
@@ -88,7 +91,7 @@ America/Chihuahua America/Ojinaga: -25200 MST; -21600
 America/Ciudad_Juarez: -25200 MST; -21600
   CST,MDT*@-1220461200,CST@-1191344400,MDT*@891766800,CST@1667116800,MDT*@1678611600; -18000 CDT*
 America/Coral_Harbour America/Panama: -19176 CMT; -18000 EST
-America/Costa_Rica: -21600 CST; -20173 SJMT; -18000 CDT*
+America/Costa_Rica: -21600 CST; -20173 LMT,SJMT@-2524501427; -18000 CDT*
 America/Coyhaique: -16965 SMT; -14400 ,*@-1335986235,@-1178132400,*@-736632000,@-713649600; -10800 *,@1742439600
 America/Creston: -28800 PST; -25200 MST
 America/Danmarkshavn: -7200 *; 0 GMT
@@ -135,7 +138,7 @@ America/Indiana/Winamac: -21600 CST; -18000
 America/Inuvik: -28800 PST; -25200 PDT*,MST@309945600; -21600 MDT*; 0 -00
 America/Iqaluit America/Pangnirtung: -21600 CST; -18000 EST,CDT*@954662400,EST@972802800; -14400
   EWT*,EPT*@-769395600,EDT*@73465200; 0 -00
-America/Jamaica Jamaica: -18430 KMT; -18000 EST; -14400 EDT*
+America/Jamaica Jamaica: -18430 LMT,KMT@-2524503170; -18000 EST; -14400 EDT*
 America/Juneau: -32400 YST,AKST@439030800; -28800 PST,YDT*@325677600,PST@341402400,AKDT*@452084400; -25200
   PWT*,PPT*@-769395600,PDT*@-21477600
 America/Kentucky/Louisville America/Louisville: -21600 CST; -18000
@@ -144,11 +147,11 @@ America/Kentucky/Monticello: -21600 CST; -18000 CDT*,CWT*@-880214400,CPT*@-76939
   -14400 EDT*
 America/Kralendijk America/Lower_Princes America/Marigot America/Puerto_Rico America/St_Barthelemy America/Virgin:
   -14400 AST; -10800 AWT*,APT*@-769395600
-America/La_Paz: -16356 CMT; -12756 BST*
+America/La_Paz: -16356 LMT,CMT@-2524505244; -12756 BST*
 America/Lima: -14400 *
 America/Los_Angeles US/Pacific: -28800 PST; -25200 PDT*,PWT*@-880207200,PPT*@-769395600,PDT*@-687967140
 America/Managua: -21600 CST; -20712 MMT; -18000 EST,CDT*@290584800,EST@694260000,CDT*@1113112800
-America/Martinique: -14660 FFMT; -14400 AST; -10800 ADT*
+America/Martinique: -14660 LMT,FFMT@-2524506940; -14400 AST; -10800 ADT*
 America/Menominee: -21600 CST; -18000
   CDT*,CWT*@-880214400,CPT*@-769395600,CDT*@-747244800,EST@-21484800,CDT*@104914800
 America/Merida: -21600 CST; -18000 EST,CDT*@828864000
@@ -159,7 +162,7 @@ America/Mexico_City Mexico/General: -25200 MST; -21600 CST,MDT*@-1220461200,CST@
 America/Miquelon: -14400 AST; -7200 *
 America/Moncton: -18000 EST; -14400 AST; -10800 ADT*,AWT*@-880221600,APT*@-769395600,ADT*@-747252000
 America/Monterrey: -25200 MST; -21600 CST,MDT*@-1220461200,CST@-1191344400; -18000 CDT*
-America/Montevideo: -13491 MMT; -10800 *,@-845847000; -9000 *; -7200 *; -5400 *
+America/Montevideo: -13491 LMT,MMT@-1942690509; -10800 *,@-845847000; -9000 *; -7200 *; -5400 *
 America/Montreal America/New_York America/Nipigon America/Thunder_Bay America/Toronto Canada/Eastern US/Eastern:
   -18000 EST; -14400 EDT*,EWT*@-880218000,EPT*@-769395600,EDT*@-747248400
 America/Nassau: -18000 EST; -14400 EWT*,EPT*@-769395600,EDT*@-179341200
@@ -183,15 +186,15 @@ America/Regina Canada/Saskatchewan: -25200 MST; -21600
   MDT*,MWT*@-880210800,MPT*@-769395600,MDT*@-748450800,CST@-305737200
 America/Resolute: -21600 CST; -18000 CDT*,EST@972802800,CDT*@986112000,EST@1162105200,CDT*@1173600000; 0 -00
 America/Santarem: -10800 *,@1214280000
-America/Santiago Chile/Continental: -16965 SMT; -14400 ,*@-1335986235,@-1178132400,*@-736635600,@-713649600; -10800
-  *
+America/Santiago Chile/Continental: -16965 LMT,SMT@-2524504635; -14400
+  ,*@-1335986235,@-1178132400,*@-736635600,@-713649600; -10800 *
 America/Santo_Domingo: -18000 EST; -16800 SDMT; -16200 *; -14400 EDT*,AST@152082000
 America/Scoresbysund: -3600 *,@370400400,*@1711846800; 0 *
 America/Sitka: -32400 YST,AKST@439030800; -28800 PST,AKDT*@452084400; -25200 PWT*,PPT*@-769395600,PDT*@-21477600
-America/St_Johns Canada/Newfoundland: -12652 NST; -12600 NST; -9052 NDT*; -9000
+America/St_Johns Canada/Newfoundland: -12652 LMT,NST@-2713897748; -12600 NST; -9052 NDT*; -9000
   NDT*,NWT*@-872368200,NPT*@-769395600,NDT*@-746044200; -5400 NDDT*
-America/St_Lucia: -14640 CMT; -14400 AST
-America/St_Vincent: -14696 KMT; -14400 AST
+America/St_Lucia: -14640 LMT,CMT@-2524506960; -14400 AST
+America/St_Vincent: -14696 LMT,KMT@-2524506904; -14400 AST
 America/Swift_Current: -25200 MST; -21600 MDT*,MWT*@-880210800,MPT*@-769395600,MDT*@-747241200,CST@73472400
 America/Thule: -14400 AST; -10800 ADT*
 America/Vancouver Canada/Pacific: -28800 PST; -25200 PDT*,PWT*@-880207200,PPT*@-769395600,PDT*@-747237600
@@ -215,7 +218,7 @@ Asia/Ashgabat Asia/Ashkhabad: 18000 ,*@670366800,@695772000; 21600 *
 Asia/Atyrau: 18000 ,*@670366800,@695772000,*@922568400,@1099173600; 21600 ,*@386445600
 Asia/Baghdad: 10656 BMT; 14400 *
 Asia/Baku: 14400 ,*@670370400,@717548400; 18000 *
-Asia/Bangkok: 24124 BMT
+Asia/Bangkok: 24124 LMT,BMT@-2840164924
 Asia/Barnaul: 25200 ,*@670359600,@695764800,*@801590400,@1301169600; 28800 *
 Asia/Bishkek: 21600 ,*@670363200,@1123783200; 25200 *
 Asia/Calcutta Asia/Kolkata: 19270 MMT; 19800 IST; 21200 HMT; 23400 *
@@ -228,53 +231,55 @@ Asia/Damascus: 7200 EET; 10800 EEST*,@1666904400
 Asia/Dushanbe Asia/Tashkent: 21600 ,*@670363200; 25200 *
 Asia/Famagusta: 7200 EET; 10800 EEST*,@1473282000,EEST*@1521939600
 Asia/Gaza Asia/Hebron: 7200 EET,IST@-81313200,EET@820447200; 10800 EEST*,IDT*@142380000,EEST*@828655200
-Asia/Ho_Chi_Minh Asia/Phnom_Penh Asia/Saigon Asia/Vientiane: 25590 PLMT
+Asia/Ho_Chi_Minh Asia/Saigon: 25590 LMT,PLMT@-2004073590
 Asia/Hong_Kong Hongkong: 28800 HKT; 30600 HKWT*; 32400 HKST*,JST@-884248200,HKST*@-747907200
 Asia/Hovd: 28800 *
-Asia/Irkutsk: 25025 IMT; 28800 ,*@670356000,@695761200; 32400 *,@1301162400
+Asia/Irkutsk: 25025 LMT,IMT@-2840165825; 28800 ,*@670356000,@695761200; 32400 *,@1301162400
 Asia/Istanbul Europe/Istanbul Turkey: 7016 IMT; 7200 EET; 10800 EEST*,@267915600,EEST*@482799600,@1473195600; 14400
   *
-Asia/Jakarta: 25200 WIB; 25632 BMT
+Asia/Jakarta: 25200 WIB; 25632 LMT,BMT@-3231299232
 Asia/Jayapura: 32400 ,WIT@-189423000
 Asia/Jerusalem Asia/Tel_Aviv Israel: 7200 IST; 8440 JMT; 10800 IDT*; 14400 IDDT*
 Asia/Kamchatka: 43200 ,*@670341600,@695746800,*@1269698400,@1301151600; 46800 *
 Asia/Karachi: 18000 ,PKT@38775600; 21600 PKST*; 23400 *
 Asia/Khandyga: 32400 ,*@670352400,@695757600; 36000 *,@1072882800; 39600 *,@1301155200
 Asia/Krasnoyarsk: 25200 ,*@670359600,@695764800; 28800 *,@1301166000
-Asia/Kuala_Lumpur Asia/Singapore Singapore: 24925 SMT; 26400 *,@-1073028000
+Asia/Kuala_Lumpur: 24925 SMT; 26400 *,@-1073028000
 Asia/Kuching: 30000 *
 Asia/Macao Asia/Macau: 28800 CST; 32400 ,CDT*@-747046800; 36000 *
 Asia/Magadan Asia/Srednekolymsk Asia/Ust-Nera: 39600 ,*@670345200,@695750400; 43200 *,@1301151600
-Asia/Makassar Asia/Ujung_Pandang: 28656 MMT; 28800 ,WITA@-766054800
+Asia/Makassar Asia/Ujung_Pandang: 28656 LMT,MMT@-1577951856; 28800 ,WITA@-766054800
 Asia/Manila: 28800 PST; 32400 PDT*,JST@-880016400,PDT*@-783594000
 Asia/Novokuznetsk: 25200 ,*@670359600,@695764800,*@1269716400,@1301169600; 28800 *
 Asia/Novosibirsk: 25200 ,*@670359600,@695764800,*@738086400,@1301169600; 28800 *
 Asia/Omsk: 21600 ,*@670363200,@695768400; 25200 *,@1301169600
 Asia/Oral: 18000 ,*@606862800,@695772000,*@701816400,@1099173600; 21600 *,@370720800,*@386445600
-Asia/Pontianak: 25200 WIB; 26240 PMT; 28800 ,WITA@-189415800
+Asia/Phnom_Penh Asia/Vientiane: 25590 PLMT
+Asia/Pontianak: 25200 WIB; 26240 LMT,PMT@-1946186240; 28800 ,WITA@-189415800
 Asia/Pyongyang: 30600 KST; 32400 JST,KST@-768646800
 Asia/Qostanay: 18000 ,*@670366800,@695772000; 21600 *,@370720800,*@386445600,@1099170000
 Asia/Qyzylorda: 18000 ,*@670366800,@686095200; 21600 *,@370720800,*@386445600,@695768400,*@701812800,@1099170000
-Asia/Rangoon Asia/Yangon: 23087 RMT
+Asia/Rangoon Asia/Yangon: 23087 LMT,RMT@-2840163887
 Asia/Sakhalin: 39600 ,*@670345200,@695750400,*@859647600,@1301155200; 43200 *
 Asia/Samarkand: 21600 *,@370720800,*@386445600
 Asia/Seoul ROK: 30600 KST; 32400 JST,KST@-767350800; 34200 KDT*; 36000 KDT*
+Asia/Singapore Singapore: 24925 LMT,SMT@-2177477725; 26400 *,@-1073028000
 Asia/Taipei ROC: 28800 CST; 32400 JST,CDT*@-745833600
-Asia/Tbilisi: 10751 TBMT; 14400 ,*@670370400,@780436800,*@1088276400,@1111878000; 18000 *
-Asia/Tehran Iran: 12344 TMT; 16200 *; 18000 *
+Asia/Tbilisi: 10751 LMT,TBMT@-2840151551; 14400 ,*@670370400,@780436800,*@1088276400,@1111878000; 18000 *
+Asia/Tehran Iran: 12344 LMT,TMT@-1704165944; 16200 *; 18000 *
 Asia/Tokyo Japan: 32400 JST; 36000 JDT*
 Asia/Tomsk: 25200 ,*@670359600,@695764800,*@1020193200,@1301169600; 28800 *
 Asia/Vladivostok: 36000 ,*@670348800,@695754000; 39600 *,@1301155200
 Asia/Yekaterinburg: 13505 PMT; 18000 ,*@670366800,@695772000; 21600 *,@1301173200
 Asia/Yerevan: 14400 ,*@670370400,@811897200; 18000 *
 Atlantic/Azores: -6872 HMT; -3600 *,@-102542400; 0 *,WET@725421600,*@740278800; 3600 WEST*
-Atlantic/Bermuda: -15558 BMT; -14400 AST; -11958 BST*; -10800 ADT*
+Atlantic/Bermuda: -15558 LMT,BMT@-2524506042; -14400 AST; -11958 BST*; -10800 ADT*
 Atlantic/Canary Atlantic/Faeroe Atlantic/Faroe WET: 0 WET; 3600 WEST*
 Atlantic/Cape_Verde: -3600 *,@186120000
-Atlantic/Madeira: -4056 FMT; 0 *,WET@-102546000; 3600 *,WEST*@386726400
+Atlantic/Madeira: -4056 LMT,FMT@-2713906344; 0 *,WET@-102546000; 3600 *,WEST*@386726400
 Atlantic/Reykjavik: 0 *,GMT@-54770400
-Atlantic/St_Helena: -1368 JMT; 0 GMT
-Atlantic/Stanley: -13884 SMT; -10800 *,@420609600,*@495601200,@1283666400; -7200 *
+Atlantic/St_Helena: -1368 LMT,JMT@-2524520232; 0 GMT
+Atlantic/Stanley: -13884 LMT,SMT@-2524507716; -10800 *,@420609600,*@495601200,@1283666400; -7200 *
 Australia/ACT Australia/Brisbane Australia/Canberra Australia/Currie Australia/Hobart Australia/Lindeman
   Australia/Melbourne Australia/NSW Australia/Queensland Australia/Sydney Australia/Tasmania Australia/Victoria:
   36000 AEST; 39600 AEDT*
@@ -286,31 +291,32 @@ Australia/Perth Australia/West: 28800 AWST; 32400 AWDT*
 CET Europe/Belgrade Europe/Budapest Europe/Ljubljana Europe/Malta Europe/Oslo Europe/Podgorica Europe/Sarajevo
   Europe/Skopje Europe/Tirane Europe/Vaduz Europe/Vienna Europe/Zagreb: 3600 CET; 7200 CEST*
 CST6CDT: -21600 CST; -18000 CDT*,CWT*@-880214400,CPT*@-769395600,CDT*@-84384000
-Chile/EasterIsland Pacific/Easter: -26248 EMT; -21600 *,@384922800; -18000 *
+Chile/EasterIsland Pacific/Easter: -26248 LMT,EMT@-2524495352; -21600 *,@384922800; -18000 *
 EST: -18000 EST
 EST5EDT: -18000 EST; -14400 EDT*,EWT*@-880218000,EPT*@-769395600,EDT*@-84387600
-Eire Europe/Dublin: -1521 DMT; 0 GMT,GMT*@57722400; 2079 IST*; 3600 BST*,IST*@-1507500000,IST@-37242000
+Eire Europe/Dublin: -1521 LMT,DMT@-2821649679; 0 GMT,GMT*@57722400; 2079 IST*; 3600
+  BST*,IST*@-1507500000,IST@-37242000
 Etc/UCT Etc/UTC Etc/Universal Etc/Zulu UCT UTC Universal Zulu: 0 UTC
-Europe/Amsterdam: 1172 AMT; 3600 CET; 4772 NST*; 4800 *; 7200 CEST*
+Europe/Amsterdam: 1172 LMT,AMT@-4260212372; 3600 CET; 4772 NST*; 4800 *; 7200 CEST*
 Europe/Andorra: 0 WET; 3600 CET; 7200 CEST*
 Europe/Astrakhan: 14400 ,*@606866400,@670374000,*@701820000,@1301180400; 18000 *
-Europe/Athens: 3600 CET; 5692 AMT; 7200 EET,CEST*@-904878000,EET@-812422800; 10800 EEST*
+Europe/Athens: 3600 CET; 5692 LMT,AMT@-2344642492; 7200 EET,CEST*@-904878000,EET@-812422800; 10800 EEST*
 Europe/Belfast Europe/Isle_of_Man Europe/London GB GB-Eire: 0 GMT; 3600 BST*,BST@-37242000,BST*@69818400; 7200 BDST*
-Europe/Bratislava Europe/Prague: 0 GMT*; 3464 PMT; 3600 CET; 7200 CEST*
-Europe/Brussels: 0 WET; 1050 BMT; 3600 CET,WEST*@-1604278800,CET@-857257200; 7200 CEST*
-Europe/Bucharest: 6264 BMT; 7200 EET; 10800 EEST*
+Europe/Bratislava Europe/Prague: 0 GMT*; 3464 LMT,PMT@-3786829064; 3600 CET; 7200 CEST*
+Europe/Brussels: 0 WET; 1050 LMT,BMT@-2840141850; 3600 CET,WEST*@-1604278800,CET@-857257200; 7200 CEST*
+Europe/Bucharest: 6264 LMT,BMT@-2469404664; 7200 EET; 10800 EEST*
 Europe/Busingen Europe/Zurich: 1786 BMT; 3600 CET; 7200 CEST*
 Europe/Chisinau Europe/Tiraspol: 3600 CET; 6264 BMT; 6900 CMT; 7200 EET,CEST*@-898138800,EET@654652800; 10800
   EEST*,MSK@-800157600,EEST*@641944800; 14400 MSD*
-Europe/Copenhagen: 3020 CMT; 3600 CET; 7200 CEST*
+Europe/Copenhagen: 3020 LMT,CMT@-2524524620; 3600 CET; 7200 CEST*
 Europe/Gibraltar: 0 GMT; 3600 BST*,CET@-401320800; 7200 BDST*,CEST*@386125200
 Europe/Guernsey Europe/Jersey: 0 GMT; 3600 BST*,CET@-857257200,BST*@-772066800,BST@-37242000,BST*@69818400; 7200
   CEST*,BDST*@-777952800
-Europe/Helsinki Europe/Mariehamn: 5989 HMT; 7200 EET; 10800 EEST*
+Europe/Helsinki Europe/Mariehamn: 5989 LMT,HMT@-2890258789; 7200 EET; 10800 EEST*
 Europe/Kaliningrad: 3600 CET; 7200 CEST*,EET@-780372000; 10800 EEST*,MSK@-749095200,EEST*@606870000,@1301184000;
   14400 MSD*
 Europe/Kiev Europe/Kyiv Europe/Uzhgorod Europe/Zaporozhye: 3600 CET; 7200 EET,CEST*@-892522800,EET@686102400; 7324
-  KMT; 10800 MSK,EEST*@646783200; 14400 MSD*
+  LMT,KMT@-2840148124; 10800 MSK,EEST*@646783200; 14400 MSD*
 Europe/Kirov: 10800 ,MSK@622594800; 14400 ,MSD*@606866400,@670374000,MSD*@701820000,MSK@1301180400; 18000 *
 Europe/Lisbon Portugal: 0 WET; 3600 WEST*,CET@-102549600,WEST*@228268800,CET@717555600,WEST*@828234000; 7200
   WEMT*,CEST*@733280400
@@ -320,30 +326,30 @@ Europe/Madrid: 0 WET; 3600 WEST*,CET@-940208400; 7200 WEMT*,CEST*@-873079200
 Europe/Minsk: 3600 CET; 6600 MMT; 7200 EET,CEST*@-899780400,EET@686102400; 10800 MSK,EEST*@670374000,@1301184000;
   14400 MSD*
 Europe/Monaco: 0 WET; 561 PMT; 3600 WEST*,CET@-766623600; 7200 WEMT*,CEST*@196819200
-Europe/Moscow W-SU: 7200 EET; 9017 MMT; 9079 MMT; 10800 MSK,EEST*@670374000,MSK@695779200; 12679 MST*; 14400
-  MSD*,MSK@1301180400; 16279 MDST*; 18000 *
-Europe/Paris: 0 WET; 561 PMT; 3600 WEST*,CET@-857257200,WEST*@-796266000,CET@-766623600; 7200
+Europe/Moscow W-SU: 7200 EET; 9017 LMT,MMT@-2840149817; 9079 MMT; 10800 MSK,EEST*@670374000,MSK@695779200; 12679
+  MST*; 14400 MSD*,MSK@1301180400; 16279 MDST*; 18000 *
+Europe/Paris: 0 WET; 561 LMT,PMT@-2486592561; 3600 WEST*,CET@-857257200,WEST*@-796266000,CET@-766623600; 7200
   CEST*,WEMT*@-800071200,CEST*@196819200
-Europe/Riga: 3600 CET; 5794 RMT; 7200 EET,CEST*@-899521200,EET@622598400; 9394 LST*; 10800 MSK,EEST*@606870000;
-  14400 MSD*
-Europe/Rome Europe/San_Marino Europe/Vatican: 2996 RMT; 3600 CET; 7200 CEST*
+Europe/Riga: 3600 CET; 5794 LMT,RMT@-2840146594; 7200 EET,CEST*@-899521200,EET@622598400; 9394 LST*; 10800
+  MSK,EEST*@606870000; 14400 MSD*
+Europe/Rome Europe/San_Marino Europe/Vatican: 2996 LMT,RMT@-3252098996; 3600 CET; 7200 CEST*
 Europe/Samara: 10800 ,*@670374000,@686102400; 14400 ,*@606866400,@687916800,*@1269727200,@1301180400; 18000 *
 Europe/Saratov: 14400 ,*@575416800,@670374000,*@701820000,@1301180400; 18000 *
 Europe/Simferopol: 3600 CET; 7200 EET,CEST*@-888894000,EET@646786800; 8160 SMT; 10800
   MSK,EEST*@701827200,MSK@780447600,EEST*@859683600,MSK@1414274400; 14400 MSD*,MSK@1396137600
 Europe/Sofia: 3600 CET; 7016 IMT; 7200 EET,CEST*@-844556400,EET@-781048800; 10800 EEST*
 Europe/Stockholm: 3600 CET; 3614 SET; 7200 CEST*
-Europe/Tallinn: 3600 CET; 5940 TMT; 7200 CEST*,EET@-1535938740,CEST*@-892954800,EET@622598400; 10800
+Europe/Tallinn: 3600 CET; 5940 LMT,TMT@-2840146740; 7200 CEST*,EET@-1535938740,CEST*@-892954800,EET@622598400; 10800
   MSK,EEST*@606870000; 14400 MSD*
 Europe/Ulyanovsk: 10800 ,*@670374000,@695779200; 14400 ,*@606866400,@1301180400; 18000 *
 Europe/Vilnius: 3600 CET; 5040 WMT; 5736 KMT; 7200 EET,CEST*@-900126000,EET@622598400,CEST*@891133200,EET@941331600;
   10800 MSK,EEST*@606870000; 14400 MSD*
 Europe/Volgograd: 10800 ,MSK@591145200; 14400 ,MSD*@575416800,@670374000,MSD*@701820000,MSK@1301180400,@1540681200;
   18000 *
-Europe/Warsaw Poland: 3600 CET; 5040 WMT; 7200 CEST*,EET@-1618700400,CEST*@-931734000; 10800 EEST*
+Europe/Warsaw Poland: 3600 CET; 5040 LMT,WMT@-2840145840; 7200 CEST*,EET@-1618700400,CEST*@-931734000; 10800 EEST*
 HST: -36000 HST
 Indian/Antananarivo: 10800 EAT; 14400 EAST*
-Indian/Maldives: 17640 MMT
+Indian/Maldives: 17640 LMT,MMT@-2840158440
 Indian/Mauritius: 18000 *
 MET: 3600 MET; 7200 MEST*
 MST: -25200 MST
@@ -395,15 +401,18 @@ function parseSpans(text: string): Map<number, readonly AbbreviationSpan[]> {
     if (part === '') continue
     const space = part.indexOf(' ')
     const offset = Number(part.slice(0, space))
-    const spans = part.slice(space + 1).split(',').map((item): AbbreviationSpan => {
-      const [label = '', from] = item.split('@')
-      const letters = label.replace('*', '')
-      return {
-        from: from === undefined ? -Infinity : Number(from),
-        text: letters === '' ? numericAbbreviation(offset) : letters,
-        isDst: label.endsWith('*'),
-      }
-    })
+    const spans = part
+      .slice(space + 1)
+      .split(',')
+      .map((item): AbbreviationSpan => {
+        const [label = '', from] = item.split('@')
+        const letters = label.replace('*', '')
+        return {
+          from: from === undefined ? -Infinity : Number(from),
+          text: letters === '' ? numericAbbreviation(offset) : letters,
+          isDst: label.endsWith('*'),
+        }
+      })
     byOffset.set(offset, spans)
   }
   return byOffset

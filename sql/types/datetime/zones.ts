@@ -321,11 +321,13 @@ export function timezoneNames(second: number): ZoneRow[] {
 
 /** Rows of pg_timezone_abbrevs at a Unix second, in alphabetical order. */
 export function timezoneAbbreviations(second: number): ZoneRow[] {
-  return [...abbreviations].map(([word, meaning]): ZoneRow => {
-    const name = word.toUpperCase()
-    if (meaning.kind === 'fixed') return { name, abbreviation: name, offset: meaning.offset, isDst: meaning.isDst }
-    const zone = zoneNamed(meaning.zone)
-    const offset = zone === undefined ? 0 : (zone.offsetOfAbbreviation(name, second) ?? zone.offsetAt(second))
-    return { name, abbreviation: name, offset, isDst: false }
-  }).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...abbreviations]
+    .map(([word, meaning]): ZoneRow => {
+      const name = word.toUpperCase()
+      if (meaning.kind === 'fixed') return { name, abbreviation: name, offset: meaning.offset, isDst: meaning.isDst }
+      const zone = zoneNamed(meaning.zone)
+      const offset = zone === undefined ? 0 : (zone.offsetOfAbbreviation(name, second) ?? zone.offsetAt(second))
+      return { name, abbreviation: name, offset, isDst: zone?.nameAt(second).isDst ?? false }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
