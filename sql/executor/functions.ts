@@ -1,0 +1,80 @@
+/**
+ * From a row of pg_proc to something that can be called: `catalog.function(oid).source` names the body. A function
+ * without a body is an error of the call, not of the plan: `CASE WHEN false THEN missing() END` is fine.
+ */
+import type { Oid } from '../../storage/keys/brand.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Expression } from '../plan/expression.ts'
+import { sqlError } from '../types/error.ts'
+import { type CallContext, type CallInfo, type FunctionBody, functionBodies } from '../types/function.ts'
+import type { Value } from '../types/value.ts'
+
+export type Callable = (...args: Value[]) => Value
+
+/** A function at one place of one expression. */
+export interface CallSite {
+  readonly body: FunctionBody | undefined
+  readonly strict: boolean
+  /** For 0A000: 'int4pl(int4, int4)'. */
+  readonly signature: string
+  readonly argTypes: readonly Oid[]
+  readonly argTypmods: readonly number[]
+  readonly returnType: Oid
+  readonly variadic: boolean
+}
+
+interface Typed {
+  readonly type: Oid
+  readonly typmod: number
+}
+
+export function callSite(catalog: Catalog, fn: Oid, args: readonly Typed[], returnType: Oid, variadic = false): CallSite {
+  const row = catalog.function(fn)
+  if (row === undefined) throw sqlError('XX000', `cache lookup failed for function ${fn}`)
+  const names = row.argTypes.map((type) => catalog.typeRow(type)?.name ?? String(type))
+  return {
+    body: functionBodies.get(row.source),
+    strict: row.strict,
+    signature: `${row.name}(${names.join(', ')})`,
+    argTypes: args.map((arg) => arg.type),
+    argTypmods: args.map((arg) => arg.typmod),
+    returnType,
+    variadic,
+  }
+}
+export const siteOfCall = (catalog: Catalog, e: Extract<Expression, { kind: 'call' }>): CallSite =>
+  callSite(catalog, e.function, e.args, e.type, e.variadic)
+
+export const notImplemented = (signature: string) => sqlError('0A000', `function ${signature} is not supported`)
+
+export const callInfo = (site: CallSite, context: CallContext): CallInfo => ({
+  argTypes: site.argTypes,
+  argTypmods: site.argTypmods,
+  returnType: site.returnType,
+  variadic: site.variadic,
+  context,
+})
+
+/** The function as one execution calls it. Throws 0A000 when there is no body. */
+export function bindCall(site: CallSite, context: CallContext): Callable {
+  const { body } = site
+  if (body === undefined) throw notImplemented(site.signature)
+  switch (body.kind) {
+    case 'scalar':
+      return body.run as unknown as Callable
+    case 'bound':
+      return body.bind(callInfo(site, context)) as unknown as Callable
+    case 'set':
+      throw sqlError('0A000', 'set-valued function called in context that cannot accept a set')
+  }
+}
+
+/** The same, answering NULL for NULL arguments when the function is strict. */
+export function bindNullSafe(site: CallSite, context: CallContext): Callable {
+  const call = bindCall(site, context)
+  if (!site.strict) return call
+  return (...args) => {
+    for (const arg of args) if (arg === null) return null
+    return call(...args)
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * Sort. In memory: the first key becomes a double (a number as it is, a string's first three code units) and a radix sort
+ * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows. Input that is
+ * ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
+ */
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Plan } from '../plan/plan.ts'
+import { OID } from '../types/oids.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
+import type { CompileEnv } from './env.ts'
+import { compileLimits } from './limit.ts'
+import { batchBytes } from './memory.ts'
+import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import { type ColumnOrder, cut, type RowOrder, rowOrder, type SortColumns, sortColumns } from './order.ts'
+import { inBatches } from './simple.ts'
+import { eachRow, SpillFile } from './spill.ts'
+
+type SortPlan = Extract<Plan, { kind: 'sort' }>
+
+/** A limit up to this many rows is kept in a heap. */
+const HEAP_MAX = 100_000
+
+export function compileSort(plan: SortPlan, env: CompileEnv): Operator {
+  const input = env.compilePlan(plan.input, env)
+  const keys = sortColumns(plan.keys, plan.input.columns.length, env)
+  const order = rowOrder(env.catalog, keys.columns)
+  const limits = compileLimits(plan.limit, plan.offset, env)
+  const limited = plan.limit !== undefined
+  const note = (x: Execution, method: string) => {
+    const instrument = x.instruments?.get(plan)
+    if (instrument !== undefined) instrument.extra['Sort Method'] = method
+  }
+  return {
+    run(x) {
+      const { skip, count } = limited ? limits(x) : { skip: 0, count: Number.POSITIVE_INFINITY }
+      const wanted = skip + count
+      if (wanted === 0) return nothing()
+      if (plan.presorted > 0 && plan.presorted < plan.keys.length) return incremental(input.run(x), x, wanted)
+      if (wanted <= HEAP_MAX) return topRows(input.run(x), keys, order, wanted, x, () => note(x, 'top-N heapsort'))
+      return sortAll(input.run(x), keys, order, env.catalog, x, (method) => note(x, method))
+    },
+  }
+
+  /** Rows that agree in the presorted keys are sorted by the others. */
+  function* incremental(steps: Steps, x: Execution, wanted: number): Steps {
+    const extend = keys.extend(x)
+    const same = rowOrder(env.catalog, keys.columns.slice(0, plan.presorted))
+    const rest = keys.columns.slice(plan.presorted)
+    const restOrder = rowOrder(env.catalog, rest)
+    const plain: SortColumns = { columns: rest, width: keys.width, extend: () => () => undefined }
+    let run: MutableRow[] = []
+    let given = 0
+    note(x, 'incremental')
+    function* flush(): Steps {
+      for (const step of sortAll([run].values(), plain, restOrder, env.catalog, x, () => undefined)) {
+        if (!(step instanceof Pause)) given += step.length
+        yield step
+      }
+      run = []
+    }
+    for (const step of steps) {
+      if (step instanceof Pause) {
+        yield step
+        continue
+      }
+      extend(step)
+      for (const row of step) {
+        if (run.length > 0 && same(run[0]!, row) !== 0) {
+          yield* flush()
+          if (given >= wanted) return
+        }
+        run.push(row)
+      }
+    }
+    if (run.length > 0) yield* flush()
+  }
+}
+
+function* nothing(): Steps {}
+
+/** The first `wanted` rows, in order: a heap whose top is the last of them. */
+function* topRows(steps: Steps, keys: SortColumns, order: RowOrder, wanted: number, x: Execution, note: () => void): Steps {
+  const extend = keys.extend(x)
+  const heap: MutableRow[] = []
+  for (const step of steps) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    extend(step)
+    for (const row of step) {
+      if (heap.length < wanted) {
+        heap.push(row)
+        if (heap.length === wanted) for (let i = (wanted >> 1) - 1; i >= 0; i--) sink(heap, i, order)
+      } else if (order(row, heap[0]!) < 0) {
+        heap[0] = row
+        sink(heap, 0, order)
+      }
+    }
+  }
+  heap.sort(order)
+  cut(heap, keys.width)
+  note()
+  yield* inBatches(heap, () => x.sliceOver())
+}
+
+function sink(heap: MutableRow[], from: number, order: RowOrder): void {
+  const row = heap[from]!
+  let at = from
+  for (;;) {
+    let child = 2 * at + 1
+    if (child >= heap.length) break
+    if (child + 1 < heap.length && order(heap[child + 1]!, heap[child]!) > 0) child++
+    if (order(heap[child]!, row) <= 0) break
+    heap[at] = heap[child]!
+    at = child
+  }
+  heap[at] = row
+}
+
+/** Everything, in memory or by runs in files. */
+export function* sortAll(
+  steps: Iterable<RowBatch | Pause>,
+  keys: SortColumns,
+  order: RowOrder,
+  catalog: Catalog,
+  x: Execution,
+  note: (method: string) => void,
+): Steps {
+  const extend = keys.extend(x)
+  let rows: MutableRow[] = []
+  let bytes = 0
+  const runs: SpillFile[] = []
+  try {
+    for (const step of steps) {
+      if (step instanceof Pause) {
+        yield step
+        continue
+      }
+      extend(step)
+      bytes += batchBytes(step)
+      for (const row of step) rows.push(row)
+      if (bytes > x.workMemBytes && rows.length > BATCH_ROWS) {
+        rows = sortRows(rows, keys.columns, order, catalog)
+        const run = new SpillFile(x)
+        runs.push(run)
+        for (const row of rows) run.write(row)
+        rows = []
+        bytes = 0
+        if (x.sliceOver()) yield SLICE_OVER
+      }
+    }
+    rows = sortRows(rows, keys.columns, order, catalog)
+    note(runs.length === 0 ? 'quicksort' : 'external merge')
+    if (runs.length === 0) {
+      cut(rows, keys.width)
+      yield* inBatches(rows, () => x.sliceOver())
+      return
+    }
+    const sources = [...runs.map((run) => eachRow(run.read())), rows.values()]
+    let out: RowBatch = []
+    for (const row of merge(sources, order)) {
+      out.push(row)
+      if (out.length < BATCH_ROWS) continue
+      cut(out, keys.width)
+      yield out
+      out = []
+      if (x.sliceOver()) yield SLICE_OVER
+    }
+    cut(out, keys.width)
+    if (out.length > 0) yield out
+  } finally {
+    for (const run of runs) run.close()
+  }
+}
+
+/** Sorted sources as one; equal rows in the order of their sources. */
+function* merge(sources: readonly Iterator<MutableRow>[], order: RowOrder): Generator<MutableRow, void, undefined> {
+  interface Head {
+    row: MutableRow
+    readonly from: number
+  }
+  const before = (a: Head, b: Head) => order(a.row, b.row) || a.from - b.from
+  const heap: Head[] = []
+  const down = (at: number) => {
+    const head = heap[at]!
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!) < 0) child++
+      if (before(heap[child]!, head) >= 0) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = head
+  }
+  for (let from = 0; from < sources.length; from++) {
+    const next = sources[from]!.next()
+    if (!next.done) heap.push({ row: next.value, from })
+  }
+  for (let i = (heap.length >> 1) - 1; i >= 0; i--) down(i)
+  while (heap.length > 0) {
+    const top = heap[0]!
+    yield top.row
+    const next = sources[top.from]!.next()
+    if (next.done) {
+      const last = heap.pop()!
+      if (heap.length === 0) return
+      heap[0] = last
+    } else top.row = next.value
+    down(0)
+  }
+}
+
+const NUMERIC: ReadonlySet<Oid> = new Set([
+  OID.int2, OID.int4, OID.int8, OID.oid, OID.float4, OID.float8, OID.date, OID.time, OID.timestamp, OID.timestamptz,
+]) // prettier-ignore
+const TEXTUAL: ReadonlySet<Oid> = new Set([OID.text, OID.varchar, OID.name, OID.uuid])
+/** Below this a comparison sort is as fast. */
+const RADIX_MIN = 512
+
+/** The rows in order; stable. The array given may be reused. */
+export function sortRows(rows: MutableRow[], columns: readonly ColumnOrder[], order: RowOrder, catalog: Catalog): MutableRow[] {
+  const [first] = columns
+  if (rows.length < RADIX_MIN || first === undefined) return rows.sort(order)
+  const toDouble = NUMERIC.has(first.type) ? numberPrefix : TEXTUAL.has(first.type) ? textPrefix : undefined
+  if (toDouble === undefined) return rows.sort(order)
+  const present: MutableRow[] = []
+  const absent: MutableRow[] = []
+  for (const row of rows) (row[first.column] === null ? absent : present).push(row)
+  const doubles = new Float64Array(present.length)
+  for (let i = 0; i < present.length; i++) doubles[i] = toDouble(present[i]![first.column] as never)
+  const ids = radixSort(doubles, first.descending)
+  const sorted = new Array<MutableRow>(present.length)
+  for (let i = 0; i < ids.length; i++) sorted[i] = present[ids[i]!]!
+  // Equal doubles: a number decides nothing more (unless it is wide), a string's prefix does not decide.
+  const exact = columns.length === 1 && toDouble === numberPrefix && !wide(present, first)
+  if (!exact) sortTies(sorted, doubles, ids, order)
+  const rest = rowOrder(catalog, columns.slice(1))
+  absent.sort(rest)
+  return first.nullsFirst ? absent.concat(sorted) : absent.length === 0 ? sorted : sorted.concat(absent)
+}
+
+const wide = (rows: readonly MutableRow[], { column, type }: ColumnOrder): boolean =>
+  (type === OID.int8 || type === OID.timestamp || type === OID.timestamptz) && rows.some((row) => typeof row[column] === 'bigint')
+
+const numberPrefix = (value: number | bigint): number => Number(value) + 0
+
+/** Three UTF-16 units moved so that they order as code points do: surrogates stand for what lies above U+FFFF. */
+function textPrefix(s: string): number {
+  let prefix = 0
+  for (let i = 0; i < 3; i++) {
+    let unit = i < s.length ? s.charCodeAt(i) + 1 : 0
+    if (unit > 0xd800) unit += unit > 0xe000 ? -0x800 : 0x2000
+    prefix = prefix * 0x1_0001 + unit
+  }
+  return prefix
+}
+
+function sortTies(sorted: MutableRow[], doubles: Float64Array, ids: Uint32Array, order: RowOrder): void {
+  for (let from = 0; from < ids.length; ) {
+    const value = doubles[ids[from]!]!
+    let to = from + 1
+    while (to < ids.length && Object.is(doubles[ids[to]!]!, value)) to++
+    if (to - from > 1) {
+      const run = sorted.slice(from, to).sort(order)
+      for (let i = 0; i < run.length; i++) sorted[from + i] = run[i]!
+    }
+    from = to
+  }
+}
+
+/** Positions of the doubles in ascending or descending order, stable; NaN is the greatest. */
+export function radixSort(doubles: Float64Array, descending: boolean): Uint32Array {
+  const count = doubles.length
+  const words = new Uint32Array(doubles.buffer.slice(0, count * 8))
+  const low = new Uint32Array(count)
+  const high = new Uint32Array(count)
+  // A double's bits order like an unsigned integer once negative ones are flipped and the sign bit of others is set.
+  for (let i = 0; i < count; i++) {
+    let lo = words[2 * i]!
+    let hi = words[2 * i + 1]!
+    const flip = hi >>> 31 === 1 && doubles[i] === doubles[i]
+    if (flip) {
+      lo = ~lo
+      hi = ~hi
+    } else hi |= 0x80000000
+    if (descending) {
+      lo = ~lo
+      hi = ~hi
+    }
+    low[i] = lo >>> 0
+    high[i] = hi >>> 0
+  }
+  let from = new Uint32Array(count)
+  for (let i = 0; i < count; i++) from[i] = i
+  let to = new Uint32Array(count)
+  const buckets = new Uint32Array(1 << 11)
+  for (const [keys, shift] of [[low, 0], [low, 11], [low, 22], [high, 0], [high, 11], [high, 22]] as const) {
+    buckets.fill(0)
+    for (let i = 0; i < count; i++) buckets[(keys[i]! >>> shift) & 0x7ff]!++
+    // All alike in this digit: nothing to move.
+    if (buckets[(keys[0]! >>> shift) & 0x7ff] === count) continue
+    let sum = 0
+    for (let digit = 0; digit < buckets.length; digit++) {
+      const here = buckets[digit]!
+      buckets[digit] = sum
+      sum += here
+    }
+    for (let i = 0; i < count; i++) {
+      const id = from[i]!
+      to[buckets[(keys[id]! >>> shift) & 0x7ff]!++] = id
+    }
+    const swap = from
+    from = to
+    to = swap
+  }
+  return from
+}
