@@ -162,7 +162,7 @@ export function expandCtes(level: Level, query: Query): Query {
 }
 
 /** Columns of this query's relations that are read anywhere in it. */
-export function columnsUsed(query: Query, extra: readonly Expression[] = []): Map<number, Set<number>> {
+export function columnsUsed(query: Query, extra: readonly unknown[] = []): Map<number, Set<number>> {
   const used = new Map<number, Set<number>>()
   const add = (relation: number, column: number): void => {
     let set = used.get(relation)
@@ -198,7 +198,7 @@ export function planRows(level: Level, given: Query, extra: readonly Expression[
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
   const { query, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes)
-  const used = columnsUsed({ ...query, where: undefined }, [...extra, ...conditions, ...semis.flatMap((semi) => semi.on)])
+  const used = columnsUsed({ ...query, where: undefined }, [extra, conditions, semis.map((semi) => [semi.on, semi.inner])])
   const context: JoinContext = {
     level,
     estimator,

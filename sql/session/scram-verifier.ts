@@ -35,7 +35,11 @@ export const hmacSha256 = (secret: Uint8Array, text: string | Uint8Array): Buffe
 export const sha256 = (bytes: string | Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
 
 /** The verifier's text for a plain password: about 2 ms of CPU. */
-export function makeScramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES), iterations = SCRAM_ITERATIONS): string {
+export function makeScramVerifier(
+  password: string,
+  salt: Buffer = randomBytes(SALT_BYTES),
+  iterations = SCRAM_ITERATIONS,
+): string {
   const salted = pbkdf2Sync(normalizePassword(password), salt, iterations, SCRAM_KEY_BYTES, 'sha256')
   const storedKey = sha256(hmacSha256(salted, 'Client Key'))
   const serverKey = hmacSha256(salted, 'Server Key')
@@ -57,7 +61,9 @@ export function parseScramVerifier(text: string): ScramVerifier | undefined {
     storedKey: Buffer.from(storedKey!, 'base64'),
     serverKey: Buffer.from(serverKey!, 'base64'),
   }
-  return verifier.storedKey.length === SCRAM_KEY_BYTES && verifier.serverKey.length === SCRAM_KEY_BYTES ? verifier : undefined
+  return verifier.storedKey.length === SCRAM_KEY_BYTES && verifier.serverKey.length === SCRAM_KEY_BYTES
+    ? verifier
+    : undefined
 }
 
 /** Whether the text is 'md5' and 32 hex digits, as password_encryption = md5 stores it. */
