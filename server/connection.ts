@@ -351,6 +351,7 @@ export class Connection implements CopyHost {
 
   /** Reports the error and puts the conversation where the protocol has it next. */
   #failed(thrown: unknown): Promise<void> | undefined {
+    const outOfStep = this.#copy?.outOfStep === true
     this.#copy = undefined
     const session = this.#session!
     const foreign = !(thrown instanceof SqlError)
@@ -365,6 +366,10 @@ export class Connection implements CopyHost {
       if (unseen) session.fail()
       messages.errorResponse(this.#output.to, error)
       this.#output.due()
+      if (outOfStep) {
+        this.#end(sqlError('08P01', 'terminating connection because protocol synchronization was lost'))
+        return undefined
+      }
       if (EXTENDED.has(this.#message)) {
         this.#skipping = true
         return undefined

@@ -18,6 +18,8 @@ type Taken = IteratorResult<Buffer, undefined>
 const END: Taken = { value: undefined, done: true }
 
 export class CopySource implements AsyncIterable<Buffer>, AsyncIterator<Buffer, undefined> {
+  /** A message came that does not belong here: what the client means by the next ones cannot be known. */
+  outOfStep = false
   readonly #reader: FrameReader
   /** Everything that came is consumed: the connection has to read on. */
   readonly #consumed: () => void
@@ -103,6 +105,7 @@ export class CopySource implements AsyncIterable<Buffer>, AsyncIterator<Buffer, 
         case SYNC:
           break
         default:
+          this.outOfStep = true
           throw sqlError(
             '08P01',
             `unexpected message type 0x${reader.type.toString(16).toUpperCase().padStart(2, '0')} during COPY from stdin`,

@@ -69,17 +69,20 @@ export class Handshake implements Wire {
     return this.#waiting !== undefined
   }
 
-  /** Answers SSLRequest with S and goes on in TLS. 08P01 when the client has sent more already: it would be read as if it had been encrypted. */
-  upgrade(context: SecureContext): void {
+  /**
+   * Answers a request for encryption: S and on in TLS, or N and on as before. Throws 08P01 when the client has sent more
+   * already: after S it would be read as if it had been encrypted.
+   */
+  answer(request: 'SSL' | 'GSSAPI encryption', context: SecureContext | undefined): void {
     if (this.reader.hasMore) {
-      throw sqlError('08P01', 'received unencrypted data after SSL request', {
+      throw sqlError('08P01', `received unencrypted data after ${request} request`, {
         severity: 'FATAL',
         detail: 'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.',
       })
     }
-    this.output.to.uint8(0x53)
+    this.output.to.uint8(context === undefined ? 0x4e : 0x53)
     this.output.flush()
-    this.#wrap(context, false)
+    if (context !== undefined) this.#wrap(context, false)
   }
 
   /** Stops listening: the connection takes over, with what the reader holds. */

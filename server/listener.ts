@@ -202,12 +202,11 @@ class PgListener implements Listener {
           return undefined
         case 'ssl':
           encryptable.ssl = false
-          if (this.#identity !== undefined && client.address !== undefined) handshake.upgrade(this.#identity.context)
-          else sendNo(handshake)
+          handshake.answer('SSL', client.address === undefined ? undefined : this.#identity?.context)
           break
         case 'gssenc':
           encryptable.gssenc = false
-          sendNo(handshake)
+          handshake.answer('GSSAPI encryption', undefined)
       }
     }
   }
@@ -317,11 +316,6 @@ class Client {
 }
 
 const tooMany = () => sqlError('53300', 'sorry, too many clients already', { severity: 'FATAL' })
-
-function sendNo(handshake: Handshake): void {
-  handshake.output.to.uint8(0x4e)
-  handshake.output.flush()
-}
 
 /** Half-closes, so that the client can read what was said, and then does not wait for ever. */
 function endSoon(socket: Socket): void {
