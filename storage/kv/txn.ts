@@ -322,7 +322,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
       done(error, at)
     }
     const reads = writes !== undefined && writes.count > 0 ? this.#reads : undefined
-    store.range.commit({ writes, reads, snapshot: this.snapshot, addTo }, finish)
+    store.range.commit({ writes, reads, snapshot: this.snapshot, addTo, isBound: hasRemovals }, finish)
   }
 
   /** What sequences gave out while this transaction ran must be durable before anyone hears that it committed. */

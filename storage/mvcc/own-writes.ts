@@ -67,6 +67,19 @@ export class MergedPage {
   }
 }
 
+/** All writes of a buffer that removes nothing, as pages in key order. A page is valid until the next one is drawn. */
+export function* pagesOf(writes: WriteBuffer, bytes: number): Generator<Page> {
+  const page = new MergedPage()
+  const position: Position = { leaf: 0, slot: 0 }
+  for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
+    page.addOwn(writes, entry)
+    if (page.bytes < bytes) continue
+    yield page.page()
+    page.clear()
+  }
+  if (page.count > 0) yield page.page()
+}
+
 /** `stored` scans [from, to) in the same direction. */
 export function scanWithOwnWrites(stored: Scanner, writes: WriteBuffer, from: Key, to: Key, reverse: boolean): Scanner {
   return new MergingScanner(stored, writes, from, to, reverse)

@@ -59,6 +59,7 @@ export class WriteBuffer {
   /** The entries in the order they were written. */
   #journal = new Uint32Array(16)
   #writes = 0
+  #hasRemovals = false
   /** Result of the last #find. */
   #leaf = 0
   #slot = 0
@@ -75,6 +76,11 @@ export class WriteBuffer {
   /** Number of writes so far, overwritten ones included: a savepoint is this number. */
   get writes(): number {
     return this.#writes
+  }
+
+  /** True when some key was ever removed, be it undone since. */
+  get hasRemovals(): boolean {
+    return this.#hasRemovals
   }
 
   /** Bytes of memory in use. */
@@ -94,6 +100,7 @@ export class WriteBuffer {
 
   /** The key is gone: a mark that hides what is stored. */
   remove(key: Key): void {
+    this.#hasRemovals = true
     this.#enter(key, this.#append(key, 0, REMOVED))
   }
 
@@ -376,6 +383,7 @@ export class WriteBuffer {
     this.#end = UNIT_BYTES
     this.#count = 0
     this.#writes = 0
+    this.#hasRemovals = false
     if (this.#journal.length > 1024) this.#journal = new Uint32Array(16)
   }
 

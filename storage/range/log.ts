@@ -11,13 +11,18 @@
  * Entries are puts and deletes that are already worked out, so replicas agree byte for byte and nothing above this
  * line has to be deterministic.
  */
-import type { Batch } from '../engine/engine.ts'
-import type { LogIndex, NodeId, RangeId, Term } from '../keys/brand.ts'
+import type { Batch, Page } from '../engine/engine.ts'
+import type { LogIndex, NodeId, RangeId, Term, Timestamp } from '../keys/brand.ts'
 
 export interface RangeLog {
   role(): LogRole
   /** `done` is called once `batch` is durable, in order and applied here; with KvError not-leader or commit-unknown when not. The batch's bytes are taken before the call returns. */
   append(batch: Batch, done: (error: Error | undefined, index: LogIndex) => void): void
+  /**
+   * A large commit as sorted rows instead of a batch, in order with `append` as its callback goes. Only a log whose entries
+   * need not be shipped has it; without it a large commit is one large batch. Takes no deletion marks.
+   */
+  ingest?(rows: Iterable<Page>, at: Timestamp, done: (error: Error | undefined, index: LogIndex) => void): void
   /** After this, a read here sees every write that was acknowledged before the call. undefined: it already does (the log of one). */
   readBarrier(): Promise<void> | undefined
   changeReplicas(change: { readonly add?: NodeId; readonly remove?: NodeId }): Promise<void>

@@ -13,6 +13,7 @@ import { type Key, type NodeId, type RangeId, type Timestamp, timestamp } from '
 import { type Clock, createTimestamps, type Timestamps } from '../keys/clock.ts'
 import { invariant } from '../keys/invariant.ts'
 import { systemKey } from '../keys/map.ts'
+import { pagesOf } from '../mvcc/own-writes.ts'
 import type { Reads } from '../mvcc/reads.ts'
 import { RecentWrites } from '../mvcc/recent-writes.ts'
 import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
@@ -28,6 +29,9 @@ const IDS_AHEAD = 65_536
 const RECENT_WRITES_MAX = 4096
 /** A large commit becomes a batch in slices of so many writes (about 2 ms), between which everything but commits goes on. */
 const SLICE_WRITES = 4096
+/** A commit of so many bytes that removes nothing goes to the log as sorted rows, where the log can take them. */
+const INGEST_BYTES = 32 << 20
+const INGEST_PAGE_BYTES = 128 << 10
 /** A batch of more bytes is not kept for the next commit. */
 const KEPT_BATCH_BYTES = 1 << 20
 
@@ -37,7 +41,9 @@ export interface Commit {
   /** SERIALIZABLE: what was read at `snapshot`, to be checked once the timestamp is taken. */
   readonly reads?: Reads | undefined
   readonly snapshot: Timestamp
-  /** Unversioned puts that go with it. */
+  /** What else must happen exactly when the writes do. */
+  readonly isBound?: boolean
+  /** Unversioned puts that go with it; before it, when it is not bound to them. */
   readonly addTo?: ((batch: Batch, at: Timestamp) => void) | undefined
 }
 
@@ -161,6 +167,13 @@ export class Range {
     const entry = new InFlight(at, writes, done)
     if (writes === undefined) {
       this.#append(batch, entry)
+    } else if (
+      writes.bytes >= INGEST_BYTES &&
+      !writes.hasRemovals &&
+      commit.isBound !== true &&
+      this.#openLog().ingest
+    ) {
+      this.#ingest(writes, batch, entry)
     } else if (writes.count <= SLICE_WRITES) {
       this.#evaluate(writes, { leaf: 0, slot: 0 }, batch, at)
       this.#append(batch, entry)
@@ -168,6 +181,18 @@ export class Range {
       this.#isBusy = true
       this.#evaluateSlowly(writes, { leaf: 0, slot: 0 }, entry)
     }
+  }
+
+  /** The state that goes along is made durable first: a sequence or clock that is ahead of its commit does no harm. */
+  #ingest(writes: WriteBuffer, state: Batch, entry: InFlight): void {
+    const log = this.#openLog()
+    const ingest = () => {
+      log.ingest?.(pagesOf(writes, INGEST_PAGE_BYTES), entry.at, (error) => this.#settle(entry, error))
+    }
+    this.#recent.recordMany(entry.at)
+    this.#enqueue(entry)
+    if (state.count === 0) ingest()
+    else log.append(state, (error) => (error === undefined ? ingest() : this.#settle(entry, error)))
   }
 
   /** Appends what carries no versions of its own (garbage collection, unversioned state). */
@@ -220,10 +245,14 @@ export class Range {
     for (const run of queued) run()
   }
 
-  #append(batch: Batch, entry: InFlight): void {
+  #enqueue(entry: InFlight): void {
     if (this.#newestInFlight === undefined) this.#oldestInFlight = entry
     else this.#newestInFlight.next = entry
     this.#newestInFlight = entry
+  }
+
+  #append(batch: Batch, entry: InFlight): void {
+    this.#enqueue(entry)
     this.#openLog().append(batch, (error) => this.#settle(entry, error))
     if (batch.bytes > KEPT_BATCH_BYTES) this.#batch = this.#engine.createBatch()
   }
