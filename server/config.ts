@@ -211,7 +211,7 @@ function level(text: string): LogLevel {
 }
 
 /** Only this machine can reach it. */
-export const isLoopback = (host: string): boolean =>
+const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 
 function refuseOpenListen(config: Config): void {

@@ -49,7 +49,7 @@ function makeListener(options: Parameters<typeof createListener>[0]): Listener {
   }
 }
 
-export function readHba(config: Config): readonly HbaRule[] {
+function readHba(config: Config): readonly HbaRule[] {
   if (config.hba === undefined) return defaultRules(config.insecureListen)
   try {
     return parseHba(readFileSync(config.hba, 'utf8'), config.hba)
@@ -59,7 +59,7 @@ export function readHba(config: Config): readonly HbaRule[] {
   }
 }
 
-export function readTls(config: Config): TlsFiles | undefined {
+function readTls(config: Config): TlsFiles | undefined {
   if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined
   try {
     return { certificate: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) }
