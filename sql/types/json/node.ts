@@ -156,7 +156,11 @@ export const equalNodes = (a: JsonNode, b: JsonNode): boolean => compareNodes(a,
 /** The same text for equal values. */
 export function hashNode(node: JsonNode): string {
   if (node instanceof Numeric) return String(hashNumber(node))
-  if (isArray(node)) return `[${node.map(hashNode).join()}]`
+  if (isArray(node)) {
+    let text = '['
+    for (const item of node) text += `${hashNode(item)},`
+    return `${text}]`
+  }
   if (isObject(node)) {
     let text = '{'
     for (const [key, value] of node) text += `${quoteJson(key)}:${hashNode(value)},`
@@ -209,13 +213,17 @@ function containsNested(outer: JsonNode, inner: JsonNode): boolean {
   }
   if (isArray(outer)) {
     if (!isArray(inner)) return false
-    return inner.every((wanted) =>
-      isScalar(wanted)
-        ? outer.some((item) => isScalar(item) && equalNodes(item, wanted))
-        : outer.some((item) => !isScalar(item) && containsNested(item, wanted)),
-    )
+    for (const wanted of inner) if (!containsItem(outer, wanted)) return false
+    return true
   }
   return isScalar(inner) && equalNodes(outer, inner)
+}
+
+function containsItem(outer: JsonArray, wanted: JsonNode): boolean {
+  const scalar = isScalar(wanted)
+  for (const item of outer)
+    if (isScalar(item) === scalar && (scalar ? equalNodes(item, wanted) : containsNested(item, wanted))) return true
+  return false
 }
 
 export const jsonb = (root: JsonNode): Jsonb => new Jsonb(root)

@@ -6,8 +6,8 @@
  */
 import { type SqlError, sqlError } from '../error.ts'
 
-/** Arrays and objects inside each other; PostgreSQL's own bound is its stack, some thousands too. */
-export const DEPTH_MAX = 2000
+/** Arrays and objects inside each other: half of what the deepest recursion over trees can take. PostgreSQL's bound is its stack, some thousands. */
+export const DEPTH_MAX = 1200
 
 export interface Builder<T> {
   /** False: strings are checked, not decoded (surrogates and \u0000 are let through), and `decoded` is ''. */

@@ -1,7 +1,7 @@
 /**
  * The type vector(n): 1 to 16,000 finite float4s. Text `[1,2.5,3]`, binary as pgvector's (int16 dimensions, int16 zero,
- * float4s). In a row it is its floats, little-endian; in a key each float behind a 1, a 0 at the end, which orders as
- * vector_cmp does: element by element, then the shorter one first. https://github.com/pgvector/pgvector
+ * float4s). In a row it is its floats, little-endian; in a key their bytes in the floats' order, which is vector_cmp's:
+ * element by element, then the shorter one first. https://github.com/pgvector/pgvector
  */
 import { oid } from '../../../storage/keys/brand.ts'
 import { sqlError } from '../error.ts'
@@ -198,16 +198,14 @@ export function compareVectors(a: Float32Array, b: Float32Array): number {
 
 /** Each float as bytes in its order: a positive one with its sign bit set, a negative one inverted; -0 as 0. */
 function encodeVector(vector: Float32Array, to: KeyEncoder): void {
-  const bytes = Buffer.allocUnsafe(vector.length * 5 + 1)
+  const bytes = Buffer.allocUnsafe(vector.length * 4)
   for (let i = 0; i < vector.length; i++) {
-    const at = i * 5
-    bytes[at] = 1
-    bytes.writeFloatBE(vector[i]! === 0 ? 0 : vector[i]!, at + 1)
-    const bits = bytes.readUInt32BE(at + 1)
-    bytes.writeUInt32BE((bits & 0x8000_0000 ? ~bits : bits | 0x8000_0000) >>> 0, at + 1)
+    const n = vector[i]!
+    bytes.writeFloatBE(n === 0 ? 0 : n, i * 4)
+    const bits = bytes.readUInt32BE(i * 4)
+    bytes.writeUInt32BE((bits & 0x8000_0000 ? ~bits : bits | 0x8000_0000) >>> 0, i * 4)
   }
-  bytes[vector.length * 5] = 0
-  to.raw(bytes)
+  to.bytes(bytes)
 }
 
 /** One character for two bytes of the floats: short, and equal for equal vectors (-0 is 0). */
