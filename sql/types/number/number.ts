@@ -7,6 +7,8 @@ import { INTEGER_FUNCTIONS, INTEGER_HELPERS, INTEGER_TYPES } from './integer.ts'
 import { NUMERIC_FUNCTIONS, NUMERIC_HELPERS } from './numeric-functions.ts'
 import { NUMERIC_TYPE } from './numeric-type.ts'
 import { SERIES_FUNCTIONS } from './series.ts'
+import { SIZE_FUNCTIONS } from './sizes.ts'
+import { TO_CHAR_FUNCTIONS } from './to-char.ts'
 
 export function registerNumber(): void {
   registerTypes([...INTEGER_TYPES, ...FLOAT_TYPES, NUMERIC_TYPE])
@@ -14,6 +16,8 @@ export function registerNumber(): void {
   install(FLOAT_FUNCTIONS)
   install(NUMERIC_FUNCTIONS)
   install(SERIES_FUNCTIONS)
+  install(TO_CHAR_FUNCTIONS)
+  install(SIZE_FUNCTIONS)
   installHelpers(INTEGER_HELPERS)
   installHelpers(FLOAT_HELPERS)
   installHelpers(NUMERIC_HELPERS)
