@@ -191,7 +191,7 @@ const roundEven = (n: number): number => {
 }
 const roundMicro = (n: number): number => roundEven(n * 1e6) / 1e6
 const fitsInt32 = (n: number): boolean => n >= -2147483648 && n < 2147483648
-const fitsInt64 = (n: number): boolean => n >= -9223372036854775808 && n < 9223372036854775808
+const fitsInt64 = (n: number): boolean => n >= -(2 ** 63) && n < 2 ** 63
 
 /** Scales each part; what is left of months goes to days, of days to time. */
 function scaleInterval(months: number, days: number, micros: number): Interval {

@@ -79,19 +79,21 @@ export function setFromJulian(julian: number, fields: Fields): void {
   )
   const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
   const shifted = Math.floor((5 * ofYear + 2) / 153)
-  fields.day = ofYear - Math.floor((153 * shifted + 2) / 5) + 1
-  fields.month = shifted < 10 ? shifted + 3 : shifted - 9
-  fields.year = yearOfEra + era * 400 + (fields.month <= 2 ? 1 : 0)
+  fields.day = (ofYear - Math.floor((153 * shifted + 2) / 5) + 1) | 0
+  fields.month = (shifted < 10 ? shifted + 3 : shifted - 9) | 0
+  fields.year = (yearOfEra + era * 400 + (fields.month <= 2 ? 1 : 0)) | 0
 }
 
 /** Sets hour, minute, second and micros from microseconds since midnight. */
 export function setFromTime(micros: number, fields: Fields): void {
-  const seconds = Math.floor(micros / MICROS_PER_SECOND)
-  fields.micros = micros - seconds * MICROS_PER_SECOND
-  const minutes = Math.floor(seconds / 60)
+  // A day's seconds and a second's microseconds are small integers, and marked as such for speed.
+  const seconds = Math.floor(micros / MICROS_PER_SECOND) | 0
+  fields.micros = (micros - seconds * MICROS_PER_SECOND) | 0
+  const minutes = (seconds / 60) | 0
   fields.second = seconds - minutes * 60
-  fields.hour = Math.floor(minutes / 60)
-  fields.minute = minutes - fields.hour * 60
+  const hour = (minutes / 60) | 0
+  fields.hour = hour
+  fields.minute = minutes - hour * 60
 }
 
 /** Microseconds since midnight. */

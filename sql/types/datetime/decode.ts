@@ -617,7 +617,7 @@ export function decodeTime(text: string, context: InputContext): Decoded {
   const d = new Decoder(context)
   const f = d.fields
   const tokens = tokenize(text, FIELDS_TEXT_MAX)
-  tokens.forEach((_, i) => d.add(timeToken(d, tokens, i)))
+  for (const i of tokens.keys()) d.add(timeToken(d, tokens, i))
   d.finishDate()
   d.finishHalfDay()
   if (timeOverflows(f)) throw failure.field

@@ -29,14 +29,18 @@ export const two = (n: number): string => TWO[n] ?? String(n)
 
 export const infinityText = (value: number): string => (value > 0 ? 'infinity' : '-infinity')
 
+/** '000' to '999', and the same without the zeros at their ends. */
+const THREE: readonly string[] = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'))
+const TRIMMED: readonly string[] = THREE.map((text) => text.replace(/0+$/, ''))
+const trimmed = (n: number): string => TRIMMED[n] ?? ''
+
 /** '.25' for 250000, '' for 0. */
 export function fractionText(micros: number): string {
   if (micros === 0) return ''
-  let text = String(MICROS_PER_SECOND + micros).slice(1)
-  let end = 6
-  while (text.charCodeAt(end - 1) === 48) end--
-  if (end < 6) text = text.slice(0, end)
-  return `.${text}`
+  // Three digits at a time, from a table.
+  const millis = (micros / 1000) | 0
+  const rest = micros - millis * 1000
+  return rest === 0 ? `.${trimmed(millis)}` : `.${THREE[millis]}${trimmed(rest)}`
 }
 
 const yearText = (year: number): string => {
@@ -94,6 +98,9 @@ function fieldsText(f: Fields, offset: number | undefined, zoneName: () => strin
   const month = two(f.month)
   const day = two(f.day)
   const clock = clockText(f)
+  if (settings.dateStyle === 'ISO') {
+    return `${year}-${month}-${day} ${clock}${offset === undefined ? '' : offsetText(offset)}${era}`
+  }
   const isDmy = settings.dateOrder === 'DMY'
   const zone = (): string => {
     if (offset === undefined) return ''
@@ -101,8 +108,6 @@ function fieldsText(f: Fields, offset: number | undefined, zoneName: () => strin
     return name === '' ? offsetText(offset) : ` ${name}`
   }
   switch (settings.dateStyle) {
-    case 'ISO':
-      return `${year}-${month}-${day} ${clock}${offset === undefined ? '' : offsetText(offset)}${era}`
     case 'SQL':
       return `${isDmy ? `${day}/${month}` : `${month}/${day}`}/${year} ${clock}${zone()}${era}`
     case 'German':

@@ -60,16 +60,29 @@ const unsupported = (unit: string, type: TypeName, detail?: string) =>
 const unrecognized = (unit: string, type: TypeName) =>
   sqlError('22023', `unit "${unit}" not recognized for type ${TYPE_NAMES[type]}`)
 
+interface NamedUnit {
+  readonly unit: Unit
+  /** The word in lower case, for messages. */
+  readonly shown: string
+}
+
+const UNITS_MAX = 256 // words kept; statements use few
+/** Units by word as written, of extract and of date_trunc: a call a row asks for the same one again. */
+const known = new Map<(word: string) => Unit | undefined, Map<string, NamedUnit>>()
+
 /** A unit by its word, in any case. Throws 22023. */
-function unitOf(
-  word: string,
-  type: TypeName,
-  find: (word: string) => Unit | undefined = unitNamed,
-): { readonly unit: Unit; readonly shown: string } {
+function unitOf(word: string, type: TypeName, find: (word: string) => Unit | undefined = unitNamed): NamedUnit {
+  let units = known.get(find)
+  if (units === undefined) known.set(find, (units = new Map()))
+  const seen = units.get(word)
+  if (seen !== undefined) return seen
   const shown = word.toLowerCase()
   const unit = find(shown)
   if (unit === undefined) throw unrecognized(shown, type)
-  return { unit, shown }
+  if (units.size >= UNITS_MAX) units.clear()
+  const named = { unit, shown }
+  units.set(word, named)
+  return named
 }
 
 /** Truncated division, as C's. */
@@ -323,17 +336,18 @@ const float = (part: Part | number | null): Value => (part === null || typeof pa
 
 // --- date_trunc ---------------------------------------------------------------------------------------------------
 
+function clearTime(f: Fields): void {
+  f.hour = f.minute = f.second = f.micros = 0
+}
+
 /** Cuts fields to a unit; answers whether the zone's offset is to be found anew, undefined for another unit. */
 function truncateFields(unit: Unit, f: Fields): boolean | undefined {
-  const clearDate = (): void => {
-    f.hour = f.minute = f.second = f.micros = 0
-  }
   const { year } = f
   switch (unit) {
     case 'week': {
       const iso = isoWeek(f.year, f.month, f.day)
       setFromJulian(isoWeekMonday(iso.year, iso.week), f)
-      clearDate()
+      clearTime(f)
       return true
     }
     case 'millennium':
@@ -350,14 +364,14 @@ function truncateFields(unit: Unit, f: Fields): boolean | undefined {
     case 'quarter':
       f.month = Math.floor((f.month - 1) / 3) * 3 + 1
       f.day = 1
-      clearDate()
+      clearTime(f)
       return true
     case 'month':
       f.day = 1
-      clearDate()
+      clearTime(f)
       return true
     case 'day':
-      clearDate()
+      clearTime(f)
       return true
     case 'hour':
       f.minute = f.second = f.micros = 0
@@ -378,7 +392,7 @@ function truncateFields(unit: Unit, f: Fields): boolean | undefined {
   }
   f.month = 1
   f.day = 1
-  clearDate()
+  clearTime(f)
   return true
 }
 

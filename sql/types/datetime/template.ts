@@ -4,48 +4,50 @@
  */
 
 /** What a pattern stands for, in any case. */
-export type Field =
-  | 'AD'
-  | 'AM'
-  | 'CC'
-  | 'D'
-  | 'DAY'
-  | 'DD'
-  | 'DDD'
-  | 'DY'
-  | 'FF'
-  | 'FX'
-  | 'HH12'
-  | 'HH24'
-  | 'I'
-  | 'ID'
-  | 'IDDD'
-  | 'IW'
-  | 'IY'
-  | 'IYY'
-  | 'IYYY'
-  | 'J'
-  | 'MI'
-  | 'MM'
-  | 'MON'
-  | 'MONTH'
-  | 'MS'
-  | 'OF'
-  | 'Q'
-  | 'RM'
-  | 'SS'
-  | 'SSSS'
-  | 'TZ'
-  | 'TZH'
-  | 'TZM'
-  | 'US'
-  | 'W'
-  | 'WW'
-  | 'Y'
-  | 'Y,YYY'
-  | 'YY'
-  | 'YYY'
-  | 'YYYY'
+const FIELDS = [
+  'AD',
+  'AM',
+  'CC',
+  'D',
+  'DAY',
+  'DD',
+  'DDD',
+  'DY',
+  'FF',
+  'FX',
+  'HH12',
+  'HH24',
+  'I',
+  'ID',
+  'IDDD',
+  'IW',
+  'IY',
+  'IYY',
+  'IYYY',
+  'J',
+  'MI',
+  'MM',
+  'MON',
+  'MONTH',
+  'MS',
+  'OF',
+  'Q',
+  'RM',
+  'SS',
+  'SSSS',
+  'TZ',
+  'TZH',
+  'TZM',
+  'US',
+  'W',
+  'WW',
+  'Y',
+  'Y,YYY',
+  'YY',
+  'YYY',
+  'YYYY',
+] as const
+export type Field = (typeof FIELDS)[number]
 
 export interface Pattern {
   readonly kind: 'pattern'
@@ -98,9 +100,12 @@ const ALIASES: Record<string, Field> = {
 function keyword(name: string): Keyword {
   const upper = name.toUpperCase()
   const precision = /^FF([1-6])$/.exec(upper)?.[1]
+  // The constant of the list itself, since comparing it is quick where a string made just now is not.
+  const field = precision === undefined ? (ALIASES[upper] ?? FIELDS.find((known) => known === upper)) : 'FF'
+  if (field === undefined) throw new RangeError(`${name} is no field`)
   return {
     name,
-    field: precision === undefined ? (ALIASES[upper] ?? (upper as Field)) : 'FF',
+    field,
     letters: name === upper ? 'upper' : name === name.toLowerCase() ? 'lower' : 'title',
     isDotted: name.includes('.'),
     precision: Number(precision ?? 0),

@@ -3,6 +3,7 @@ import { sqlError } from '../error.ts'
 import type { FunctionTable } from '../function.ts'
 import { bound, scalar } from '../function.ts'
 import type { Int64, Interval } from '../value.ts'
+import type { Fields } from './calendar.ts'
 import { dayOfWeek, isFinite64, isoWeek, isoWeekMonday, julianDay, newFields, setFromInstant } from './calendar.ts'
 import { localFields } from './convert.ts'
 import { sessionZone } from './decode.ts'
@@ -30,6 +31,7 @@ interface Source {
 
 /** `%0*d`: zeros up to `width`, the sign counted. */
 function zeros(n: number, width: number): string {
+  if (width === 2 && n >= 0) return two(n)
   const digits = String(Math.abs(n))
   return n < 0 ? `-${digits.padStart(width - 1, '0')}` : digits.padStart(width, '0')
 }
@@ -216,11 +218,26 @@ function write(source: Source, template: string): string {
 const dayOfYear = (f: { year: number; month: number; day: number }): number =>
   julianDay(f.year, f.month, f.day) - julianDay(f.year, 1, 1) + 1
 
+/** Member by member: spreading an object costs more than all else here. */
+const sourceOf = (f: Fields, offset: number, zoneName: string | undefined): Source => ({
+  isInterval: false,
+  year: f.year,
+  month: f.month,
+  day: f.day,
+  hour: f.hour,
+  minute: f.minute,
+  second: f.second,
+  micros: f.micros,
+  dayOfYear: dayOfYear(f),
+  offset,
+  zoneName,
+})
+
 function timestampToChar(instant: Int64, template: string): string | null {
   if (template === '' || !isFinite64(instant)) return null
   const fields = newFields()
   setFromInstant(instant, 0, fields)
-  return write({ ...fields, isInterval: false, dayOfYear: dayOfYear(fields), offset: 0, zoneName: undefined }, template)
+  return write(sourceOf(fields, 0, undefined), template)
 }
 
 function intervalToChar(value: Interval, template: string): string | null {
@@ -250,7 +267,7 @@ export const TO_CHAR_FUNCTIONS: FunctionTable = {
       if (template === '' || !isFinite64(instant)) return null
       const { fields, offset } = localFields(instant, zone)
       const zoneName = zone.nameAt(unixSecond(instant)).text
-      return write({ ...fields, isInterval: false, dayOfYear: dayOfYear(fields), offset, zoneName }, template)
+      return write(sourceOf(fields, offset, zoneName), template)
     }
   }),
   interval_to_char: scalar(intervalToChar),

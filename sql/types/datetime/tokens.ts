@@ -26,18 +26,21 @@ const MINUS = 45
 const PLUS = 43
 const SLASH = 47
 
+const codeAt = (text: string, at: number): number => (at < text.length ? text.charCodeAt(at) : 0)
+function afterDigits(text: string, start: number): number {
+  let at = start
+  while (isDigit(codeAt(text, at))) at++
+  return at
+}
+
 /** Throws failure.format when the text has another shape, or is longer than `lengthMax` in all its fields. */
 export function tokenize(text: string, lengthMax: number): Token[] {
   const tokens: Token[] = []
   const length = text.length
   let used = 0
   let at = 0
-  const code = (i: number): number => (i < length ? text.charCodeAt(i) : 0)
-  const digits = (): void => {
-    while (isDigit(code(at))) at++
-  }
   while (at < length) {
-    const c = code(at)
+    const c = codeAt(text, at)
     if (isSpace(c)) {
       at++
       continue
@@ -46,35 +49,35 @@ export function tokenize(text: string, lengthMax: number): Token[] {
     let prefix = ''
     let kind: Token['kind']
     if (isDigit(c)) {
-      digits()
-      const delimiter = code(at)
+      at = afterDigits(text, at)
+      const delimiter = codeAt(text, at)
       if (delimiter === COLON) {
         kind = 'time'
         at++
-        while (isDigit(code(at)) || code(at) === COLON || code(at) === DOT) at++
+        while (isDigit(codeAt(text, at)) || codeAt(text, at) === COLON || codeAt(text, at) === DOT) at++
       } else if (delimiter === MINUS || delimiter === SLASH || delimiter === DOT) {
         at++
-        if (isDigit(code(at))) {
+        if (isDigit(codeAt(text, at))) {
           kind = delimiter === DOT ? 'number' : 'date'
-          digits()
-          if (code(at) === delimiter) {
+          at = afterDigits(text, at)
+          if (codeAt(text, at) === delimiter) {
             kind = 'date'
             at++
-            while (isDigit(code(at)) || code(at) === delimiter) at++
+            while (isDigit(codeAt(text, at)) || codeAt(text, at) === delimiter) at++
           }
         } else {
           kind = 'date'
-          while (isDigit(code(at)) || isAlpha(code(at)) || code(at) === delimiter) at++
+          while (isDigit(codeAt(text, at)) || isAlpha(codeAt(text, at)) || codeAt(text, at) === delimiter) at++
         }
       } else kind = 'number'
     } else if (c === DOT) {
       kind = 'number'
       at++
-      digits()
+      at = afterDigits(text, at)
     } else if (isAlpha(c)) {
       kind = 'word'
-      while (isAlpha(code(at))) at++
-      const next = code(at)
+      while (isAlpha(codeAt(text, at))) at++
+      const next = codeAt(text, at)
       const isDate =
         next === MINUS ||
         next === SLASH ||
@@ -83,19 +86,25 @@ export function tokenize(text: string, lengthMax: number): Token[] {
       if (isDate) {
         kind = 'date'
         do at++
-        while (isDigit(code(at)) || isAlpha(code(at)) || '+-/_.:'.includes(text[at] ?? '?'))
+        while (isDigit(codeAt(text, at)) || isAlpha(codeAt(text, at)) || '+-/_.:'.includes(text[at] ?? '?'))
       }
     } else if (c === PLUS || c === MINUS) {
       prefix = c === PLUS ? '+' : '-'
       at++
-      while (isSpace(code(at))) at++
+      while (isSpace(codeAt(text, at))) at++
       start = at
-      if (isDigit(code(at))) {
+      if (isDigit(codeAt(text, at))) {
         kind = 'zone'
-        while (isDigit(code(at)) || code(at) === COLON || code(at) === DOT || code(at) === MINUS) at++
-      } else if (isAlpha(code(at))) {
+        while (
+          isDigit(codeAt(text, at)) ||
+          codeAt(text, at) === COLON ||
+          codeAt(text, at) === DOT ||
+          codeAt(text, at) === MINUS
+        )
+          at++
+      } else if (isAlpha(codeAt(text, at))) {
         kind = 'special'
-        while (isAlpha(code(at))) at++
+        while (isAlpha(codeAt(text, at))) at++
       } else throw failure.format
     } else if (isPunctuation(c)) {
       at++

@@ -51,9 +51,6 @@ export const TIMESTAMPTZ_OID = 1184
 export const INTERVAL_OID = 1186
 export const TIMETZ_OID = 1266
 
-/** The Unix second a local instant would be if it were UTC's. */
-export const localSecond = unixSecond
-
 const badBinary = (typeName: string): Error => sqlError('22P03', `incorrect binary data format for type ${typeName}`)
 
 function requireLength(start: number, end: number, length: number): void {
@@ -171,7 +168,7 @@ export function timestampOfText(text: string, typmod: number, context: TypeConte
 export function timestamptzOfText(text: string, typmod: number, context: TypeContext): Int64 {
   const fast = fastTimestamp(text)
   if (fast !== undefined) {
-    const offset = fast.offset ?? sessionZone(context.settings).offsetOfLocal(localSecond(fast.local))
+    const offset = fast.offset ?? sessionZone(context.settings).offsetOfLocal(unixSecond(fast.local))
     return scaleInstant(add64(fast.local, -offset * MICROS_PER_SECOND), typmod)
   }
   try {
@@ -373,10 +370,5 @@ export const DATETIME_TYPES: readonly Type[] = [
   intervalType,
 ]
 
-/** The date of a local instant. */
-export const dateOfInstant = (instant: Int64): number =>
-  typeof instant === 'number' && !Number.isFinite(instant) ? instant : dayOf(instant)
-/** The time of day of a local instant. */
-export const timeOfInstant = (instant: Int64): number => timeOfDay(instant, dayOf(instant))
 /** Midnight of a date, unchecked. */
 export const midnight = (day: number): Int64 => (Number.isFinite(day) ? instantOf(day, 0) : day)
