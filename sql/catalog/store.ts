@@ -84,7 +84,9 @@ class Store implements CatalogStore {
   }
 
   #begin(): Txn {
-    return this.#kv.begin({ isolation: 'read-committed', readOnly: false, pid: 0, lockTimeoutMs: () => 0 })
+    const txn = this.#kv.begin({ isolation: 'read-committed', readOnly: false, pid: 0, lockTimeoutMs: () => 0 })
+    txn.beginStatement()
+    return txn
   }
 
   #read<T>(body: (txn: Txn) => T): T {
