@@ -19,21 +19,16 @@ export const EPOCH_UNIX_SECONDS = 946_684_800
 /** Days since 2000 of the first date and of the first that is no longer one (5874898-01-01). */
 export const DATE_MIN = -EPOCH_JULIAN
 export const DATE_END = 2_147_483_494 - EPOCH_JULIAN
-/** The first instant, the first that is no longer one (294277-01-01), and the days of both. */
+/** The first instant, the first that is no longer one (294277-01-01), and that one's day. */
 export const TIMESTAMP_MIN = -211_813_488_000_000_000n
 export const TIMESTAMP_END = 9_223_371_331_200_000_000n
-export const TIMESTAMP_MIN_DAY = -EPOCH_JULIAN
 export const TIMESTAMP_END_DAY = 109_203_528 - EPOCH_JULIAN
 
-const CUMULATIVE = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334] as const
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const
 
 export const isLeap = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
 export const daysInMonth = (year: number, month: number): number =>
   month === 2 && isLeap(year) ? 29 : (MONTH_DAYS[month - 1] ?? 0)
-/** Days of the year before the month's first. */
-export const daysBeforeMonth = (year: number, month: number): number =>
-  (CUMULATIVE[month - 1] ?? 0) + (month > 2 && isLeap(year) ? 1 : 0)
 
 /** The Julian day of a date; year 0 is 1 BC. Months beyond 1..12 are not normalised. */
 export function julianDay(year: number, month: number, day: number): number {

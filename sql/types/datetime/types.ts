@@ -18,14 +18,12 @@ import {
   canonical,
   DATE_END,
   DATE_MIN,
-  dayOf,
   instantOf,
   instantOfFields,
   isJulianDate,
   isTimestamp,
   MICROS_PER_DAY,
   MICROS_PER_SECOND,
-  timeOfDay,
   timeOfFields,
 } from './calendar.ts'
 import { compareIntervals, compareTimeTz, daysAndRest, spanOf } from './compare.ts'
