@@ -1,12 +1,14 @@
 /** The parts of mvcc against plain models: the write buffer, scans with own writes, locks. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Scanner } from '../../storage/engine/engine.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
 import { rowsOf } from '../../storage/engine/page.ts'
 import { type Key, timestamp } from '../../storage/keys/brand.ts'
 import { LOCK_STRENGTHS, ROW_MODES } from '../../storage/mvcc/lock-modes.ts'
 import { LockOwner, LockTable, Wait } from '../../storage/mvcc/locks.ts'
 import { scanWithOwnWrites } from '../../storage/mvcc/own-writes.ts'
+import { Reads } from '../../storage/mvcc/reads.ts'
 import { WriteBuffer } from '../../storage/mvcc/write-buffer.ts'
 
 const keys = fc.nat(400).map((n) => `k${String(n).padStart(3, '0')}` as Key)
@@ -71,7 +73,8 @@ test('a write buffer is an ordered map with undo', () => {
       for (const key of ['k000', 'k200', 'k400'] as Key[]) expect(buffer.has(key)).toBe(model.has(key))
       const back: Key[] = []
       buffer.seek(position, 'z' as Key)
-      for (let at = buffer.previous(position); at !== undefined; at = buffer.previous(position)) back.push(buffer.keyOf(at))
+      for (let at = buffer.previous(position); at !== undefined; at = buffer.previous(position))
+        back.push(buffer.keyOf(at))
       expect(back.reverse()).toEqual(seen.map(([key]) => key))
       buffer.rollbackTo(0)
       expect(buffer.count).toBe(0)
@@ -105,7 +108,13 @@ test('a scan with own writes is the merge of both, in both directions, in pages 
         const expected = inOrder(model).filter(([key, value]) => key >= from && key < to && value !== undefined)
         if (reverse) expected.reverse()
 
-        const scanner = scanWithOwnWrites(engine.scan({ from, to, at: timestamp(1), reverse }), buffer, from, to, reverse)
+        const scanner = scanWithOwnWrites(
+          engine.scan({ from, to, at: timestamp(1), reverse }),
+          buffer,
+          from,
+          to,
+          reverse,
+        )
         const seen: (readonly [Key, string])[] = []
         for (let i = 0; ; i++) {
           const rows = sizes[i % sizes.length]!
@@ -125,6 +134,45 @@ test('a scan with own writes is the merge of both, in both directions, in pages 
     ),
     { numRuns: 300 },
   )
+})
+
+test('what was read stays covered, however much it is', async () => {
+  const engine = openMemoryEngine({ schedule: (run) => run() })
+  const batch = engine.createBatch()
+  const name = (n: number) => `k${String(n).padStart(6, '0')}` as Key
+  for (let n = 0; n < 100_000; n += 10) batch.put(name(n), timestamp(1), Buffer.from('v'))
+  await engine.write(batch, 'synced')
+  const reads = new Reads()
+  const read: Key[] = []
+  const covered = (key: Key) => reads.keys.has(key) || reads.spans.some(({ from, to }) => from <= key && key < to)
+  let last = 1
+  const random = () => (last = (last * 48_271) % 2_147_483_647)
+  const left: Scanner[] = []
+  for (let i = 0; i < 20_000; i++) {
+    const n = random() % 99_000
+    if (i % 2 === 0) {
+      reads.add(name(n))
+      read.push(name(n))
+      continue
+    }
+    const reverse = i % 3 === 0
+    const [from, to] = [name(n), name(n + 25)]
+    const scanner = reads.watch(engine.scan({ from, to, at: timestamp(1), reverse }), from, to, reverse)
+    const first = scanner.next(1)
+    if (first !== undefined) read.push(rowsOf(first)[0]!.key)
+    if (i % 5 === 0) {
+      while (scanner.next(10) !== undefined);
+      read.push(from, name(n + 24))
+    }
+    if (i % 7 === 0) left.push(scanner)
+    else scanner.close()
+  }
+  for (const scanner of left) {
+    const page = scanner.next(1)
+    if (page !== undefined) read.push(rowsOf(page)[0]!.key)
+  }
+  expect(read.filter((key, i) => i % 20 === 0 && !covered(key))).toEqual([])
+  expect(reads.spans.length).toBeLessThan(12_000)
 })
 
 interface LockStep {
