@@ -1,0 +1,932 @@
+/**
+ * A session: carries statements from text to answers. One at a time; whatever has to wait (locks, commits, slow clients,
+ * the end of a time slice) makes the running method return a promise, everything else is done in one synchronous stretch.
+ *
+ *   query/execute → start (transaction, snapshot, locks) → steps → sink → end of statement → commit
+ *                                                  │
+ *                                 Pause: wait for its promise, go on
+ *                                 statement-restart: take the statement back, new snapshot, run again
+ *                                 Suspend (pg_sleep): wait, run again
+ */
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Kv, Txn } from '../../storage/kv/kv.ts'
+import { KvError } from '../../storage/range/errors.ts'
+import type { Catalog, RoleRow } from '../catalog/catalog.ts'
+import type { CatalogStore } from '../catalog/store.ts'
+import { DeferredChecks } from '../executor/deferred.ts'
+import type { TableSizes } from '../planner/level.ts'
+import { type Execution, type Instrument, Pause, SLICE_OVER } from '../executor/operator.ts'
+import { type ParsedStatement, parse } from '../parser/parser.ts'
+import { type Notice, type SqlError, sqlError } from '../types/error.ts'
+import { OID, PG_CATALOG } from '../types/oids.ts'
+import type { TypeContext } from '../types/type.ts'
+import type { Int64, Value } from '../types/value.ts'
+import { type ContextHost, SessionContext, clockMicros } from './call-context.ts'
+import type { Portal } from './portal.ts'
+import { nextSlice, sliceOver, startSlice } from './scheduler.ts'
+import type { ConnectOptions, Field, Format, MaybePromise, Session, Sink } from './session.ts'
+import { SequenceCache } from './sequences.ts'
+import type { SessionSettings } from './settings.ts'
+import { toSqlError } from './sqlstate-of.ts'
+import { type PreparedQuery, type Statement, cachedStatement, isQueryNode, keepStatement, makeStatement, prepareQuery } from './statement.ts'
+import { Suspend, Suspensions } from './suspend.ts'
+import { Transaction } from './transaction.ts'
+import { type Utility, utilityFor } from './utility.ts'
+
+/** What all sessions of a process share. */
+export interface Server {
+  readonly kv: Kv
+  readonly catalogs: CatalogStore
+  readonly sizes: (database: Oid) => TableSizes
+  readonly startedAt: number
+  readonly backends: ReadonlyMap<number, Backend>
+  log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
+  ended(backend: Backend): void
+}
+
+export interface Identity {
+  readonly pid: number
+  readonly secret: number
+  readonly databaseOid: Oid
+  readonly authenticatedUser: RoleRow
+  readonly options: ConnectOptions
+}
+
+export type ActivityState = 'active' | 'idle' | 'idle in transaction' | 'idle in transaction (aborted)'
+
+interface Path {
+  readonly key: string
+  readonly version: number
+  readonly path: readonly Oid[]
+  readonly name: string
+}
+
+const IMPLICIT_END = new Set(['TransactionStmt'])
+
+export class Backend implements Session, ContextHost {
+  readonly pid: number
+  readonly secret: number
+  readonly server: Server
+  readonly databaseOid: Oid
+  readonly identity: Identity
+  readonly settings: SessionSettings
+  readonly transaction: Transaction
+  readonly context: SessionContext
+  readonly deferred = new DeferredChecks()
+  readonly sequences: SequenceCache
+  readonly prepared = new Map<string, { readonly statement: Statement; readonly fromSql: boolean; readonly at: number; readonly text: string }>()
+  readonly portals = new Map<string, Portal>()
+  /** For pg_stat_activity. */
+  readonly startedAt = clockMicros()
+  queryText = ''
+  queryStart = 0
+  stateChange = 0
+  waiting: 'Lock' | 'Client' | undefined
+  transactionStart = 0
+  statementStart = 0
+  sessionUser: Oid
+  userOid: Oid
+  tempNamespace: Oid = oid(0)
+  /** Done at the end of the transaction: temporary tables, notifications. */
+  readonly hooks: { beforeCommit: (() => Promise<void> | undefined)[]; ended: ((committed: boolean) => void)[] } = { beforeCommit: [], ended: [] }
+
+  #sink: Sink | undefined
+  #interrupt: SqlError | undefined
+  #wake: (() => void) | undefined
+  #terminated: SqlError | undefined
+  #statementTimer: NodeJS.Timeout | undefined
+  #idleTimer: NodeJS.Timeout | undefined
+  #suspensions = new Suspensions()
+  #running = false
+  #closed = false
+  #path: Path | undefined
+  /** Inside a simple Query with several statements: they share one implicit transaction. */
+  #severalStatements = false
+
+  constructor(server: Server, identity: Identity, settings: SessionSettings) {
+    this.server = server
+    this.identity = identity
+    this.pid = identity.pid
+    this.secret = identity.secret
+    this.databaseOid = identity.databaseOid
+    this.settings = settings
+    this.sessionUser = identity.authenticatedUser.oid
+    this.userOid = identity.authenticatedUser.oid
+    this.context = new SessionContext(this)
+    this.sequences = new SequenceCache(server.kv, this.databaseOid)
+    this.transaction = new Transaction({
+      pid: this.pid,
+      kv: server.kv,
+      catalogs: server.catalogs,
+      databaseOid: this.databaseOid,
+      settings,
+      beforeCommit: () => this.#beforeCommit(),
+      ended: (committed) => this.#transactionEnded(committed),
+    })
+    this.transaction.marked.push(this.deferred)
+    settings.onReport((name, value) => this.#sink?.parameterStatus(name, value))
+    settings.computed.set('transaction_isolation', {
+      get: () => (this.transaction.block === 'idle' ? settings.get('default_transaction_isolation') : this.transaction.isolationName),
+      set: (value) => this.transaction.setIsolation(value),
+    })
+    settings.computed.set('transaction_read_only', {
+      get: () => (this.transaction.readOnly ? 'on' : 'off'),
+      set: (value) => this.setReadOnly(value === 'on'),
+    })
+    settings.computed.set('transaction_deferrable', {
+      get: () => (this.transaction.deferrable ? 'on' : 'off'),
+      set: (value) => {
+        this.transaction.deferrable = value === 'on'
+      },
+    })
+  }
+
+  // ── What contexts and functions ask ──────────────────────────────────────────────────────────────────────────
+
+  get kv(): Kv {
+    return this.server.kv
+  }
+  get catalog(): Catalog {
+    return this.transaction.catalog
+  }
+  get sizes(): TableSizes {
+    return this.server.sizes(this.databaseOid)
+  }
+  get typeContext(): TypeContext {
+    return this.context
+  }
+  get isSuperuser(): boolean {
+    return this.catalog.role(this.userOid)?.superuser === true
+  }
+  get searchPath(): readonly Oid[] {
+    return this.#searchPath().path
+  }
+
+  /** The effective path: temporary schema, pg_catalog where it is not listed, then the listed schemas that exist. */
+  #searchPath(): Path {
+    const catalog = this.catalog
+    const setting = this.settings.get('search_path')
+    const known = this.#path
+    if (known !== undefined && known.version === catalog.version && known.key === `${setting}|${this.userOid}|${this.tempNamespace}`) return known
+    const user = catalog.role(this.userOid)?.name
+    const listed = splitIdentifiers(setting).map((name) => (name === '$user' ? (user ?? '') : name))
+    const path: Oid[] = []
+    for (const name of listed) {
+      const found = name === 'pg_temp' ? this.tempNamespace : (catalog.namespaceByName(name)?.oid ?? 0)
+      if (found !== 0 && !path.includes(found as Oid)) path.push(found as Oid)
+    }
+    if (!path.includes(PG_CATALOG)) path.unshift(PG_CATALOG)
+    if (this.tempNamespace !== 0 && !path.includes(this.tempNamespace)) path.unshift(this.tempNamespace)
+    this.#path = { key: `${setting}|${this.userOid}|${this.tempNamespace}`, version: catalog.version, path, name: path.join(',') }
+    return this.#path
+  }
+
+  /** The schema new objects go to; undefined when the path has none. */
+  creationNamespace(): Oid | undefined {
+    const listed = splitIdentifiers(this.settings.get('search_path'))
+    const user = this.catalog.role(this.userOid)?.name
+    for (const name of listed) {
+      const found = this.catalog.namespaceByName(name === '$user' ? (user ?? '') : name)
+      if (found !== undefined) return found.oid
+    }
+    return undefined
+  }
+
+  notice(notice: Notice): void {
+    if (LEVELS.indexOf(notice.severity.toLowerCase()) < LEVELS.indexOf(this.settings.get('client_min_messages')) && notice.severity !== 'INFO') return
+    const sink = this.#sink ?? this.identity.options.idleSink
+    sink?.notice(notice)
+  }
+
+  checkInterrupts(): void {
+    if (this.#terminated !== undefined) throw this.#terminated
+    if (this.#interrupt !== undefined) {
+      const error = this.#interrupt
+      this.#interrupt = undefined
+      throw error
+    }
+  }
+  sequenceLastValue(sequence: Oid): Int64 | null {
+    return this.sequences.lastValue(sequence)
+  }
+  suspend(start: () => unknown): unknown {
+    return this.#suspensions.call(start)
+  }
+
+  setReadOnly(readOnly: boolean): void {
+    if (!readOnly && this.transaction.readOnly && this.transaction.txn !== undefined) throw sqlError('25001', 'transaction read-write mode must be set before any query')
+    this.transaction.readOnly = readOnly
+  }
+  /** 25006 inside a read-only transaction. */
+  requireWritable(command: string): void {
+    if (this.transaction.readOnly) throw sqlError('25006', `cannot execute ${command} in a read-only transaction`)
+  }
+
+  get reportedParameters(): ReadonlyMap<string, string> {
+    return this.settings.reported()
+  }
+  get transactionStatus(): 'I' | 'T' | 'E' {
+    return this.transaction.status
+  }
+  get state(): ActivityState {
+    if (this.#running) return 'active'
+    switch (this.transaction.status) {
+      case 'I':
+        return 'idle'
+      case 'T':
+        return 'idle in transaction'
+      case 'E':
+        return 'idle in transaction (aborted)'
+    }
+  }
+
+  // ── Simple query ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  query(sql: string, sink: Sink): MaybePromise<void> {
+    this.#begin(sql, sink)
+    return this.#guard(() => {
+      const known = cachedStatement(this.databaseOid, this.#searchPath().name, sql, [])
+      if (known !== undefined) return this.#only(known, sink)
+      const parsed = parse(sql)
+      return parsed instanceof Promise ? parsed.then((list) => this.#several(sql, list, sink)) : this.#several(sql, parsed, sink)
+    })
+  }
+
+  #several(sql: string, parsed: readonly ParsedStatement[], sink: Sink): MaybePromise<void> {
+    if (parsed.length === 0) {
+      sink.emptyQuery()
+      return undefined
+    }
+    if (parsed.length === 1) {
+      const statement = makeStatement(parsed[0]!.node, sql, sql, [])
+      keepStatement(this.databaseOid, this.#searchPath().name, statement)
+      return this.#only(statement, sink)
+    }
+    this.#severalStatements = true
+    const run = (at: number): MaybePromise<void> => {
+      for (let i = at; i < parsed.length; i++) {
+        const { node, text } = parsed[i]!
+        const waiting = this.#runSimple(makeStatement(node, text, sql, []), sink, i === parsed.length - 1)
+        if (waiting instanceof Promise) return waiting.then(() => run(i + 1))
+      }
+      return undefined
+    }
+    return run(0)
+  }
+
+  #only(statement: Statement, sink: Sink): MaybePromise<void> {
+    this.#severalStatements = false
+    return this.#runSimple(statement, sink, true)
+  }
+
+  /** One statement of a simple Query; the last one's implicit transaction is committed before its tag is sent. */
+  #runSimple(statement: Statement, sink: Sink, last: boolean): MaybePromise<void> {
+    const finish = (tag: string): MaybePromise<void> => {
+      if (last || IMPLICIT_END.has(statement.tag)) {
+        const waiting = this.#endImplicit()
+        if (waiting !== undefined) return waiting.then(() => sink.commandComplete(tag))
+      }
+      sink.commandComplete(tag)
+      return undefined
+    }
+    const tag = this.runStatement(statement, [], sink, true)
+    return tag instanceof Promise ? tag.then(finish) : finish(tag)
+  }
+
+  #endImplicit(): Promise<void> | undefined {
+    return this.transaction.block === 'implicit' ? this.transaction.commit() : undefined
+  }
+
+  // ── Extended query ───────────────────────────────────────────────────────────────────────────────────────────
+
+  parse(name: string, sql: string, parameterTypes: readonly Oid[]): MaybePromise<void> {
+    return this.#guard(() => {
+      if (name !== '' && this.prepared.has(name)) throw sqlError('42P05', `prepared statement "${name}" already exists`)
+      const path = this.#searchPath().name
+      const keep = (statement: Statement): void => {
+        this.#checkFailed(statement)
+        if (isQueryNode(statement.node)) {
+          this.#ensureTransaction()
+          prepareQuery(this, statement, true)
+        }
+        this.prepared.set(name, { statement, fromSql: false, at: clockMicros(), text: sql })
+      }
+      const known = cachedStatement(this.databaseOid, `x${path}`, sql, parameterTypes)
+      if (known !== undefined) return keep(known)
+      const make = (parsed: readonly ParsedStatement[]): void => {
+        if (parsed.length > 1) throw sqlError('42601', 'cannot insert multiple commands into a prepared statement')
+        const node = parsed[0]?.node
+        if (node === undefined) {
+          this.prepared.set(name, { statement: makeStatement({ List: {} }, '', '', []), fromSql: false, at: clockMicros(), text: sql })
+          return
+        }
+        const statement = makeStatement(node, sql, sql, parameterTypes)
+        keepStatement(this.databaseOid, `x${path}`, statement)
+        keep(statement)
+      }
+      const parsed = parse(sql)
+      return parsed instanceof Promise ? parsed.then(make) : make(parsed)
+    })
+  }
+
+  #statement(name: string): Statement {
+    const known = this.prepared.get(name)
+    if (known === undefined) throw sqlError('26000', name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`)
+    return known.statement
+  }
+  #portal(name: string): Portal {
+    const known = this.portals.get(name)
+    if (known === undefined) throw sqlError('34000', `portal "${name}" does not exist`)
+    return known
+  }
+
+  bind(portal: string, name: string, formats: readonly Format[], values: readonly (Buffer | null)[], resultFormats: readonly Format[]): MaybePromise<void> {
+    return this.#guard(() => {
+      const statement = this.#statement(name)
+      this.#checkFailed(statement)
+      if (portal !== '' && this.portals.has(portal)) throw sqlError('42P03', `cursor "${portal}" already exists`)
+      let parameters: Value[] = []
+      let prepared: PreparedQuery | undefined
+      if (isQueryNode(statement.node)) {
+        this.#ensureTransaction()
+        prepared = prepareQuery(this, statement, true)
+        parameters = this.#parameters(prepared.parameterTypes, formats, values, name)
+      } else if (values.length > 0) {
+        parameters = this.#parameters(utilityParameters(statement, values.length), formats, values, name)
+      }
+      this.portals.set(portal, {
+        name: portal,
+        statement,
+        parameters,
+        formats: resultFormats,
+        prepared,
+        fields: prepared?.fields,
+        execution: undefined,
+        steps: undefined,
+        pending: [],
+        pendingAt: 0,
+        done: false,
+        sent: 0,
+        cursor: undefined,
+      })
+    })
+  }
+
+  #parameters(types: readonly Oid[], formats: readonly Format[], values: readonly (Buffer | null)[], name: string): Value[] {
+    if (values.length !== types.length) {
+      throw sqlError('08P01', `bind message supplies ${values.length} parameters, but prepared statement "${name}" requires ${types.length}`)
+    }
+    if (formats.length > 1 && formats.length !== values.length) throw sqlError('08P01', `bind message has ${formats.length} parameter formats but ${values.length} parameters`)
+    const result: Value[] = []
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!
+      if (value === null) {
+        result.push(null)
+        continue
+      }
+      const type = this.catalog.type(types[i]!)
+      const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[i]!
+      result.push(format === 1 ? type.receive(value, 0, value.length, -1, this.context) : type.input(utf8(value), -1, this.context))
+    }
+    return result
+  }
+
+  describeStatement(name: string): MaybePromise<{ parameters: readonly Oid[]; fields: readonly Field[] | undefined }> {
+    return this.#guard(() => {
+      const statement = this.#statement(name)
+      if (!isQueryNode(statement.node)) return { parameters: statement.givenTypes, fields: this.#utility(statement)?.fields?.(this, statement) }
+      this.#checkFailed(statement)
+      this.#ensureTransaction()
+      const prepared = prepareQuery(this, statement, true)
+      return { parameters: prepared.parameterTypes, fields: prepared.fields }
+    })
+  }
+
+  describePortal(name: string): MaybePromise<{ fields: readonly Field[] | undefined; formats: readonly Format[] }> {
+    return this.#guard(() => {
+      const portal = this.#portal(name)
+      const { statement } = portal
+      const fields = isQueryNode(statement.node) ? portal.fields : this.#utility(statement)?.fields?.(this, statement)
+      return { fields, formats: portal.formats }
+    })
+  }
+
+  execute(name: string, maxRows: number, sink: Sink): MaybePromise<void> {
+    return this.#guard(() => {
+      const portal = this.#portal(name)
+      const { statement } = portal
+      this.#begin(statement.text, sink)
+      if (statement.tag === 'List') {
+        sink.emptyQuery()
+        return undefined
+      }
+      this.#checkFailed(statement)
+      if (portal.prepared === undefined) {
+        if (portal.done) {
+          sink.commandComplete('')
+          return undefined
+        }
+        const tag = this.runStatement(statement, portal.parameters, sink, false)
+        portal.done = true
+        const finish = (text: string): MaybePromise<void> => {
+          // COMMIT and ROLLBACK end here; anything else waits for Sync.
+          sink.commandComplete(text)
+        }
+        return tag instanceof Promise ? tag.then(finish) : finish(tag)
+      }
+      const result = this.runPortal(portal, maxRows, sink)
+      const finish = (tag: string | undefined): void => {
+        if (tag === undefined) sink.portalSuspended()
+        else sink.commandComplete(tag)
+      }
+      return result instanceof Promise ? result.then(finish) : finish(result)
+    })
+  }
+
+  closeStatement(name: string): void {
+    this.prepared.delete(name)
+  }
+  closePortal(name: string): void {
+    const portal = this.portals.get(name)
+    if (portal === undefined) return
+    this.closePortalNow(portal)
+  }
+  closePortalNow(portal: Portal): void {
+    portal.steps?.return(undefined)
+    this.portals.delete(portal.name)
+  }
+
+  sync(sink: Sink): MaybePromise<void> {
+    return this.#guard(() => {
+      this.#sink = sink
+      const end = (): void => {
+        this.#idle()
+      }
+      if (this.transaction.block === 'implicit') {
+        const waiting = this.transaction.commit()
+        if (waiting !== undefined) return waiting.then(end)
+      }
+      end()
+      return undefined
+    })
+  }
+
+  fail(): void {
+    this.transaction.fail()
+    this.#idle()
+  }
+
+  // ── Running ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs one statement whole; gives its command tag. `simple`: fields are sent before the rows. */
+  runStatement(statement: Statement, parameters: readonly Value[], sink: Sink, simple: boolean): MaybePromise<string> {
+    this.#checkFailed(statement)
+    this.#ensureTransaction(statement.tag)
+    if (isQueryNode(statement.node)) {
+      const prepared = prepareQuery(this, statement, parameters.length > 0)
+      if (prepared.parameterTypes.length > parameters.length) throw sqlError('42P02', `there is no parameter $${parameters.length + 1}`)
+      return this.runQuery(statement, prepared, parameters, sink, simple)
+    }
+    const utility = this.#utility(statement)
+    if (utility === undefined) throw sqlError('0A000', `${statement.tag.replace(/Stmt$/, '').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase()} is not supported`)
+    return utility.run(this, statement, { parameters, sink, simple, several: this.#severalStatements && simple })
+  }
+
+  /** Runs a planned query to its end, rows to the sink. */
+  runQuery(statement: Statement, prepared: PreparedQuery, parameters: readonly Value[], sink: Sink, simple: boolean): MaybePromise<string> {
+    const portal: Portal = { name: '', statement, parameters, formats: NO_FORMATS, prepared, fields: prepared.fields, execution: undefined, steps: undefined, pending: [], pendingAt: 0, done: false, sent: 0, cursor: undefined }
+    if (simple && prepared.fields !== undefined) sink.fields(prepared.fields, NO_FORMATS)
+    const result = this.runPortal(portal, 0, sink)
+    return result as MaybePromise<string>
+  }
+
+  /** Gives up to maxRows rows (0: all); the tag when the statement is complete, undefined when there may be more. */
+  runPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
+    const prepared = portal.prepared!
+    if (portal.execution === undefined && !portal.done) {
+      // The catalog may have changed between Bind and Execute.
+      if (prepared.catalogVersion !== this.catalog.version && portal.statement.prepared !== undefined) portal.prepared = prepareQuery(this, portal.statement, true)
+      const waiting = this.#lockTables(portal.prepared!)
+      if (waiting !== undefined) return waiting.then(() => this.#startPortal(portal, maxRows, sink))
+      return this.#startPortal(portal, maxRows, sink)
+    }
+    return this.#rows(portal, maxRows, sink)
+  }
+
+  #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
+    const { planned } = portal.prepared!
+    if (planned.writes.length > 0) this.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
+    const txn = this.transaction.ensure()
+    txn.beginStatement()
+    this.statementStart = this.queryStart
+    this.#suspensions = new Suspensions()
+    portal.execution = this.newExecution(txn, planned.outerSlots, portal.parameters)
+    if (planned.writes.length > 0 || mayRestart(portal.prepared!)) return this.#toEnd(portal, maxRows, sink)
+    portal.steps = portal.prepared!.operator.run(portal.execution)
+    startSlice()
+    return this.#rows(portal, maxRows, sink)
+  }
+
+  newExecution(txn: Txn, outerSlots: number, parameters: readonly Value[], instruments?: Map<object, Instrument>): Execution {
+    const backend = this
+    return {
+      txn,
+      catalog: this.catalog,
+      context: this.context,
+      parameters,
+      outer: new Array<Value>(outerSlots).fill(null),
+      kept: new Map(),
+      affected: 0,
+      workMemBytes: this.settings.number('work_mem') * 1024,
+      sliceOver(): boolean {
+        if (!sliceOver()) return false
+        backend.checkInterrupts()
+        return true
+      },
+      instruments,
+      deferred: this.deferred,
+    } as Execution
+  }
+
+  /** Streams rows of a statement that only reads. */
+  #rows(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
+    let left = maxRows === 0 ? Number.POSITIVE_INFINITY : maxRows
+    const emit = (): void => {
+      while (portal.pendingAt < portal.pending.length && left > 0) {
+        sink.row(portal.pending[portal.pendingAt++]!)
+        portal.sent++
+        left--
+      }
+    }
+    const go = (): MaybePromise<string | undefined> => {
+      for (;;) {
+        emit()
+        if (portal.pendingAt < portal.pending.length) return undefined
+        if (left <= 0 && maxRows > 0) return undefined
+        if (portal.done) return this.#tag(portal)
+        const step = portal.steps!.next()
+        if (step.done) {
+          portal.done = true
+          return this.#tag(portal)
+        }
+        if (step.value instanceof Pause) return this.#pause(step.value).then(go)
+        portal.pending = step.value
+        portal.pendingAt = 0
+        emit()
+        const slow = sink.flow()
+        if (slow !== undefined) return this.interruptible(slow, 'Client').then(go)
+      }
+    }
+    return go()
+  }
+
+  /** Runs a statement that may have to be run again to its end, then gives its rows. */
+  #toEnd(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
+    const mark = this.transaction.statementMark()
+    const rows: Portal['pending'] = []
+    const start = (): void => {
+      rows.length = 0
+      portal.execution = this.newExecution(this.transaction.ensure(), portal.prepared!.planned.outerSlots, portal.parameters)
+      portal.steps = portal.prepared!.operator.run(portal.execution)
+      this.#suspensions.rewind()
+      startSlice()
+    }
+    const done = (): MaybePromise<string | undefined> => {
+      portal.pending = rows
+      portal.pendingAt = 0
+      portal.done = true
+      return this.#rows(portal, maxRows, sink)
+    }
+    const go = (): MaybePromise<string | undefined> => {
+      try {
+        for (;;) {
+          const step = portal.steps!.next()
+          if (step.done) return done()
+          if (step.value instanceof Pause) return this.#pause(step.value).then(go, again)
+          for (const row of step.value) rows.push(row)
+        }
+      } catch (error) {
+        return again(error)
+      }
+    }
+    const again = (error: unknown): MaybePromise<string | undefined> => {
+      if (error instanceof Suspend) {
+        return this.interruptible(error.promise, undefined).then(() => {
+          this.transaction.ensure().rollbackTo(mark.kv)
+          start()
+          return go()
+        })
+      }
+      if (error instanceof KvError && error.reason.kind === 'statement-restart') {
+        this.transaction.restart(mark)
+        start()
+        return go()
+      }
+      throw error
+    }
+    start()
+    return go()
+  }
+
+  #pause(pause: Pause): Promise<void> {
+    if (pause === SLICE_OVER || pause.promise === undefined) return nextSlice().then(() => this.checkInterrupts())
+    return this.interruptible(pause.promise, 'Lock').then(() => startSlice())
+  }
+
+  /** Waits for a promise, or for a cancel. */
+  interruptible<T>(promise: Promise<T>, wait: 'Lock' | 'Client' | undefined): Promise<T> {
+    this.checkInterrupts()
+    this.waiting = wait
+    return new Promise<T>((resolve, reject) => {
+      const woken = (): void => {
+        if (wait === 'Lock') {
+          this.kv.cancelWaits(this.pid)
+          return
+        }
+        try {
+          this.checkInterrupts()
+        } catch (error) {
+          reject(error as Error)
+        }
+      }
+      this.#wake = woken
+      const end = (): void => {
+        this.waiting = undefined
+        if (this.#wake === woken) this.#wake = undefined
+      }
+      promise.then(
+        (value) => {
+          end()
+          resolve(value)
+        },
+        (error: unknown) => {
+          end()
+          try {
+            this.checkInterrupts()
+            reject(error as Error)
+          } catch (interrupt) {
+            reject(interrupt as Error)
+          }
+        },
+      )
+    })
+  }
+
+  #tag(portal: Portal): string {
+    const { planned } = portal.prepared!
+    switch (planned.command) {
+      case 'select':
+        return `SELECT ${portal.sent}`
+      case 'insert':
+        return `INSERT 0 ${portal.execution!.affected}`
+      case 'update':
+        return `UPDATE ${portal.execution!.affected}`
+      case 'delete':
+        return `DELETE ${portal.execution!.affected}`
+    }
+  }
+
+  /** Shared locks on the tables of a statement, so that DDL waits for open transactions and they for it. */
+  #lockTables(prepared: PreparedQuery): Promise<void> | undefined {
+    const { planned } = prepared
+    const onlyReads = planned.writes.length === 0
+    if (onlyReads && this.transaction.block !== 'block') return undefined
+    const txn = this.transaction.ensure()
+    const waits: Promise<unknown>[] = []
+    for (const table of planned.writes) {
+      const granted = txn.lockTarget(`relation ${table}`, planned.command === 'select' ? 'row-share' : 'row-exclusive', 'wait')
+      if (granted instanceof Promise) waits.push(granted)
+    }
+    for (const table of planned.reads) {
+      if (planned.writes.includes(table) || table < 16384) continue
+      const granted = txn.lockTarget(`relation ${table}`, 'access-share', 'wait')
+      if (granted instanceof Promise) waits.push(granted)
+    }
+    if (waits.length === 0) return undefined
+    return this.interruptible(Promise.all(waits), 'Lock').then(() => {
+      if (prepared.catalogVersion !== this.catalog.version) throw sqlError('40001', 'could not serialize access due to concurrent DDL')
+    })
+  }
+
+  // ── Transactions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  #ensureTransaction(tag = ''): void {
+    if (this.transaction.block !== 'idle' || tag === 'TransactionStmt') return
+    this.transactionStart = this.queryStart || clockMicros()
+    this.transaction.start('implicit', this.transactionStart)
+  }
+  beginBlock(): void {
+    if (this.transaction.block === 'idle') {
+      this.transactionStart = this.queryStart
+      this.transaction.start('block', this.transactionStart)
+    } else this.transaction.block = 'block'
+  }
+
+  #checkFailed(statement: Statement): void {
+    if (this.transaction.block !== 'failed') return
+    if (statement.tag === 'TransactionStmt') {
+      const { node } = statement
+      const kind = 'TransactionStmt' in node ? node.TransactionStmt.kind : undefined
+      if (kind === 'TRANS_STMT_ROLLBACK' || kind === 'TRANS_STMT_COMMIT' || kind === 'TRANS_STMT_ROLLBACK_TO' || kind === 'TRANS_STMT_PREPARE') return
+    }
+    throw sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
+  }
+
+  #beforeCommit(): Promise<void> | undefined {
+    const checks = this.runDeferred()
+    if (checks === undefined && this.hooks.beforeCommit.length === 0) {
+      this.#closePortals()
+      return undefined
+    }
+    return (async () => {
+      if (checks !== undefined) await checks
+      for (const hook of this.hooks.beforeCommit) await hook()
+      this.#closePortals()
+    })()
+  }
+
+  /** Runs the deferred constraint checks that are due. */
+  runDeferred(): Promise<void> | undefined {
+    if (this.deferred.empty) return undefined
+    const txn = this.transaction.ensure()
+    txn.beginStatement()
+    const steps = this.deferred.run(this.newExecution(txn, 0, []))
+    const go = (): Promise<void> | undefined => {
+      for (;;) {
+        const step = steps.next()
+        if (step.done) return undefined
+        if (step.value instanceof Pause) return this.#pause(step.value).then(go)
+      }
+    }
+    return go()
+  }
+
+  #closePortals(): void {
+    for (const portal of [...this.portals.values()]) if (portal.cursor?.hold !== true) this.closePortalNow(portal)
+  }
+
+  #transactionEnded(committed: boolean): void {
+    if (!committed) this.#closePortals()
+    for (const hook of this.hooks.ended) hook(committed)
+    this.hooks.beforeCommit.length = 0
+    this.hooks.ended.length = 0
+  }
+
+  // ── Around a statement ───────────────────────────────────────────────────────────────────────────────────────
+
+  #begin(text: string, sink: Sink): void {
+    this.#sink = sink
+    this.queryText = text
+    this.queryStart = clockMicros()
+    this.stateChange = this.queryStart
+    this.statementStart = this.queryStart
+    this.#running = true
+    if (this.#idleTimer !== undefined) {
+      clearTimeout(this.#idleTimer)
+      this.#idleTimer = undefined
+    }
+    const timeout = this.settings.number('statement_timeout')
+    if (timeout > 0) {
+      clearTimeout(this.#statementTimer)
+      this.#statementTimer = setTimeout(() => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')), timeout)
+    }
+  }
+
+  /** Errors put the transaction in order; the session is idle again when the work is done. */
+  #guard<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+    if (this.#terminated !== undefined) throw this.#terminated
+    let result: MaybePromise<T>
+    try {
+      result = work()
+    } catch (error) {
+      throw this.#failed(error)
+    }
+    if (!(result instanceof Promise)) {
+      this.#idle()
+      return result
+    }
+    return result.then(
+      (value) => {
+        this.#idle()
+        return value
+      },
+      (error: unknown) => {
+        throw this.#failed(error)
+      },
+    )
+  }
+
+  #failed(error: unknown): unknown {
+    const known = toSqlError(error)
+    this.#interrupt = undefined
+    this.transaction.fail()
+    this.#idle()
+    return known
+  }
+
+  #idle(): void {
+    const now = this.#running
+    this.#running = false
+    this.#severalStatements = false
+    if (this.#statementTimer !== undefined) {
+      clearTimeout(this.#statementTimer)
+      this.#statementTimer = undefined
+    }
+    if (!now) return
+    this.stateChange = clockMicros()
+    const logAfter = this.settings.number('log_min_duration_statement')
+    if (logAfter >= 0) {
+      const took = (this.stateChange - this.queryStart) / 1000
+      if (took >= logAfter) this.server.log('info', `duration: ${took.toFixed(3)} ms  statement: ${this.queryText}`, { process: this.pid })
+    }
+    const idle = this.transaction.status === 'I' ? this.settings.number('idle_session_timeout') : this.settings.number('idle_in_transaction_session_timeout')
+    if (idle > 0) {
+      const message = this.transaction.status === 'I' ? sqlError('57P05', 'terminating connection due to idle-session timeout', { severity: 'FATAL' }) : sqlError('25P03', 'terminating connection due to idle-in-transaction timeout', { severity: 'FATAL' })
+      clearTimeout(this.#idleTimer)
+      this.#idleTimer = setTimeout(() => this.#terminateWith(message), idle)
+      this.#idleTimer.unref()
+    }
+  }
+
+  #utility(statement: Statement): Utility | undefined {
+    return utilityFor(statement.tag)
+  }
+
+  // ── From outside ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  cancel(): void {
+    if (this.#running) this.#interruptWith(sqlError('57014', 'canceling statement due to user request'))
+  }
+  #interruptWith(error: SqlError): void {
+    this.#interrupt ??= error
+    this.#wake?.()
+  }
+
+  terminate(): void {
+    this.#terminateWith(sqlError('57P01', 'terminating connection due to administrator command', { severity: 'FATAL' }))
+  }
+  #terminateWith(error: SqlError): void {
+    if (this.#terminated !== undefined) return
+    this.#terminated = error
+    this.#wake?.()
+    if (!this.#running) {
+      this.transaction.rollback()
+      this.identity.options.onTerminate(error)
+    }
+  }
+  get running(): boolean {
+    return this.#running
+  }
+
+  close(): MaybePromise<void> {
+    if (this.#closed) return undefined
+    this.#closed = true
+    clearTimeout(this.#statementTimer)
+    clearTimeout(this.#idleTimer)
+    for (const portal of [...this.portals.values()]) this.closePortalNow(portal)
+    if (this.transaction.block !== 'idle' || this.transaction.txn !== undefined) this.transaction.rollback()
+    this.kv.unlockSessionAll(this.pid)
+    const finish = (): void => this.server.ended(this)
+    const dropped = this.onClose?.()
+    if (dropped instanceof Promise) return dropped.then(finish, finish)
+    finish()
+    return undefined
+  }
+  /** Drops temporary objects; set by what made some. */
+  onClose: (() => Promise<void> | undefined) | undefined
+}
+
+const NO_FORMATS: readonly Format[] = []
+const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'info', 'notice', 'warning', 'error']
+
+const strict = new TextDecoder('utf-8', { fatal: true })
+/** Text of a parameter; 22021 for bytes that are not UTF-8. */
+function utf8(bytes: Buffer): string {
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i]! >= 0x80) {
+      try {
+        return strict.decode(bytes)
+      } catch {
+        throw sqlError('22021', 'invalid byte sequence for encoding "UTF8"')
+      }
+    }
+    if (bytes[i] === 0) throw sqlError('22021', 'invalid byte sequence for encoding "UTF8": 0x00')
+  }
+  return bytes.latin1Slice(0, bytes.length)
+}
+
+/** Utility statements take parameters only where they contain queries; without types they are text. */
+const utilityParameters = (statement: Statement, count: number): Oid[] => Array.from({ length: count }, (_, i) => statement.givenTypes[i] || OID.text)
+
+/** Statements whose rows must be held back until they are complete. */
+const mayRestart = (prepared: PreparedQuery): boolean => prepared.suspends
+
+/** 'a, "B c", $user' to its names, folded as identifiers are. */
+export function splitIdentifiers(text: string): string[] {
+  const names: string[] = []
+  const pattern = /\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)/gy
+  for (let match = pattern.exec(text); match !== null && match[0] !== ''; match = pattern.exec(text)) {
+    names.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : match[2]!.toLowerCase())
+  }
+  return names
+}

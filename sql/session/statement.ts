@@ -1,0 +1,166 @@
+/**
+ * A statement from text to something that can run, and the cache that keeps it: by database, text, parameter types and
+ * search path. What was bound to an older catalog is bound anew when it is next used.
+ *
+ *     text → parse → bind → plan → compile        each step at most once while the catalog stays the same
+ */
+import type { Node } from '@pgsql/types'
+import { LRUCache } from 'lru-cache'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import { type BindContext, bind, isQuery, outputColumns } from '../binder/binder.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import { constantFold } from '../executor/evaluate.ts'
+import { chooseMode, compileEnv, compilePlan } from '../executor/executor.ts'
+import type { Operator } from '../executor/operator.ts'
+import { tagOf } from '../parser/parser.ts'
+import type { PlannedStatement } from '../plan/plan.ts'
+import type { ColumnInfo, Query } from '../plan/query.ts'
+import { plan } from '../planner/planner.ts'
+import type { TableSizes } from '../planner/level.ts'
+import { OID } from '../types/oids.ts'
+import type { Field } from './session.ts'
+import type { SessionSettings } from './settings.ts'
+import type { SessionContext } from './call-context.ts'
+
+export interface PreparedQuery {
+  readonly query: Query
+  readonly planned: PlannedStatement
+  readonly fields: readonly Field[] | undefined
+  readonly operator: Operator
+  readonly parameterTypes: readonly Oid[]
+  readonly relationsUsed: ReadonlySet<Oid>
+  readonly catalogVersion: number
+  /** Settings the statement's literals were read under; undefined: they do not matter. */
+  readonly settingsEpoch: number | undefined
+  /** Calls a function that waits (pg_sleep …): its rows are held back until it is complete. */
+  readonly suspends: boolean
+  /** Bound with the clock in it ('now'): for one execution only. */
+  readonly once: boolean
+}
+
+export interface Statement {
+  readonly node: Node
+  readonly tag: string
+  /** For pg_stat_activity, logs and positions. */
+  readonly text: string
+  /** The whole string the locations in `node` count from. */
+  readonly source: string
+  readonly givenTypes: readonly Oid[]
+  prepared: PreparedQuery | undefined
+  /** Times it was bound, to choose between walking and generated code. */
+  uses: number
+}
+
+export interface StatementHost {
+  readonly catalog: Catalog
+  readonly searchPath: readonly Oid[]
+  readonly settings: SessionSettings
+  readonly context: SessionContext
+  readonly sizes: TableSizes
+}
+
+const CACHE_STATEMENTS = 2000
+const cache = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
+
+export const isQueryNode = isQuery
+
+/** The kept statement of this text, or undefined. */
+export function cachedStatement(database: Oid, path: string, text: string, types: readonly Oid[]): Statement | undefined {
+  return cache.get(cacheKey(database, path, text, types))
+}
+export function keepStatement(database: Oid, path: string, statement: Statement): void {
+  if (statement.text.length > 100_000) return
+  cache.set(cacheKey(database, path, statement.text, statement.givenTypes), statement)
+}
+const cacheKey = (database: Oid, path: string, text: string, types: readonly Oid[]): string => `${database}|${path}|${types.length === 0 ? '' : types.join(',')}|${text}`
+
+export const makeStatement = (node: Node, text: string, source: string, types: readonly Oid[]): Statement => ({ node, tag: tagOf(node), text, source, givenTypes: types, prepared: undefined, uses: 0 })
+
+export function bindContext(host: StatementHost, source: string, types: readonly Oid[], fixed: boolean): BindContext {
+  return {
+    catalog: host.catalog,
+    searchPath: host.searchPath,
+    typeContext: host.context,
+    source,
+    parameters: [...types],
+    parametersFixed: fixed,
+    dependsOnSettings: false,
+    dependsOnClock: false,
+    relationsUsed: new Set(),
+    notice: (severity, code, message) => host.context.notice(severity, code, message),
+  }
+}
+
+/** Ready to run under the catalog as it is now. `parameters`: false when the protocol gives none (a simple query). */
+export function prepareQuery(host: StatementHost, statement: Statement, parameters: boolean): PreparedQuery {
+  const known = statement.prepared
+  if (known !== undefined && !known.once && known.catalogVersion === host.catalog.version && (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)) return known
+  const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
+  const query = bind(b, statement.node)
+  const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters)
+  statement.prepared = prepared
+  return prepared
+}
+
+/** Plans and compiles a bound query (also of EXPLAIN, DECLARE CURSOR, CREATE TABLE AS, COPY). */
+export function planQuery(host: StatementHost, b: BindContext, query: Query, repeated: boolean): PreparedQuery {
+  const planned = planOnly(host, query)
+  const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
+  const columns = outputColumns(query)
+  return {
+    query,
+    planned,
+    fields: query.command !== 'select' && columns.length === 0 ? undefined : fieldsOf(host.catalog, query, columns),
+    operator: compilePlan(planned.plan, env),
+    parameterTypes: b.parameters.map((type) => (type === 0 || type === OID.unknown ? OID.text : type)),
+    relationsUsed: b.relationsUsed,
+    catalogVersion: host.catalog.version,
+    settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,
+    suspends: callsOne(query, WAITING),
+    once: b.dependsOnClock,
+  }
+}
+
+export function planOnly(host: StatementHost, query: Query): PlannedStatement {
+  return plan(query, host.catalog, {
+    sizes: host.sizes,
+    fold: (e) => constantFold(e, host.catalog, host.context),
+    enabled: (name) => host.settings.bool(name),
+  })
+}
+
+export function fieldOf(catalog: Catalog, column: ColumnInfo, tableOid: Oid = oid(0), columnNumber = 0): Field {
+  const type = column.type === OID.unknown ? OID.text : column.type
+  const row = catalog.typeRow(type)
+  const base = row?.kind === 'd' ? baseOf(catalog, type) : type
+  return {
+    name: column.name,
+    tableOid,
+    columnNumber,
+    type: catalog.type(base),
+    typeOid: base,
+    typeLength: catalog.typeRow(base)?.length ?? -1,
+    typmod: row?.kind === 'd' ? row.typmod : column.typmod,
+  }
+}
+function baseOf(catalog: Catalog, type: Oid): Oid {
+  const row = catalog.typeRow(type)
+  return row?.kind === 'd' ? baseOf(catalog, row.baseType) : type
+}
+
+function fieldsOf(catalog: Catalog, query: Query, columns: readonly ColumnInfo[]): Field[] {
+  const targets = (query.command === 'select' ? query.targets : query.modify!.returning).filter((target) => !target.junk)
+  return columns.map((column, i) => fieldOf(catalog, column, targets[i]!.tableOid, targets[i]!.columnNumber))
+}
+
+/** pg_sleep, pg_sleep_for, pg_sleep_until, and the advisory locks that wait. */
+const WAITING: ReadonlySet<number> = new Set([2626, 3935, 3936, 2880, 2881, 2882, 2883, 3089, 3090, 3091, 3092])
+
+function callsOne(tree: unknown, functions: ReadonlySet<number>): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  if (Array.isArray(tree)) return tree.some((each) => callsOne(each, functions))
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return false
+  const node = tree as { kind?: unknown; function?: unknown }
+  if (node.kind === 'call' && functions.has(node.function as number)) return true
+  return Object.values(tree).some((value) => callsOne(value, functions))
+}
