@@ -3,6 +3,7 @@ import { install, installAggregates } from '../function.ts'
 import { registerTypes } from '../registry.ts'
 import { BIT_AGGREGATES, BIT_FUNCTIONS, BIT_TYPES } from './bits.ts'
 import { BOOL_AGGREGATES, BOOL_FUNCTIONS, BOOL_TYPE } from './bool.ts'
+import { HASH_FUNCTIONS } from './hash.ts'
 import { IDENTIFIER_AGGREGATES, IDENTIFIER_FUNCTIONS, IDENTIFIER_TYPES } from './identifiers.ts'
 import { PSEUDO_TYPES } from './pseudo.ts'
 import { REGISTERED_NAME_FUNCTIONS, REGISTERED_NAME_TYPES } from './registered-names.ts'
@@ -22,6 +23,7 @@ export function registerMisc(): void {
   install(REGISTERED_NAME_FUNCTIONS)
   install(VECTOR_FUNCTIONS)
   install(BIT_FUNCTIONS)
+  install(HASH_FUNCTIONS)
   installAggregates(BOOL_AGGREGATES)
   installAggregates(IDENTIFIER_AGGREGATES)
   installAggregates(BIT_AGGREGATES)

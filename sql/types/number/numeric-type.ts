@@ -71,7 +71,7 @@ const SIGN = { positive: 0, negative: 0x4000, NaN: 0xc000, Infinity: 0xd000, '-I
 const SPECIAL_SCALE = { NaN: 0, Infinity: 32, '-Infinity': 32 } as const
 
 /** Base-10000 digits, most significant first, without zeros at either end; `weight` is the first one's exponent. */
-function groups(a: Numeric): { readonly digits: readonly number[]; readonly weight: number } {
+export function groups(a: Numeric): { readonly digits: readonly number[]; readonly weight: number } {
   if (a.digits === 0n) return { digits: [], weight: 0 }
   const pad = (4 - (a.scale % 4)) % 4
   let text = n.abs(a.digits * n.pow10(pad)).toString()
