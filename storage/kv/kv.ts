@@ -17,6 +17,8 @@ export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
 /** Lock modes and their conflicts are mvcc's; SQL names them through this door. */
 export type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
 export { TABLE_LOCK_MODES } from '../mvcc/lock-modes.ts'
+/** The version timestamp of a row that the transaction itself wrote. */
+export { OWN_WRITE } from '../mvcc/own-writes.ts'
 
 export interface Span {
   readonly from: Key
@@ -105,7 +107,7 @@ export interface Txn {
   get(key: Key): Found | undefined
   /** Found ones only, in the order asked, own writes included. */
   getMany(keys: readonly Key[]): Page
-  /** Own writes merged in. Inserted rows of later puts may or may not be seen by an open scanner; put before scanning is always seen. */
+  /** Own writes merged in, as they were when the scanner was opened: later ones stay out of it. It keeps its snapshot when the transaction takes another. */
   scan(span: Span, options?: { readonly reverse?: boolean }): Scanner
   /** As `get`, but the newest committed version instead of the snapshot's: for unique and foreign-key checks after locking. */
   getNewest(key: Key): Found | undefined
@@ -124,7 +126,7 @@ export interface Txn {
   /** Locks a table or other object until the transaction ends. */
   lockTarget(target: LockTarget, mode: TableLockMode, policy: WaitPolicy): Promise<boolean> | boolean | undefined
 
-  /** The key must be locked ('update' or 'no-key-update') by this transaction, or new to the world by a bulk load. `value` is copied. */
+  /** The key must be locked ('update' or 'no-key-update') by this transaction, or new to the world by a bulk load. `value` is copied, and never empty (that is a deletion mark). */
   put(key: Key, value: Uint8Array, length?: number): void
   remove(key: Key): void
 

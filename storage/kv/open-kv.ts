@@ -133,8 +133,9 @@ export class Store implements Kv {
         written = this.state.addTo(batch)
       },
       (error) => {
-        // On failure the store takes no more writes, and every commit that waits for this state hears of it.
         if (error === undefined) this.state.written(written)
+        // The next commit takes it along, and hears of the failure if there is one again.
+        else this.state.failed(written)
       },
     )
   }

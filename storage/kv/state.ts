@@ -65,4 +65,10 @@ export class UnversionedState {
     this.#durable = changes
     for (const [key, change] of this.#recent) if (change.number <= changes) this.#recent.delete(key)
   }
+
+  /** The batch was not written: its changes wait for the next one. */
+  failed(changes: number): void {
+    if (changes === 0) return
+    for (const [key, change] of this.#recent) if (change.number <= changes) this.#waiting.add(key)
+  }
 }

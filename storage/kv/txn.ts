@@ -264,8 +264,11 @@ export class KvTxn extends SnapshotHolder implements Txn {
     this.#bulk?.forgetPending()
     this.#writes?.rollbackTo(mark.writes)
     this.#forgetRemovals(mark.writes)
-    this.#store.lockTables.rows.releaseSince(this.owner, mark.rowLocks)
-    this.#store.lockTables.objects.releaseSince(this.owner, mark.objectLocks)
+    // A write before the savepoint may have had its lock entered since, because someone asked for it.
+    const writes = this.#bulk === undefined ? undefined : this.#writes
+    const isWritten = (key: string) => writes?.has(key as Key) ?? false
+    this.#store.lockTables.rows.releaseSince(this.owner, mark.rowLocks, isWritten)
+    this.#store.lockTables.objects.releaseSince(this.owner, mark.objectLocks, () => false)
   }
 
   #forgetRemovals(writes: number): void {
@@ -313,7 +316,9 @@ export class KvTxn extends SnapshotHolder implements Txn {
           }
         : undefined
     const finish = (error: Error | undefined, at: Timestamp) => {
-      if (error === undefined) {
+      if (error !== undefined) {
+        store.state.failed(stateWritten)
+      } else {
         if (stateWritten > 0) store.state.written(stateWritten)
         if (removed !== undefined) store.vacuum.removalsCommitted(removed)
         if (this.#supersedes && writes !== undefined) store.vacuum.committed(writes, at)

@@ -210,11 +210,14 @@ export class LockTable {
     targets.length = 0
   }
 
-  /** Lets go of what the owner took since it held `count` targets. Modes added to older ones stay. */
-  releaseSince(owner: LockOwner, count: number): void {
+  /** Lets go of what the owner took since it held `count` targets, but for those it keeps. Modes added to older ones stay. */
+  releaseSince(owner: LockOwner, count: number, keeps: (target: string) => boolean): void {
     const targets = owner.held[this.number]
-    for (let i = count; i < targets.length; i++) this.#release(owner, targets[i]!)
-    if (count < targets.length) targets.length = count
+    const since = targets.splice(count)
+    for (const target of since) {
+      if (keeps(target)) targets.push(target)
+      else this.#release(owner, target)
+    }
   }
 
   /** Lets go of one mode; false when it was not held. */

@@ -358,7 +358,13 @@ test('a lock that only a buffered write stands for goes with the write', async (
   expect(other.lock(row(5500), 'update', 'skip')).toBe(undefined)
   expect(other.lock(row(4500), 'update', 'skip')).toBe(false)
   expect(other.lock(row(9000), 'update', 'skip')).toBe(false)
+  // A row written before the savepoint, whose lock was entered after it, stays locked.
+  const second = bulk.savepoint()
+  expect(other.lock(row(4800), 'update', 'skip')).toBe(false)
+  bulk.rollbackTo(second)
+  expect(other.lock(row(4800), 'update', 'skip')).toBe(false)
   bulk.rollback()
+  expect(other.lock(row(4800), 'update', 'skip')).toBe(undefined)
   expect(other.lock(row(4500), 'update', 'skip')).toBe(undefined)
   other.rollback()
   expect(kv.locks()).toEqual([])
