@@ -26,7 +26,11 @@ const compareDecimals = (a: Decimal, b: Decimal) => {
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  bool: { values: fc.boolean(), compare: (a: boolean, b: boolean) => Number(a) - Number(b), encode: (to, v: boolean) => to.boolean(v) },
+  bool: {
+    values: fc.boolean(),
+    compare: (a: boolean, b: boolean) => Number(a) - Number(b),
+    encode: (to, v: boolean) => to.boolean(v),
+  },
   int2: { values: fc.integer({ min: -32768, max: 32767 }), compare: sign, encode: (to, v: number) => to.int16(v) },
   int4: { values: fc.integer(), compare: sign, encode: (to, v: number) => to.int32(v) },
   oid: { values: fc.nat(0xffff_ffff), compare: sign, encode: (to, v: number) => to.uint32(v) },
@@ -37,7 +41,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   float8: { values: fc.double(), compare: compareFloats, encode: (to, v: number) => to.float64(v) },
   numeric: {
-    values: fc.record({ digits: fc.oneof(fc.bigInt(-1000n, 1000n), fc.bigInt(-(10n ** 60n), 10n ** 60n)), scale: fc.nat(130) }),
+    values: fc.record({
+      digits: fc.oneof(fc.bigInt(-1000n, 1000n), fc.bigInt(-(10n ** 60n), 10n ** 60n)),
+      scale: fc.nat(130),
+    }),
     compare: compareDecimals,
     encode: (to, v: Decimal) => to.decimal(v.digits, v.scale, undefined),
   },
@@ -47,7 +54,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     encode: (to, v: string) => to.text(v),
   },
   bytea: {
-    values: fc.oneof(fc.uint8Array(), fc.array(fc.constantFrom(0, 1, 255)).map((bytes) => Uint8Array.from(bytes))),
+    values: fc.oneof(
+      fc.uint8Array(),
+      fc.array(fc.constantFrom(0, 1, 255)).map((bytes) => Uint8Array.from(bytes)),
+    ),
     compare: (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b),
     encode: (to, v: Uint8Array) => to.bytes(v),
   },
@@ -72,7 +82,8 @@ const column: fc.Arbitrary<Column> = fc.record({
   descending: fc.boolean(),
 })
 
-const row = (columns: readonly Column[]) => fc.tuple(...columns.map(({ kind }) => fc.option(kind.values, { nil: null, freq: 4 })))
+const row = (columns: readonly Column[]) =>
+  fc.tuple(...columns.map(({ kind }) => fc.option(kind.values, { nil: null, freq: 4 })))
 
 const twoRows = fc
   .array(column, { minLength: 1, maxLength: 3 })
@@ -140,7 +151,10 @@ test('a successor lies behind its key and before the next one', () => {
 })
 
 test('ids keep their order in keys and come back', () => {
-  const id = fc.oneof(fc.nat(0xffff_ffff), fc.constantFrom(0, 239, 240, 241, 255, 256, 65535, 65536, 0xff_ffff, 0x100_0000, 0xffff_ffff))
+  const id = fc.oneof(
+    fc.nat(0xffff_ffff),
+    fc.constantFrom(0, 239, 240, 241, 255, 256, 65535, 65536, 0xff_ffff, 0x100_0000, 0xffff_ffff),
+  )
   fc.assert(
     fc.property(id, id, (a, b) => {
       expect(sign(map.varint(a), map.varint(b))).toBe(sign(a, b))
@@ -153,9 +167,13 @@ test('ids keep their order in keys and come back', () => {
 
 test('every string of bytes prints', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 40 }), fc.constantFrom('', '\x03\x01', '\x08\x01\x01\x00'), (bytes, start) => {
-      expect(printKey((start + Buffer.from(bytes).latin1Slice()) as Key)).toMatch(/^\//)
-    }),
+    fc.property(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.constantFrom('', '\x03\x01', '\x08\x01\x01\x00'),
+      (bytes, start) => {
+        expect(printKey((start + Buffer.from(bytes).latin1Slice()) as Key)).toMatch(/^\//)
+      },
+    ),
     { numRuns: 2000 },
   )
 })
