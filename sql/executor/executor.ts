@@ -10,15 +10,22 @@
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Plan } from '../plan/plan.ts'
 import { compileAggregate } from './aggregate.ts'
-import { compileHashJoin } from './hash-join.ts'
 import type { CompileEnv } from './env.ts'
+import { compileFunctionScan, compileProjectSet } from './function-scan.ts'
+import { compileHashJoin } from './hash-join.ts'
 import { compileLimit, compileUnique } from './limit.ts'
+import { compileMergeJoin } from './merge-join.ts'
 import { compileNestedLoop } from './nested-loop.ts'
 import { type Execution, type Instrument, type Operator, Pause, type Steps } from './operator.ts'
 import { inputsOf } from './plan-walk.ts'
 import { otherCompilers } from './registry.ts'
+import { compileSetOp } from './set-op.ts'
 import { compileAppend, compileFilter, compileProject, compileResult, compileValues } from './simple.ts'
 import { compileSort } from './sort.ts'
+import { closeSpills } from './spill.ts'
+import { compileVirtualScan } from './virtual-scan.ts'
+import { compileWindow } from './window.ts'
+import { compileCteScan, compileMaterialize, compileRecursiveUnion, compileWith } from './with.ts'
 
 export const compileEnv = (catalog: Catalog, mode: CompileEnv['mode']): CompileEnv => ({ catalog, mode, compilePlan })
 
@@ -35,8 +42,14 @@ export function compilePlan(plan: Plan, env: CompileEnv): Operator {
   return watched(plan, compileNode(plan, env))
 }
 
-/** Runs the plan. What it yields: batches of rows, and pauses to wait for. */
-export const runPlan = (operator: Operator, execution: Execution): Steps => operator.run(execution)
+/** Runs the plan. What it yields: batches of rows, and pauses to wait for. Temporary files are closed when it ends or is left (`return`). */
+export function* runPlan(operator: Operator, execution: Execution): Steps {
+  try {
+    yield* operator.run(execution)
+  } finally {
+    closeSpills(execution)
+  }
+}
 
 function compileNode(plan: Plan, env: CompileEnv): Operator {
   switch (plan.kind) {
@@ -62,6 +75,26 @@ function compileNode(plan: Plan, env: CompileEnv): Operator {
       return compileAggregate(plan, env)
     case 'append':
       return compileAppend(plan, env)
+    case 'merge-join':
+      return compileMergeJoin(plan, env)
+    case 'project-set':
+      return compileProjectSet(plan, env)
+    case 'function-scan':
+      return compileFunctionScan(plan, env)
+    case 'virtual-scan':
+      return compileVirtualScan(plan, env)
+    case 'window':
+      return compileWindow(plan, env)
+    case 'set-op':
+      return compileSetOp(plan, env)
+    case 'recursive-union':
+      return compileRecursiveUnion(plan, env)
+    case 'cte-scan':
+      return compileCteScan(plan)
+    case 'with':
+      return compileWith(plan, env)
+    case 'materialize':
+      return compileMaterialize(plan, env)
     default:
       return otherCompilers(plan, env)
   }

@@ -187,7 +187,7 @@ export function compileHashJoin(plan: HashJoin, env: CompileEnv): Operator {
       }
       if (x.sliceOver()) yield SLICE_OVER
     }
-    if (matched !== undefined) yield* unmatched(rows, matched, outerNulls, out)
+    if (matched !== undefined) yield* unmatched(rows, matched, joined, outerNulls, out)
     else if (out.length > 0) yield out
   }
 }

@@ -1,7 +1,7 @@
 /** How much an operator holds: estimates of rows' bytes against the execution's work_mem. */
 import { sqlError } from '../types/error.ts'
 import { ArrayValue, Jsonb, RecordValue, type Row, type Value } from '../types/value.ts'
-import type { Execution, RowBatch } from './operator.ts'
+import type { RowBatch } from './operator.ts'
 
 /** A row's fixed part: the array and its header. */
 const ROW_BYTES = 40
@@ -38,8 +38,8 @@ export class Memory {
   bytes = 0
   readonly #limit: number
   readonly #what: string
-  constructor(x: Execution, what: string) {
-    this.#limit = x.workMemBytes
+  constructor(limitBytes: number, what: string) {
+    this.#limit = limitBytes
     this.#what = what
   }
   get full(): boolean {

@@ -8,8 +8,10 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { Row, Value } from '../types/value.ts'
 import { compileJoinPredicate, compileRow } from './compile.ts'
 import type { CompileEnv } from './env.ts'
-import { Memory } from './memory.ts'
+import { rowJoiner } from './join-row.ts'
 import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import { eachRow } from './spill.ts'
+import { RowStore } from './store.ts'
 
 type NestedLoop = Extract<Plan, { kind: 'nested-loop' }>
 
@@ -20,6 +22,7 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
   // Runs once an outer row: worth its code.
   const inner = env.compilePlan(plan.inner, env)
   const outerWidth = plan.outer.columns.length
+  const joined = rowJoiner(outerWidth, plan.inner.columns.length)
   const on = compileJoinPredicate(plan.on, outerWidth, env)
   const values = compileRow(plan.params.map((param) => param.expression), env)
   const { join, params } = plan
@@ -51,7 +54,7 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
             if (!matches(row, innerRow)) continue
             found = true
             if (outerOnly) break
-            out.push(row.concat(innerRow))
+            out.push(joined(row, innerRow))
           }
           if (outerOnly && found) break
           if (out.length >= BATCH_ROWS) {
@@ -61,7 +64,7 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
             for (let i = 0; i < params.length; i++) x.outer[params[i]!.slot] = set[i]!
           }
         }
-        if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : row.concat(innerNulls))
+        if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : joined(row, innerNulls))
         if (out.length >= BATCH_ROWS) {
           yield out
           out = []
@@ -74,20 +77,17 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
 
   function* kept(x: Execution): Steps {
     const matches = on.bind(x)
-    let innerRows: MutableRow[] | undefined
+    let store: RowStore | undefined
     let matched: Uint8Array | undefined
     const marks = join === 'right' || join === 'full'
-    function* readInner(): Generator<Pause, MutableRow[], undefined> {
-      const rows: MutableRow[] = []
-      const memory = new Memory(x, 'nested loop')
+    function* readInner(): Generator<Pause, RowStore, undefined> {
+      const rows = new RowStore(x)
       for (const step of inner.run(x)) {
         if (step instanceof Pause) yield step
-        else {
-          memory.addRows(step)
-          for (const row of step) rows.push(row)
-        }
+        else rows.add(step)
+        if (x.sliceOver()) yield SLICE_OVER
       }
-      matched = marks ? new Uint8Array(rows.length) : undefined
+      matched = marks ? new Uint8Array(rows.count) : undefined
       return rows
     }
     let out: RowBatch = []
@@ -96,22 +96,25 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
         yield step
         continue
       }
-      innerRows ??= yield* readInner()
+      store ??= yield* readInner()
       for (const row of step) {
         let found = false
-        for (let i = 0; i < innerRows.length; i++) {
-          const innerRow = innerRows[i]!
-          if (!matches(row, innerRow)) continue
-          found = true
-          if (outerOnly) break
-          if (matched !== undefined) matched[i] = 1
-          out.push(row.concat(innerRow))
-          if (out.length >= BATCH_ROWS) {
+        let at = 0
+        scan: for (const batch of store.batches()) {
+          for (const innerRow of batch) {
+            at++
+            if (!matches(row, innerRow)) continue
+            found = true
+            if (outerOnly) break scan
+            if (matched !== undefined) matched[at - 1] = 1
+            out.push(joined(row, innerRow))
+            if (out.length < BATCH_ROWS) continue
             yield out
             out = []
           }
+          if (x.sliceOver()) yield SLICE_OVER
         }
-        if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : row.concat(innerNulls))
+        if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : joined(row, innerNulls))
         if (out.length >= BATCH_ROWS) {
           yield out
           out = []
@@ -120,20 +123,26 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
       }
     }
     if (marks) {
-      innerRows ??= yield* readInner()
-      yield* unmatched(innerRows, matched!, outerNulls, out)
-      return
-    }
-    if (out.length > 0) yield out
+      store ??= yield* readInner()
+      yield* unmatched(eachRow(store.batches()), matched!, joined, outerNulls, out)
+    } else if (out.length > 0) yield out
+    store?.close()
   }
   return { run: params.length > 0 ? withParams : kept }
 }
 
 /** Inner rows without a partner, for RIGHT and FULL, after what is already in `out`. */
-export function* unmatched(innerRows: readonly Row[], matched: Uint8Array, outerNulls: readonly Value[], out: RowBatch): Generator<RowBatch, void, undefined> {
-  for (let i = 0; i < innerRows.length; i++) {
-    if (matched[i] === 1) continue
-    out.push(outerNulls.concat(innerRows[i]!))
+export function* unmatched(
+  innerRows: Iterable<Row>,
+  matched: Uint8Array,
+  joined: (outer: Row, inner: Row) => MutableRow,
+  outerNulls: readonly Value[],
+  out: RowBatch,
+): Generator<RowBatch, void, undefined> {
+  let at = 0
+  for (const row of innerRows) {
+    if (matched[at++] === 1) continue
+    out.push(joined(outerNulls, row))
     if (out.length >= BATCH_ROWS) {
       yield out
       out = []

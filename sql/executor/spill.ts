@@ -276,48 +276,72 @@ export class SpillFile {
     this.#written += e.length
     e.length = 0
   }
+  /** A reader of its own; it sees what is written after it was made, too. */
+  reader(): BatchReader {
+    return new FileReader(() => {
+      this.#flush()
+      return { fd: this.#fd, end: this.#written }
+    })
+  }
   *read(): Generator<RowBatch, void, undefined> {
-    this.#flush()
-    let buffer: Buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-    let filled = 0
-    let position = 0
-    let batch: RowBatch = []
-    const end = this.#written
-    for (;;) {
-      let at = 0
-      while (filled - at >= 4) {
-        const size = buffer.readUInt32LE(at) + 4
-        if (filled - at < size) break
-        batch.push(new Decoder(buffer, at + 4).list())
-        at += size
-        if (batch.length >= BATCH_ROWS) {
-          yield batch
-          batch = []
-        }
-      }
-      buffer.copyWithin(0, at, filled)
-      filled -= at
-      if (position >= end) break
-      const needed = filled >= 4 ? buffer.readUInt32LE(0) + 4 : 0
-      if (needed > buffer.length) {
-        const larger = Buffer.allocUnsafe(needed)
-        buffer.copy(larger, 0, 0, filled)
-        buffer = larger
-      }
-      try {
-        const count = readSync(this.#fd, buffer, filled, Math.min(buffer.length - filled, end - position), position)
-        filled += count
-        position += count
-      } catch (error) {
-        throw failed(error, 'read from')
-      }
-    }
-    if (batch.length > 0) yield batch
+    const reader = this.reader()
+    for (let batch = reader.next(); batch !== undefined; batch = reader.next()) yield batch
   }
   close(): void {
     if (!this.#open.delete(this)) return
     closeSync(this.#fd)
     this.#fd = -1
+  }
+}
+
+/** Gives batch after batch; undefined when there is no more for now. */
+export interface BatchReader {
+  next(): RowBatch | undefined
+}
+
+class FileReader implements BatchReader {
+  readonly #state: () => { readonly fd: number; readonly end: number }
+  #buffer: Buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  /** Unread bytes are [at, filled) of the buffer; the file has been read up to `position`. */
+  #at = 0
+  #filled = 0
+  #position = 0
+  constructor(state: () => { readonly fd: number; readonly end: number }) {
+    this.#state = state
+  }
+  next(): RowBatch | undefined {
+    const batch: RowBatch = []
+    for (;;) {
+      while (this.#filled - this.#at >= 4) {
+        const size = this.#buffer.readUInt32LE(this.#at) + 4
+        if (this.#filled - this.#at < size) break
+        batch.push(new Decoder(this.#buffer, this.#at + 4).list())
+        this.#at += size
+        if (batch.length >= BATCH_ROWS) return batch
+      }
+      if (!this.#refill()) return batch.length > 0 ? batch : undefined
+    }
+  }
+  #refill(): boolean {
+    const { fd, end } = this.#state()
+    if (this.#position >= end) return false
+    this.#buffer.copyWithin(0, this.#at, this.#filled)
+    this.#filled -= this.#at
+    this.#at = 0
+    const needed = this.#filled >= 4 ? this.#buffer.readUInt32LE(0) + 4 : 0
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(needed)
+      this.#buffer.copy(larger, 0, 0, this.#filled)
+      this.#buffer = larger
+    }
+    try {
+      const count = readSync(fd, this.#buffer, this.#filled, Math.min(this.#buffer.length - this.#filled, end - this.#position), this.#position)
+      this.#filled += count
+      this.#position += count
+      return count > 0
+    } catch (error) {
+      throw failed(error, 'read from')
+    }
   }
 }
 
