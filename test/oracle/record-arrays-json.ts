@@ -32,7 +32,9 @@ async function sqlOf(test: Case): Promise<string> {
     const rows = test.rows.map((row) => `(${row.map(literal).join(', ')})`).join(', ')
     return `select pg_typeof(t)::oid as type, t::text as text from (select ${name}(${columns.join(', ')}) as t from (values ${rows}) v(${columns.join(', ')})) w`
   }
-  const found = await client.query('select proname, proretset, provariadic from pg_proc where prosrc = $1 limit 1', [test.name])
+  const found = await client.query('select proname, proretset, provariadic from pg_proc where prosrc = $1 limit 1', [
+    test.name,
+  ])
   const { proname, proretset, provariadic } = found.rows[0] ?? {}
   const takesArray = provariadic !== undefined && ![0, 2276].includes(Number(provariadic))
   if (test.variadic || takesArray) args[args.length - 1] = `variadic ${args.at(-1)!}`

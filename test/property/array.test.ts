@@ -4,7 +4,7 @@ import { assignSlice, assignSubscript, slice, subscript } from '../../sql/types/
 import { SqlError } from '../../sql/types/error.ts'
 import { ArrayValue, type Value } from '../../sql/types/value.ts'
 import { CONTEXT, named, registerAll } from '../types/cases.ts'
-import { keyOf, signOf, throughBinary, throughStorage, throughText } from './values.ts'
+import { isText, keyOf, signOf, throughBinary, throughStorage, throughText } from './values.ts'
 
 registerAll()
 
@@ -13,15 +13,23 @@ const arrays = (element: fc.Arbitrary<Value>): fc.Arbitrary<ArrayValue> =>
     .array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: -2, max: 2 })), { maxLength: 3 })
     .chain((shape) => {
       const items = shape.length === 0 ? 0 : shape.reduce((n, [length]) => n * length, 1)
-      return fc
-        .array(fc.option(element, { freq: 4 }), { minLength: items, maxLength: items })
-        .map((elements) => new ArrayValue(elements, shape.map(([length]) => length), shape.map(([, low]) => low)))
+      return fc.array(fc.option(element, { freq: 4 }), { minLength: items, maxLength: items }).map(
+        (elements) =>
+          new ArrayValue(
+            elements,
+            shape.map(([length]) => length),
+            shape.map(([, low]) => low),
+          ),
+      )
     })
 
-const words = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('', 'NULL', 'null', '{', '}', '"', '\\', ',', ' ', 'a b', '\n'))
+const words = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.constantFrom('', 'NULL', 'null', '{', '}', '"', '\\', ',', ' ', 'a b', '\n'),
+)
 const TYPES: readonly (readonly [string, fc.Arbitrary<Value>])[] = [
   ['_int4', fc.integer({ min: -3, max: 3 })],
-  ['_text', words.filter((word) => !word.includes('\0') && word.isWellFormed())],
+  ['_text', words.filter((word) => isText(word))],
   ['_bool', fc.boolean()],
   ['_float8', fc.double({ noNaN: true })],
   ['_timestamp', fc.oneof(fc.integer({ min: -1e12, max: 1e12 }), fc.constantFrom(Infinity, -Infinity))],
@@ -74,15 +82,19 @@ describe('arrays', () => {
     const type = named('_int4')
     const valid = Buffer.from([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9])
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { maxLength: 3 }), fc.nat(valid.length), (edits, end) => {
-        const bytes = Buffer.from(valid)
-        for (const [at, byte] of edits) bytes[at] = byte
-        try {
-          type.receive(bytes, 0, end, -1, CONTEXT)
-        } catch (error) {
-          expect(error).toBeInstanceOf(SqlError)
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { maxLength: 3 }),
+        fc.nat(valid.length),
+        (edits, end) => {
+          const bytes = Buffer.from(valid)
+          for (const [at, byte] of edits) bytes[at] = byte
+          try {
+            type.receive(bytes, 0, end, -1, CONTEXT)
+          } catch (error) {
+            expect(error).toBeInstanceOf(SqlError)
+          }
+        },
+      ),
       { numRuns: 3000 },
     )
   })
@@ -117,12 +129,22 @@ describe('arrays', () => {
     expect(() => assignSlice(null, [{ lower: 1, upper: undefined }], matrix)).toThrow(
       'array slice subscript must provide both boundaries',
     )
-    expect(() => assignSlice(matrix, [{ lower: 1, upper: 2 }, { lower: 1, upper: 2 }], ArrayValue.of([1]))).toThrow(
-      'source array too small',
-    )
+    expect(() =>
+      assignSlice(
+        matrix,
+        [
+          { lower: 1, upper: 2 },
+          { lower: 1, upper: 2 },
+        ],
+        ArrayValue.of([1]),
+      ),
+    ).toThrow('source array too small')
     expect(slice(matrix, [{ lower: 2, upper: undefined }])).toEqual(named('_int4').input('{{3,4}}', -1, CONTEXT))
-    expect(slice(matrix, [{ lower: undefined, upper: undefined }, { lower: 2, upper: 9 }])).toEqual(
-      named('_int4').input('{{2},{4}}', -1, CONTEXT),
-    )
+    expect(
+      slice(matrix, [
+        { lower: undefined, upper: undefined },
+        { lower: 2, upper: 9 },
+      ]),
+    ).toEqual(named('_int4').input('{{2},{4}}', -1, CONTEXT))
   })
 })

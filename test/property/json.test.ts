@@ -4,9 +4,9 @@ import { SqlError } from '../../sql/types/error.ts'
 import { assignJsonbSubscript } from '../../sql/types/json/change.ts'
 import { containsNode, isArray, isObject } from '../../sql/types/json/node.ts'
 import { DEPTH_MAX } from '../../sql/types/json/parse.ts'
-import { type JsonNode, type Jsonb, Numeric } from '../../sql/types/value.ts'
+import { type Jsonb, type JsonNode, Numeric } from '../../sql/types/value.ts'
 import { CONTEXT, named, registerAll } from '../types/cases.ts'
-import { keyOf, signOf, throughBinary, throughStorage, throughText } from './values.ts'
+import { isText, keyOf, signOf, throughBinary, throughStorage, throughText } from './values.ts'
 
 registerAll()
 const json = named('json')
@@ -15,23 +15,24 @@ const read = (text: string): Jsonb => jsonb.input(text, -1, CONTEXT) as Jsonb
 
 /** A tree as JSON.parse would give it. */
 function plain(node: JsonNode): unknown {
-  if (node instanceof Numeric) return Number(jsonb.output(read(String(Number(node.digits))), CONTEXT)) / 10 ** node.scale
+  if (node instanceof Numeric)
+    return Number(jsonb.output(read(String(Number(node.digits))), CONTEXT)) / 10 ** node.scale
   if (isArray(node)) return node.map(plain)
   if (isObject(node)) return Object.fromEntries([...node].map(([key, value]) => [key, plain(value)]))
   return node
 }
 
-const strings = fc.string({ unit: 'grapheme', maxLength: 6 }).filter((s) => s.isWellFormed() && !s.includes('\0'))
+const strings = fc.string({ unit: 'grapheme', maxLength: 6 }).filter((s) => isText(s))
 const trees = fc.letrec<{ tree: unknown }>((tie) => ({
   tree: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
+    { depthSize: 'small' },
     fc.constantFrom(null, true, false, [], {}),
     fc.integer({ min: -100, max: 100 }),
     fc.integer({ min: -1000, max: 1000 }).map((n) => n / 8),
     fc.constantFrom('', 'a', 'b', 'é', '\u{1f600}', '\uffff'),
     strings,
     fc.array(tie('tree'), { maxLength: 3 }),
-    fc.dictionary(fc.oneof(fc.constantFrom('a', 'b', 'aa', 'é', 'zz'), strings), tie('tree'), { maxLength: 3 }),
+    fc.dictionary(fc.oneof(fc.constantFrom('a', 'b', 'aa', 'é', 'zz'), strings), tie('tree'), { maxKeys: 3 }),
   ),
 })).tree
 const values = trees.map((tree) => read(JSON.stringify(tree)))
@@ -83,7 +84,27 @@ describe('jsonb', () => {
     )
   })
   it('a text is json exactly when JavaScript thinks so', () => {
-    const pieces = fc.constantFrom('{', '}', '[', ']', ',', ':', '"', 'a', '1', '-', '.', 'e', '0', '\\u0041', '\\', ' ', 'null', 'true', '\n')
+    const pieces = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"',
+      'a',
+      '1',
+      '-',
+      '.',
+      'e',
+      '0',
+      '\\u0041',
+      '\\',
+      ' ',
+      'null',
+      'true',
+      '\n',
+    )
     const accepts = (run: () => unknown) => {
       try {
         run()
@@ -104,7 +125,10 @@ describe('jsonb', () => {
     )
   })
   it('nesting ends in 54001, and what is just below it can be used', () => {
-    for (const [open, close] of [['[', ']'], ['{"a":', '}']] as const) {
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"a":', '}'],
+    ] as const) {
       for (const type of [json, jsonb])
         for (const depth of [DEPTH_MAX + 1, 100_000])
           expect(() => type.input(open.repeat(depth), -1, CONTEXT)).toThrow('stack depth limit exceeded')
@@ -117,7 +141,10 @@ describe('jsonb', () => {
   })
   it('subscripts assign as PostgreSQL does', () => {
     const assign = (start: string | null, path: string[], value: string | null, first = false) =>
-      jsonb.output(assignJsonbSubscript(start === null ? null : read(start), path, first, value === null ? null : read(value)), CONTEXT)
+      jsonb.output(
+        assignJsonbSubscript(start === null ? null : read(start), path, first, value === null ? null : read(value)),
+        CONTEXT,
+      )
     expect(assign('{}', ['a', '2', 'b'], '1')).toBe('{"a": [null, null, {"b": 1}]}')
     expect(assign(null, ['a'], '1')).toBe('{"a": 1}')
     expect(assign(null, ['1'], '5', true)).toBe('[null, 5]')

@@ -1,8 +1,9 @@
 /** The laws every type keeps, for values made at random: what is written is read back, and keys order as values do. */
-import { createKeyEncoder } from '../../storage/keys/encode.ts'
+
 import { createByteWriter } from '../../sql/types/bytes.ts'
 import type { Type } from '../../sql/types/type.ts'
 import type { Value } from '../../sql/types/value.ts'
+import { createKeyEncoder } from '../../storage/keys/encode.ts'
 import { CONTEXT } from '../types/cases.ts'
 
 export const throughText = (type: Type, value: Value): Value => type.input(type.output(value, CONTEXT), -1, CONTEXT)
@@ -36,3 +37,6 @@ export function keyOf(type: Type, value: Value, descending = false): string {
 }
 
 export const signOf = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** What PostgreSQL's text can hold: no NUL, no lone surrogate. */
+export const isText = (s: string): boolean => !s.includes('\0') && Buffer.from(s).toString() === s

@@ -12,7 +12,9 @@ const vector = named('vector')
 const METRICS = Object.keys(DISTANCES) as Metric[]
 const floats = fc.float({ noNaN: true, noDefaultInfinity: true })
 const values = fc.array(floats, { minLength: 1, maxLength: 20 }).map((list) => Float32Array.from(list))
-const few = fc.array(fc.constantFrom(-1, -0, 0, 1.5), { minLength: 1, maxLength: 4 }).map((list) => Float32Array.from(list))
+const few = fc
+  .array(fc.constantFrom(-1, -0, 0, 1.5), { minLength: 1, maxLength: 4 })
+  .map((list) => Float32Array.from(list))
 
 describe('vectors', () => {
   it('text, binary and storage give the value back to the bit', () => {
@@ -65,7 +67,9 @@ describe('vectors', () => {
     expect(() => vector.typmodIn!(['0'])).toThrow('dimensions for type vector must be at least 1')
     expect(() => vector.typmodIn!(['16001'])).toThrow('dimensions for type vector cannot exceed 16000')
     expect(() => vector.input('[1,2,3]', 2, CONTEXT)).toThrow('expected 2 dimensions, not 3')
-    expect(() => vector.input(`[${'1,'.repeat(16000)}1]`, -1, CONTEXT)).toThrow('vector cannot have more than 16000 dimensions')
+    expect(() => vector.input(`[${'1,'.repeat(16000)}1]`, -1, CONTEXT)).toThrow(
+      'vector cannot have more than 16000 dimensions',
+    )
   })
 })
 
@@ -73,7 +77,8 @@ describe('the kernel agrees with plain TypeScript', () => {
   const kernel = new VectorKernel(kernelMemory(8, 8))
   const close = (a: number, b: number, scale: number) =>
     expect(Math.abs(a - b)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(scale)))
-  const size = (a: Float32Array, b: Float32Array) => a.reduce((sum, n, i) => sum + (Math.abs(n) + Math.abs(b[i]!)) ** 2, 0)
+  const size = (a: Float32Array, b: Float32Array) =>
+    a.reduce((sum, n, i) => sum + (Math.abs(n) + Math.abs(b[i]!)) ** 2, 0)
 
   it('on whole numbers exactly, packed, by slots and in pairs, at any number of dimensions', () => {
     fc.assert(
@@ -94,7 +99,7 @@ describe('the kernel agrees with plain TypeScript', () => {
           kernel.distanceMany(metric, query, packed, count, dims, out)
           expect(Array.from(out)).toEqual(expected)
           kernel.distanceGather(metric, query, packed, ids, count, dims, out)
-          expect(Array.from(out)).toEqual(Array.from(ids, (id) => expected[id]))
+          expect(Array.from(out)).toEqual(Array.from(ids, (id) => expected[id]!))
         }
       }),
       { numRuns: 100 },
@@ -113,7 +118,8 @@ describe('the kernel agrees with plain TypeScript', () => {
           const expected = DISTANCES[metric](a, b)
           kernel.distanceMany(metric, a, packed, 1, b.length, out)
           if (Number.isNaN(expected)) expect(out[0]).toBeNaN()
-          else if (metric !== 'cosine' || size(a, b) > 1e-20) close(out[0]!, expected, metric === 'cosine' ? 1 : size(a, b))
+          else if (metric !== 'cosine' || size(a, b) > 1e-20)
+            close(out[0]!, expected, metric === 'cosine' ? 1 : size(a, b))
           const pair = PAIR_DISTANCES[metric](a, b)
           if (!Number.isNaN(expected) && size(a, b) > 1e-20) close(pair, expected, metric === 'cosine' ? 1 : size(a, b))
         }
@@ -131,9 +137,19 @@ describe('the kernel agrees with plain TypeScript', () => {
 describe('catalog rows', () => {
   it('every function and aggregate is there, every oid is used once', () => {
     const outside = /^(vector_(in|out|recv|send|typmod_in)|hnswhandler|ivfflathandler|aggregate_dummy)$/
-    for (const row of rows.pg_proc) if (!outside.test(row.prosrc)) expect(functionBodies.has(row.prosrc), row.prosrc).toBe(true)
-    const oids = [rows.pg_type, rows.pg_proc, rows.pg_operator, rows.pg_cast, rows.pg_am, rows.pg_opfamily, rows.pg_opclass, rows.pg_amop, rows.pg_amproc]
-      .flatMap((table) => table.map((row) => row.oid))
+    for (const row of rows.pg_proc)
+      if (!outside.test(row.prosrc)) expect(functionBodies.has(row.prosrc), row.prosrc).toBe(true)
+    const oids = [
+      rows.pg_type,
+      rows.pg_proc,
+      rows.pg_operator,
+      rows.pg_cast,
+      rows.pg_am,
+      rows.pg_opfamily,
+      rows.pg_opclass,
+      rows.pg_amop,
+      rows.pg_amproc,
+    ].flatMap((table) => table.map((row) => row.oid))
     expect(new Set(oids).size).toBe(oids.length)
     expect(Math.max(...oids)).toBeLessThan(16384)
   })

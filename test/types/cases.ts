@@ -9,7 +9,7 @@
  *       detail: Unexpected end of input.
  *     agg array_agg(anynonarray): int4 '1'; int4 null an aggregate over rows
  */
-import { type Oid, oid } from '../../storage/keys/brand.ts'
+
 import { arrayType, registerArrays } from '../../sql/types/array/array.ts'
 import { registerDatetime } from '../../sql/types/datetime/datetime.ts'
 import { SqlError } from '../../sql/types/error.ts'
@@ -26,6 +26,7 @@ import { registerText } from '../../sql/types/text/text.ts'
 import type { Type, TypeLookup } from '../../sql/types/type.ts'
 import { RecordValue, type Value } from '../../sql/types/value.ts'
 import { registerVector } from '../../sql/types/vector/vector.ts'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
 
 export interface Argument {
   readonly type: string
@@ -72,10 +73,18 @@ function parseCase(line: string, expected: readonly string[]): Case {
   if (head === null) throw new Error(`not a case: ${line}`)
   if (head[1]) {
     const colon = line.indexOf(':')
-    const rows = line.slice(colon + 1).split(';').filter((row) => row.trim() !== '')
+    const rows = line
+      .slice(colon + 1)
+      .split(';')
+      .filter((row) => row.trim() !== '')
     return {
-      line, kind: 'agg', name: line.slice(4, colon), rows: rows.map((row) => parseArguments(row, 0).args), variadic: false, expected,
-    } // prettier-ignore
+      line,
+      kind: 'agg',
+      name: line.slice(4, colon),
+      rows: rows.map((row) => parseArguments(row, 0).args),
+      variadic: false,
+      expected,
+    }
   }
   const { args, end, variadic } = parseArguments(line, head[0].length)
   if (line.slice(end).trim() !== ')') throw new Error(`not a case: ${line}`)
@@ -151,9 +160,16 @@ export const typeOf = (of: Oid): Type => {
 }
 
 const SQL_NAMES: Readonly<Record<string, string>> = {
-  int2: 'smallint', int4: 'integer', int8: 'bigint', float4: 'real', float8: 'double precision', bool: 'boolean',
-  timestamptz: 'timestamp with time zone', timestamp: 'timestamp without time zone', _int4: 'integer[]',
-} // prettier-ignore
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  float4: 'real',
+  float8: 'double precision',
+  bool: 'boolean',
+  timestamptz: 'timestamp with time zone',
+  timestamp: 'timestamp without time zone',
+  _int4: 'integer[]',
+}
 
 const refuse = (): never => {
   throw new Error('not in these tests')
@@ -169,20 +185,34 @@ export const CONTEXT: CallContext = {
   notice: () => undefined,
   checkInterrupts: () => undefined,
   names: {
-    findRelation: refuse, findType: refuse, findFunction: refuse, findOperator: refuse, findNamespace: refuse,
-    findRole: refuse, findCollation: refuse, findConfig: refuse, relationName: refuse, functionName: refuse,
-    operatorName: refuse, namespaceName: refuse, roleName: refuse, collationName: refuse,
+    findRelation: refuse,
+    findType: refuse,
+    findFunction: refuse,
+    findOperator: refuse,
+    findNamespace: refuse,
+    findRole: refuse,
+    findCollation: refuse,
+    findConfig: refuse,
+    relationName: refuse,
+    functionName: refuse,
+    operatorName: refuse,
+    namespaceName: refuse,
+    roleName: refuse,
+    collationName: refuse,
     typeName: (of) => {
       const name = builtinTypes.get(of)?.name
       return name === undefined ? undefined : (SQL_NAMES[name] ?? name)
     },
-  }, // prettier-ignore
+  },
 }
 
-function valueOf(argument: Argument): Value {
+function argumentValue(argument: Argument): Value {
   if (argument.fields) {
-    const values = argument.fields.map(valueOf)
-    return new RecordValue(values, argument.fields.map((field) => named(field.type).oid))
+    const values = argument.fields.map(argumentValue)
+    return new RecordValue(
+      values,
+      argument.fields.map((field) => named(field.type).oid),
+    )
   }
   return argument.text === undefined ? null : named(argument.type).input(argument.text, -1, CONTEXT)
 }
@@ -198,7 +228,7 @@ export function callInfo(types: readonly string[], returnType: Oid, variadic = f
 }
 
 function results(test: Case, returnType: string): Value[] {
-  if (test.kind === 'in') return [valueOf(test.rows[0]![0]!)]
+  if (test.kind === 'in') return [argumentValue(test.rows[0]![0]!)]
   const types = (test.rows[0] ?? []).map((argument) => argument.type)
   const info = callInfo(types, named(returnType).oid, test.variadic)
   if (test.kind === 'agg') {
@@ -207,14 +237,14 @@ function results(test: Case, returnType: string): Value[] {
     const run = body.bind(info)
     let state = run.init()
     for (const row of test.rows) {
-      const values = row.map(valueOf)
+      const values = row.map(argumentValue)
       if (!body.strict || !values.includes(null)) state = run.step(state, ...(values as never[]))
     }
     return [run.final(state)]
   }
   const body = functionBodies.get(test.name)
   if (!body) throw new Error(`no function ${test.name}`)
-  const values = test.rows[0]!.map(valueOf) as never[]
+  const values = test.rows[0]!.map(argumentValue) as never[]
   if (body.kind === 'scalar') return [body.run(...values)]
   if (body.kind === 'bound') return [body.bind(info)(...values)]
   return [...body.bind(info)(...values)]
@@ -237,7 +267,11 @@ export function answer(test: Case): string[] {
 export function errorLines(
   code: string,
   message: string,
-  fields: { readonly detail?: string | undefined; readonly hint?: string | undefined; readonly context?: string | undefined },
+  fields: {
+    readonly detail?: string | undefined
+    readonly hint?: string | undefined
+    readonly context?: string | undefined
+  },
 ): string[] {
   const lines = [`! ${code} ${escapeLine(message)}`]
   for (const name of ['detail', 'hint', 'context'] as const)

@@ -36,7 +36,11 @@ export function equalityOf(context: TypeContext, type: Type): (a: Value, b: Valu
 }
 
 /** A hash set's membership where the type hashes, for the operators that would else be quadratic. */
-function membership(type: Type, equal: (a: Value, b: Value) => boolean, among: readonly Value[]): (v: Value) => boolean {
+function membership(
+  type: Type,
+  equal: (a: Value, b: Value) => boolean,
+  among: readonly Value[],
+): (v: Value) => boolean {
   const { hashKey } = type
   if (!hashKey || among.length < 8) return (value) => among.some((other) => other !== null && equal(value, other))
   const keys = new Set(among.filter((value) => value !== null).map(hashKey))
@@ -78,7 +82,11 @@ const equality = (wanted: boolean): FunctionBody =>
 
 /** `relation(a, b)` over the elements' equality; `=` on elements never holds for NULL. */
 const elementwise = (
-  relation: (a: readonly Value[], inB: (among: readonly Value[]) => (v: Value) => boolean, b: readonly Value[]) => boolean,
+  relation: (
+    a: readonly Value[],
+    inB: (among: readonly Value[]) => (v: Value) => boolean,
+    b: readonly Value[],
+  ) => boolean,
 ): FunctionBody =>
   bound<[ArrayValue, ArrayValue]>((call) => {
     const type = elementOf(call, 0)
@@ -104,7 +112,8 @@ function prepend(value: Value, array: ArrayValue | null): ArrayValue {
 }
 
 const incompatible = (detail: string) => sqlError('2202E', 'cannot concatenate incompatible arrays', { detail })
-const sameLengths = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((n, i) => n === b[i])
+const sameLengths = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((n, i) => n === b[i])
 
 /** `a || b`: along the outer dimension, or one array as an element of the other. */
 export function concatenate(a: ArrayValue | null, b: ArrayValue | null): ArrayValue | null {
@@ -164,11 +173,12 @@ function remove(array: ArrayValue, unwanted: Value, equal: (a: Value, b: Value) 
 }
 
 function fill(value: Value, lengths: ArrayValue | null, lows: ArrayValue | null): ArrayValue {
-  if (lengths === null || lows === null)
-    throw sqlError('22004', 'dimension array or low bound array cannot be null')
+  if (lengths === null || lows === null) throw sqlError('22004', 'dimension array or low bound array cannot be null')
   const checked = (array: ArrayValue): readonly number[] => {
     if (array.dimensions.length > 1)
-      throw sqlError('2202E', 'wrong number of array subscripts', { detail: 'Dimension array must be one dimensional.' })
+      throw sqlError('2202E', 'wrong number of array subscripts', {
+        detail: 'Dimension array must be one dimensional.',
+      })
     if (array.elements.includes(null)) throw sqlError('22004', 'dimension values cannot be null')
     return array.elements as readonly number[]
   }
@@ -203,12 +213,15 @@ function joined(call: CallInfo): (array: ArrayValue, separator: string, forNull:
 
 function trim(array: ArrayValue, count: number): ArrayValue {
   const length = array.dimensions[0] ?? 0
-  if (count < 0 || count > length)
-    throw sqlError('2202E', `number of elements to trim must be between 0 and ${length}`)
+  if (count < 0 || count > length) throw sqlError('2202E', `number of elements to trim must be between 0 and ${length}`)
   if (length - count === 0) return EMPTY_ARRAY
   const inner = array.elements.length / length
   const kept = length - count
-  return new ArrayValue(array.elements.slice(0, kept * inner), [kept, ...array.dimensions.slice(1)], array.dimensions.map(() => 1))
+  return new ArrayValue(
+    array.elements.slice(0, kept * inner),
+    [kept, ...array.dimensions.slice(1)],
+    array.dimensions.map(() => 1),
+  )
 }
 
 function* subscripts(array: ArrayValue, dimension: number, reverse: boolean): Generator<number> {
@@ -265,7 +278,11 @@ export const ARRAY_FUNCTIONS: FunctionTable = {
     return (array, from, to) => {
       if (array === null) return null
       const matches = (value: Value) => (value === null || from === null ? value === from : equal(value, from))
-      return new ArrayValue(array.elements.map((value) => (matches(value) ? to : value)), array.dimensions, array.lower)
+      return new ArrayValue(
+        array.elements.map((value) => (matches(value) ? to : value)),
+        array.dimensions,
+        array.lower,
+      )
     }
   }),
   array_position: bound<[ArrayValue | null, Value]>((call) => {
@@ -298,7 +315,8 @@ export const ARRAY_FUNCTIONS: FunctionTable = {
   }),
   array_to_text_null: bound<[ArrayValue | null, string | null, string | null]>((call) => {
     const join = joined(call)
-    return (array, separator, forNull) => (array === null || separator === null ? null : join(array, separator, forNull))
+    return (array, separator, forNull) =>
+      array === null || separator === null ? null : join(array, separator, forNull)
   }),
   trim_array: scalar(trim),
   width_bucket_array: bound<[Value, ArrayValue]>((call) => {

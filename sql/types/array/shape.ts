@@ -33,7 +33,11 @@ export function checkBounds(dimensions: readonly number[], lower: readonly numbe
 }
 
 /** An array of this shape, checked; the empty array when a dimension is zero. */
-export function shaped(elements: ArrayValue['elements'], dimensions: readonly number[], lower: readonly number[]): ArrayValue {
+export function shaped(
+  elements: ArrayValue['elements'],
+  dimensions: readonly number[],
+  lower: readonly number[],
+): ArrayValue {
   const items = itemCount(dimensions)
   checkBounds(dimensions, lower)
   return items === 0 ? EMPTY_ARRAY : new ArrayValue(elements, dimensions, lower)

@@ -15,34 +15,43 @@ export function writeStored(type: Type, value: Value, to: ByteWriter): void {
   const storage = type.storage
   switch (storage.kind) {
     case 'bool':
-      return to.uint8(value ? 1 : 0)
+      to.uint8(value ? 1 : 0)
+      break
     case 'int16':
-      return to.int16(value as number)
+      to.int16(value as number)
+      break
     case 'int32':
-      return to.int32(value as number)
+      to.int32(value as number)
+      break
     case 'uint32':
-      return to.uint32(value as number)
+      to.uint32(value as number)
+      break
     case 'int64':
-      return to.int64(value as number | bigint)
+      to.int64(value as number | bigint)
+      break
     case 'float32':
-      return to.float32(value as number)
+      to.float32(value as number)
+      break
     case 'float64':
-      return to.float64(value as number)
+      to.float64(value as number)
+      break
     case 'date':
-      return to.int32(value === Infinity ? INT32_MAX : value === -Infinity ? INT32_MIN : (value as number))
+      to.int32(value === Infinity ? INT32_MAX : value === -Infinity ? INT32_MIN : (value as number))
+      break
     case 'timestamp':
-      return to.int64(value === Infinity ? INT64_MAX : value === -Infinity ? INT64_MIN : (value as number | bigint))
+      to.int64(value === Infinity ? INT64_MAX : value === -Infinity ? INT64_MIN : (value as number | bigint))
+      break
     case 'text': {
       const at = to.reserve(4)
       to.text(value as string)
       to.buffer.writeUInt32BE(to.length - at - 4, at)
-      return
+      break
     }
     case 'bytes': {
       const at = to.reserve(4)
       storage.write(value, to)
       to.buffer.writeUInt32BE(to.length - at - 4, at)
-      return
+      break
     }
   }
 }

@@ -66,7 +66,11 @@ export function slice(array: ArrayValue, bounds: readonly SliceBound[]): ArrayVa
   }
   const elements: Value[] = []
   for (const offset of boxOffsets(array, from, lengths)) elements.push(array.elements[offset]!)
-  return new ArrayValue(elements, lengths, lengths.map(() => 1))
+  return new ArrayValue(
+    elements,
+    lengths,
+    lengths.map(() => 1),
+  )
 }
 
 function checkSubscriptCount(count: number): void {

@@ -14,8 +14,7 @@ const CLOSE = 125
 
 const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13)
 
-const malformed = (text: string, detail: string) =>
-  sqlError('22P02', `malformed array literal: "${text}"`, { detail })
+const malformed = (text: string, detail: string) => sqlError('22P02', `malformed array literal: "${text}"`, { detail })
 
 /** Where the walk stands: what may follow depends on it. */
 type Expecting =
@@ -43,7 +42,12 @@ function countDimensions(text: string, start: number, delimiter: number): number
     if (at >= text.length) throw malformed(text, 'Unexpected end of input.')
     const code = text.charCodeAt(at)
     if (code === BACKSLASH) {
-      if (state !== 'level started' && state !== 'element started' && state !== 'quoted started' && state !== 'element delimited')
+      if (
+        state !== 'level started' &&
+        state !== 'element started' &&
+        state !== 'quoted started' &&
+        state !== 'element delimited'
+      )
         throw unexpected(code)
       if (state !== 'quoted started') state = 'element started'
       if (++at >= text.length) throw malformed(text, 'Unexpected end of input.')
@@ -53,7 +57,6 @@ function countDimensions(text: string, start: number, delimiter: number): number
       quoted = !quoted
       state = quoted ? 'quoted started' : 'quoted completed'
     } else if (quoted) {
-      continue
     } else if (code === OPEN) {
       if (state !== 'no level' && state !== 'level started' && state !== 'level delimited') throw unexpected(code)
       state = 'level started'
@@ -77,7 +80,8 @@ function countDimensions(text: string, start: number, delimiter: number): number
       lengths[level] = 1
       done = level === 0
     } else if (code === delimiter) {
-      if (state !== 'element started' && state !== 'quoted completed' && state !== 'level completed') throw unexpected(code)
+      if (state !== 'element started' && state !== 'quoted completed' && state !== 'level completed')
+        throw unexpected(code)
       if (state !== 'level completed') empty = false
       state = state === 'level completed' ? 'level delimited' : 'element delimited'
       lengths[level - 1]!++
@@ -175,8 +179,7 @@ export function parseArray(text: string, delimiterText: string, element: (text: 
     lower.push(low)
   }
   if (dimensions.length === 0) {
-    if (text.charCodeAt(at) !== OPEN)
-      throw malformed(text, 'Array value must start with "{" or dimension information.')
+    if (text.charCodeAt(at) !== OPEN) throw malformed(text, 'Array value must start with "{" or dimension information.')
     for (const length of countDimensions(text, at, delimiter)) {
       dimensions.push(length)
       lower.push(1)

@@ -7,13 +7,21 @@ import { sqlError } from '../error.ts'
 import { type FunctionBody, type FunctionTable, scalar, set } from '../function.ts'
 import { divideRounded, pow10, toText } from '../number/numeric.ts'
 import { OID } from '../oids.ts'
-import { type ArrayValue, type JsonNode, type Jsonb, Numeric, RecordValue } from '../value.ts'
+import { type ArrayValue, type Jsonb, type JsonNode, Numeric, RecordValue } from '../value.ts'
+import { concatenate, deleteIndex, deleteKeys, deletePath, insertPath, setPath, stripNulls } from './change.ts'
 import {
-  concatenate, deleteIndex, deleteKeys, deletePath, insertPath, setPath, stripNulls,
-} from './change.ts' // prettier-ignore
-import {
-  compareTrees, containsNode, isArray, isObject, isScalar, type JsonArray, jsonb, nodeAsText, nodeKind, printPretty, quoteJson,
-} from './node.ts' // prettier-ignore
+  compareTrees,
+  containsNode,
+  isArray,
+  isObject,
+  isScalar,
+  type JsonArray,
+  jsonb,
+  nodeAsText,
+  nodeKind,
+  printPretty,
+  quoteJson,
+} from './node.ts'
 import { parseSpans, pathIndex, type Span, spanAsText, spanAt, spanElement, spanField, spanText } from './span.ts'
 
 const refused = (message: string) => sqlError('22023', message)
@@ -98,11 +106,7 @@ function* treePairs(value: Jsonb, asText: boolean): Generator<RecordValue> {
   const { root } = value
   if (!isObject(root)) throw refused(`cannot call ${asText ? 'jsonb_each_text' : 'jsonb_each'} on a non-object`)
   for (const [key, node] of root)
-    yield new RecordValue(
-      [key, asText ? nodeAsText(node) : jsonb(node)],
-      asText ? TEXT_PAIR : JSONB_PAIR,
-      PAIR_NAMES,
-    )
+    yield new RecordValue([key, asText ? nodeAsText(node) : jsonb(node)], asText ? TEXT_PAIR : JSONB_PAIR, PAIR_NAMES)
 }
 
 /** json without its null members, and without spaces. */
@@ -189,7 +193,9 @@ export const ACCESS_FUNCTIONS: FunctionTable = {
   json_array_element_text: onSpans(spanElement, spanAsText),
   json_extract_path: onSpans(spanPath, spanText),
   json_extract_path_text: onSpans(spanPath, spanAsText),
-  jsonb_object_field: scalar((value: Jsonb, name: string) => wrap(isObject(value.root) ? value.root.get(name) : undefined)),
+  jsonb_object_field: scalar((value: Jsonb, name: string) =>
+    wrap(isObject(value.root) ? value.root.get(name) : undefined),
+  ),
   jsonb_object_field_text: scalar((value: Jsonb, name: string) =>
     textOf(isObject(value.root) ? value.root.get(name) : undefined),
   ),
@@ -228,11 +234,11 @@ export const ACCESS_FUNCTIONS: FunctionTable = {
   json_each_text: set<[string]>(() => (text) => spanPairs(text, true)),
   jsonb_each: set<[Jsonb]>(() => (value) => treePairs(value, false)),
   jsonb_each_text: set<[Jsonb]>(() => (value) => treePairs(value, true)),
-  json_array_elements: set<[string]>(() => (text) =>
-    spanItems(text, 'json_array_elements').map((item) => spanText(text, item)),
+  json_array_elements: set<[string]>(
+    () => (text) => spanItems(text, 'json_array_elements').map((item) => spanText(text, item)),
   ),
-  json_array_elements_text: set<[string]>(() => (text) =>
-    spanItems(text, 'json_array_elements_text').map((item) => spanAsText(text, item)),
+  json_array_elements_text: set<[string]>(
+    () => (text) => spanItems(text, 'json_array_elements_text').map((item) => spanAsText(text, item)),
   ),
   jsonb_array_elements: set<[Jsonb]>(() => (value) => treeItems(value).map(jsonb)),
   jsonb_array_elements_text: set<[Jsonb]>(() => (value) => treeItems(value).map(nodeAsText)),
@@ -275,5 +281,8 @@ export const ACCESS_FUNCTIONS: FunctionTable = {
   jsonb_int4: numberCast('integer', wholeNumber(32, 'integer')),
   jsonb_int8: numberCast('bigint', wholeNumber(64, 'bigint')),
   jsonb_float4: numberCast('real', floating('real', Math.fround)),
-  jsonb_float8: numberCast('double precision', floating('double precision', (n) => n)),
+  jsonb_float8: numberCast(
+    'double precision',
+    floating('double precision', (n) => n),
+  ),
 }

@@ -4,7 +4,7 @@
  * https://www.postgresql.org/docs/15/functions-json.html#FUNCTIONS-JSON-PROCESSING-TABLE
  */
 import { sqlError } from '../error.ts'
-import type { ArrayValue, JsonNode, Jsonb } from '../value.ts'
+import type { ArrayValue, Jsonb, JsonNode } from '../value.ts'
 import { isArray, isObject, isScalar, type JsonArray, type JsonObject, jsonb, makeObject } from './node.ts'
 import { pathIndex } from './span.ts'
 
@@ -31,7 +31,9 @@ function changed(node: JsonNode, change: Change, level: number): JsonNode {
   }
   const step = change.path[level]
   if (step === null || step === undefined) throw sqlError('22004', `path element at position ${level + 1} is null`)
-  return isArray(node) ? changedArray(node, change, level, step) : changedObject(node as JsonObject, change, level, step)
+  return isArray(node)
+    ? changedArray(node, change, level, step)
+    : changedObject(node as JsonObject, change, level, step)
 }
 
 /** The arrays and objects that the rest of the path asks for, with the value at their end. */
@@ -68,8 +70,7 @@ function changedObject(object: JsonObject, change: Change, level: number, step: 
 function changedArray(array: JsonArray, change: Change, level: number, step: string): JsonNode {
   const last = level === change.path.length - 1
   let index = pathIndex(step)
-  if (index === undefined)
-    throw sqlError('22P02', `path element at position ${level + 1} is not an integer: "${step}"`)
+  if (index === undefined) throw sqlError('22P02', `path element at position ${level + 1} is not an integer: "${step}"`)
   if (index < 0) {
     if (-index > array.length && change.building)
       throw sqlError('22023', `path element at position ${level + 1} is out of range: ${index}`)

@@ -11,7 +11,7 @@ import { OID } from '../oids.ts'
 import { compositeColumns } from '../record/composite.ts'
 import { DEFAULT_SETTINGS } from '../settings.ts'
 import type { TypeContext } from '../type.ts'
-import { type ArrayValue, type JsonNode, type Jsonb, Numeric, type RecordValue, type Value } from '../value.ts'
+import { type ArrayValue, type Jsonb, type JsonNode, Numeric, type RecordValue, type Value } from '../value.ts'
 import { jsonb, makeObject, parseTree, quoteJson } from './node.ts'
 
 type Kind = 'boolean' | 'integer' | 'number' | 'date' | 'timestamp' | 'json' | 'jsonb' | 'array' | 'row' | 'text'
@@ -65,7 +65,9 @@ function scalarText(type: Oid, kind: Kind, context: TypeContext): (value: Value)
 }
 
 /** Fields of rows: writers by column type, found again while rows keep the same columns. */
-function rowWriter<T>(make: (type: Oid) => (value: Value) => T): (row: RecordValue) => { writers: ((v: Value) => T)[]; names: string[] } {
+function rowWriter<T>(
+  make: (type: Oid) => (value: Value) => T,
+): (row: RecordValue) => { writers: ((v: Value) => T)[]; names: string[] } {
   let types: readonly Oid[] | undefined
   let names: readonly string[] | undefined
   let last: { writers: ((v: Value) => T)[]; names: string[] } | undefined
@@ -202,4 +204,3 @@ export const toJsonb = (type: Oid, context: TypeContext): ((value: Value) => Jso
   const make = nodeMaker(type, context)
   return (value) => jsonb(make(value))
 }
-

@@ -4,8 +4,15 @@
  */
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { sqlError } from '../error.ts'
-import { type AggregateBody, type AggregateTable, bound, type CallInfo, type FunctionTable, scalar } from '../function.ts'
-import { ArrayValue, type JsonNode, type Value } from '../value.ts'
+import {
+  type AggregateBody,
+  type AggregateTable,
+  bound,
+  type CallInfo,
+  type FunctionTable,
+  scalar,
+} from '../function.ts'
+import type { ArrayValue, JsonNode, Value } from '../value.ts'
 import { isStructured, jsonWriter, keyMaker, nodeMaker, toJsonb } from './convert.ts'
 import { jsonb, makeObject, quoteJson } from './node.ts'
 
@@ -70,7 +77,10 @@ const buildObjectb = bound<Value[]>((call) => {
     }
   })
   return (...args) => {
-    checkEven(call.variadic ? ((args[0] as ArrayValue | null)?.elements.length ?? 0) : args.length, 'jsonb_build_object')
+    checkEven(
+      call.variadic ? ((args[0] as ArrayValue | null)?.elements.length ?? 0) : args.length,
+      'jsonb_build_object',
+    )
     const members = parts(args)
     if (members === null) return null
     const pairs: [string, JsonNode][] = []
@@ -107,8 +117,7 @@ function pairsOf(array: ArrayValue): (readonly [string, string | null])[] {
     throw sqlError('2202E', 'array must have two columns')
   }
   const pairs: (readonly [string, string | null])[] = []
-  for (let i = 0; i < array.elements.length; i += 2)
-    pairs.push(pair(array.elements[i]!, array.elements[i + 1]!))
+  for (let i = 0; i < array.elements.length; i += 2) pairs.push(pair(array.elements[i]!, array.elements[i + 1]!))
   return pairs
 }
 
@@ -155,7 +164,10 @@ export const CREATE_FUNCTIONS: FunctionTable = {
   jsonb_object_two_arg: scalar((keys: ArrayValue, values: ArrayValue) => jsonb(makeObject(zipped(keys, values)))),
 }
 
-const list = <T>(open: (call: CallInfo) => (...args: Value[]) => T, close: (items: readonly T[], call: CallInfo) => Value): AggregateBody<T[]> => ({
+const list = <T>(
+  open: (call: CallInfo) => (...args: Value[]) => T,
+  close: (items: readonly T[], call: CallInfo) => Value,
+): AggregateBody<T[]> => ({
   strict: false,
   bind: (call) => {
     const item = open(call)

@@ -1,5 +1,5 @@
 /**
- * json and jsonb: the door. json is the text as it was written, checked; jsonb is a tree of exact values.
+ * json, jsonb and jsonpath: the door. json is the text as it was written, checked; jsonb is a tree of exact values.
  * https://www.postgresql.org/docs/15/datatype-json.html
  */
 import { oid } from '../../../storage/keys/brand.ts'
@@ -14,6 +14,7 @@ import { ACCESS_FUNCTIONS } from './access.ts'
 import { CREATE_FUNCTIONS, JSON_AGGREGATES } from './create.ts'
 import { compareTrees, encodeTree, hashNode, jsonb, parseTree, printNode } from './node.ts'
 import { checkJson } from './parse.ts'
+import { jsonPathType, PATH_FUNCTIONS } from './path/path.ts'
 import { POPULATE_FUNCTIONS } from './populate.ts'
 import { readNode, writeNode } from './stored.ts'
 
@@ -66,9 +67,10 @@ export const jsonbType: Type = {
 }
 
 export function registerJson(): void {
-  registerTypes([jsonType, jsonbType])
+  registerTypes([jsonType, jsonbType, jsonPathType])
   install(CREATE_FUNCTIONS)
   install(ACCESS_FUNCTIONS)
   install(POPULATE_FUNCTIONS)
+  install(PATH_FUNCTIONS)
   installAggregates(JSON_AGGREGATES)
 }

@@ -5,10 +5,15 @@
  *     order   object > array > boolean > number > string > null; more members > fewer; then member by member
  *             (an empty array as the whole value is least of all: PostgreSQL keeps that oddity, so it is kept here)
  */
-import { compare as compareNumbers, hashKey as hashNumber, parseDecimal, toText as printNumber } from '../number/numeric.ts'
+import {
+  compare as compareNumbers,
+  hashKey as hashNumber,
+  parseDecimal,
+  toText as printNumber,
+} from '../number/numeric.ts'
 import { compareText } from '../text/chars.ts'
 import type { KeyEncoder } from '../type.ts'
-import { type JsonNode, Jsonb, Numeric } from '../value.ts'
+import { Jsonb, type JsonNode, Numeric } from '../value.ts'
 import { type Builder, parseJson } from './parse.ts'
 
 export type JsonObject = ReadonlyMap<string, JsonNode>

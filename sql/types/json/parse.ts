@@ -45,7 +45,8 @@ const isDigit = (c: number) => c >= 48 && c <= 57
 /** What belongs to a word, so that `truex` and `12abc` are reported whole. */
 const isWord = (c: number) => isDigit(c) || (c >= 65 && c <= 90) || (c >= 97 && c <= 122) || c === 95 || c >= 128
 /** The end of the character at `at`, which may be two units. */
-const characterEnd = (text: string, at: number) => Math.min(text.length, at + ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1))
+const characterEnd = (text: string, at: number) =>
+  Math.min(text.length, at + ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1))
 
 class Parser<T> {
   readonly #text: string
@@ -242,8 +243,7 @@ class Parser<T> {
         this.#tokenEnd = at
         throw this.#invalidToken()
       }
-      if (code < 32)
-        throw fail(at, `Character with value 0x${code.toString(16).padStart(2, '0')} must be escaped.`)
+      if (code < 32) throw fail(at, `Character with value 0x${code.toString(16).padStart(2, '0')} must be escaped.`)
       if (code !== 92) {
         if (high !== -1) throw lowMissing()
         continue

@@ -11,7 +11,7 @@ import { bound, type CallInfo, type FunctionBody, type FunctionTable, set } from
 import { OID } from '../oids.ts'
 import { type CompositeColumn, compositeColumns, recordOf } from '../record/composite.ts'
 import type { TypeContext } from '../type.ts'
-import type { ArrayValue, JsonNode, Jsonb, RecordValue, Value } from '../value.ts'
+import type { ArrayValue, Jsonb, JsonNode, RecordValue, Value } from '../value.ts'
 import { isArray, isObject, jsonb, parseTree, printNode } from './node.ts'
 import { parseSpans, type Span, spanField, spanText } from './span.ts'
 
@@ -41,7 +41,15 @@ function viewSpan(whole: string, span: Span): View {
 
 function viewNode(node: JsonNode): View {
   const kind =
-    node === null ? 'null' : typeof node === 'string' ? 'string' : isArray(node) ? 'array' : isObject(node) ? 'object' : 'scalar'
+    node === null
+      ? 'null'
+      : typeof node === 'string'
+        ? 'string'
+        : isArray(node)
+          ? 'array'
+          : isObject(node)
+            ? 'object'
+            : 'scalar'
   return {
     kind,
     text: () => (typeof node === 'string' ? node : printNode(node)),
@@ -81,7 +89,12 @@ function populateArray(
 ): ArrayValue {
   const expected = (indices: readonly number[]) => {
     const place = `the array element ${indices.map((index) => `[${index}]`).join('')}`
-    const where = indices.length > 0 ? (column === undefined ? place : `${place} of key "${column}"`) : `the value of key "${column}"`
+    const where =
+      indices.length > 0
+        ? column === undefined
+          ? place
+          : `${place} of key "${column}"`
+        : `the value of key "${column}"`
     const hint = indices.length === 0 && column === undefined ? {} : { hint: `See ${where}.` }
     return sqlError('22P02', 'expected JSON array', hint)
   }

@@ -35,7 +35,9 @@ function writeText(text: string, to: ByteWriter): void {
 function signedBytes(n: bigint): Buffer {
   const bits = (n < 0n ? -n - 1n : n).toString(2).length + 1
   const length = Math.ceil(bits / 8)
-  const hex = BigInt.asUintN(length * 8, n).toString(16).padStart(length * 2, '0')
+  const hex = BigInt.asUintN(length * 8, n)
+    .toString(16)
+    .padStart(length * 2, '0')
   return Buffer.from(hex, 'hex')
 }
 

@@ -106,8 +106,7 @@ function receiveRecord(
 ): RecordValue {
   const reader = new BinaryReader(from, start, end)
   const count = reader.int32()
-  if (count !== columns.length)
-    throw sqlError('42804', `wrong number of columns: ${count}, expected ${columns.length}`)
+  if (count !== columns.length) throw sqlError('42804', `wrong number of columns: ${count}, expected ${columns.length}`)
   const values = columns.map((column, i) => {
     const sent = reader.uint32()
     if (sent !== column.type)

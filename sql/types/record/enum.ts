@@ -4,7 +4,15 @@
  */
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { sqlError } from '../error.ts'
-import { type AggregateBody, type AggregateTable, bound, type CallInfo, type FunctionBody, type FunctionTable, scalar } from '../function.ts'
+import {
+  type AggregateBody,
+  type AggregateTable,
+  bound,
+  type CallInfo,
+  type FunctionBody,
+  type FunctionTable,
+  scalar,
+} from '../function.ts'
 import { decodeUtf8 } from '../text/chars.ts'
 import type { Type, TypeContext } from '../type.ts'
 import { ArrayValue, type Value } from '../value.ts'
@@ -100,7 +108,9 @@ export const ENUM_FUNCTIONS: FunctionTable = {
   enum_range_bounds: bound<[string | null, string | null]>((call) => {
     const { labels } = enumOf(call)
     return (from, to) =>
-      ArrayValue.of(labels.slice(from === null ? 0 : labels.indexOf(from), to === null ? undefined : labels.indexOf(to) + 1))
+      ArrayValue.of(
+        labels.slice(from === null ? 0 : labels.indexOf(from), to === null ? undefined : labels.indexOf(to) + 1),
+      )
   }),
 }
 

@@ -21,17 +21,26 @@ const builtin: TypeLookup = {
 }
 
 const compared = <T extends boolean | number>(result: (order: number) => T): FunctionBody =>
-  bound<[RecordValue, RecordValue]>(({ context }) => (a, b) => result(compareRecords(a, b, context)))
+  bound<[RecordValue, RecordValue]>(
+    ({ context }) =>
+      (a, b) =>
+        result(compareRecords(a, b, context)),
+  )
 
 const equal = (wanted: boolean): FunctionBody =>
-  bound<[RecordValue, RecordValue]>(({ context }) => (a, b) => equalRecords(a, b, context) === wanted)
+  bound<[RecordValue, RecordValue]>(
+    ({ context }) =>
+      (a, b) =>
+        equalRecords(a, b, context) === wanted,
+  )
 
 /** Whether two rows are the same to the byte: what record_image_eq asks, so 1.0 and 1.00 differ. */
 function sameImage(a: RecordValue, b: RecordValue, lookup: TypeLookup): boolean {
   const image = (record: RecordValue) => {
     const writer = createByteWriter()
     const { storage } = recordType(lookup)
-    if (storage.kind === 'bytes') storage.write({ values: record.values, types: record.types, names: undefined }, writer)
+    if (storage.kind === 'bytes')
+      storage.write({ values: record.values, types: record.types, names: undefined }, writer)
     return writer.toBuffer()
   }
   return image(a).equals(image(b))
@@ -45,8 +54,16 @@ const RECORD_FUNCTIONS: FunctionTable = {
   record_gt: compared((order) => order > 0),
   record_ge: compared((order) => order >= 0),
   btrecordcmp: compared((order) => order),
-  record_image_eq: bound<[RecordValue, RecordValue]>(({ context }) => (a, b) => sameImage(a, b, context)),
-  record_image_ne: bound<[RecordValue, RecordValue]>(({ context }) => (a, b) => !sameImage(a, b, context)),
+  record_image_eq: bound<[RecordValue, RecordValue]>(
+    ({ context }) =>
+      (a, b) =>
+        sameImage(a, b, context),
+  ),
+  record_image_ne: bound<[RecordValue, RecordValue]>(
+    ({ context }) =>
+      (a, b) =>
+        !sameImage(a, b, context),
+  ),
 }
 
 export function registerRecords(): void {

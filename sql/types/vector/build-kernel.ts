@@ -22,7 +22,10 @@ const loaded = (await import(given === undefined ? 'wabt' : pathToFileURL(given)
 const assembler = await loaded.default()
 const source = readFileSync(new URL('kernel.wat', import.meta.url), 'utf8')
 const bytes = assembler.parseWat('kernel.wat', source, { simd: true, threads: true }).toBinary({}).buffer
-const lines = Buffer.from(bytes).toString('base64').match(/.{1,110}/g) ?? []
+const lines =
+  Buffer.from(bytes)
+    .toString('base64')
+    .match(/.{1,110}/g) ?? []
 const text = `/** Made from kernel.wat by build-kernel.ts: the assembled distance kernel, base64. */
 export const KERNEL_BYTES =
 ${lines.map((line) => `  '${line}'`).join(' +\n')}

@@ -187,7 +187,14 @@ export const pg_type = [
 ] as const
 
 export const pg_aggregate = [
-  { name: 'avg', transition: 'vector_accum', final: functionOid('vector_avg'), combine: 'vector_combine', type: FLOAT8_ARRAY, initial: '{0}' },
+  {
+    name: 'avg',
+    transition: 'vector_accum',
+    final: functionOid('vector_avg'),
+    combine: 'vector_combine',
+    type: FLOAT8_ARRAY,
+    initial: '{0}',
+  },
   { name: 'sum', transition: 'vector_add', final: 0, combine: 'vector_add', type: VECTOR, initial: null },
 ].map((row) => ({
   aggfnoid: functionOid(row.name),
@@ -233,9 +240,17 @@ const OPERATORS: readonly (readonly [string, string, number, string?, string?, s
 ]
 /** pg_proc.oid of PostgreSQL's estimators. */
 const ESTIMATORS: Readonly<Record<string, number>> = {
-  eqsel: 101, scalarltsel: 103, scalargtsel: 104, eqjoinsel: 105, scalarltjoinsel: 107, scalargtjoinsel: 108,
-  scalarlesel: 336, scalargesel: 337, scalarlejoinsel: 386, scalargejoinsel: 398,
-} // prettier-ignore
+  eqsel: 101,
+  scalarltsel: 103,
+  scalargtsel: 104,
+  eqjoinsel: 105,
+  scalarltjoinsel: 107,
+  scalargtjoinsel: 108,
+  scalarlesel: 336,
+  scalargesel: 337,
+  scalarlejoinsel: 386,
+  scalargejoinsel: 398,
+}
 
 const FIRST_OPERATOR = 16060
 const operatorOid = (name: string | undefined): number =>

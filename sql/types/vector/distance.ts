@@ -11,8 +11,7 @@ const overflowing = Math.fround
 
 /** 22000 unless both have the same number of dimensions. */
 export function checkSameDimensions(a: Float32Array, b: Float32Array): void {
-  if (a.length !== b.length)
-    throw sqlError('22000', `different vector dimensions ${a.length} and ${b.length}`)
+  if (a.length !== b.length) throw sqlError('22000', `different vector dimensions ${a.length} and ${b.length}`)
 }
 
 /** The sum of squared differences. */
@@ -89,7 +88,7 @@ export function cosine(a: Float32Array, b: Float32Array): number {
     y += b[i]! * b[i]!
   }
   const similarity = overflowing(s + s1) / Math.sqrt(overflowing(x + x1) * overflowing(y + y1))
-  return 1 - (similarity > 1 ? 1 : similarity < -1 ? -1 : similarity)
+  return 1 - Math.min(1, Math.max(-1, similarity))
 }
 
 /** The sum of absolute differences. */

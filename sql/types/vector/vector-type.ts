@@ -29,7 +29,8 @@ export function checkElement(n: number): void {
 const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13)
 
 /** What strtof takes: decimal and hexadecimal numbers, infinity and NaN. */
-const NUMBER = /[+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)/iy
+const NUMBER =
+  /[+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)/iy
 const PLAIN = /^[+-]?[\d.]/
 
 const double = new Float64Array(1)
@@ -104,8 +105,22 @@ function float4Text(n: number): string {
   if ((halves[1 - LOW]! & 0xf_ffff) === 0 && halves[LOW] === 0) return float4ToText(n, 1)
   const exponent =
     size < 1
-      ? size >= 0.1 ? -1 : size >= 0.01 ? -2 : size >= 0.001 ? -3 : -4
-      : size < 10 ? 0 : size < 100 ? 1 : size < 1000 ? 2 : size < 10_000 ? 3 : 4 // prettier-ignore
+      ? size >= 0.1
+        ? -1
+        : size >= 0.01
+          ? -2
+          : size >= 0.001
+            ? -3
+            : -4
+      : size < 10
+        ? 0
+        : size < 100
+          ? 1
+          : size < 1000
+            ? 2
+            : size < 10_000
+              ? 3
+              : 4
   let digits = 7
   let power = POWERS[digits - 1 - exponent]!
   let whole = Math.round(size * power)

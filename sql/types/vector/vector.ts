@@ -3,7 +3,15 @@
  * them; the rows that declare them are in catalog-rows.ts. https://github.com/pgvector/pgvector#vector-functions
  */
 import { sqlError } from '../error.ts'
-import { type AggregateBody, type AggregateTable, bound, type FunctionTable, install, installAggregates, scalar } from '../function.ts'
+import {
+  type AggregateBody,
+  type AggregateTable,
+  bound,
+  type FunctionTable,
+  install,
+  installAggregates,
+  scalar,
+} from '../function.ts'
 import { comparedBy, comparisons } from '../misc/comparison.ts'
 import { parseFloat4 } from '../number/float-text.ts'
 import { toText } from '../number/numeric.ts'
@@ -88,7 +96,7 @@ function binaryQuantize(vector: Vector): BitString {
 
 function sphericalDistance(a: Vector, b: Vector): number {
   const product = innerProduct(a, b)
-  return Math.acos(product > 1 ? 1 : product < -1 ? -1 : product) / Math.PI
+  return Math.acos(Math.min(1, Math.max(-1, product))) / Math.PI
 }
 
 function fromArray(array: ArrayValue, typmod: number, toFloat4: (value: Value) => number): Vector {

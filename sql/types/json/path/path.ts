@@ -1,0 +1,134 @@
+/**
+ * The type jsonpath and the functions that run one. In memory a path is its printed form; its tree is kept beside it for
+ * as long as it is used. https://www.postgresql.org/docs/15/functions-json.html#FUNCTIONS-SQLJSON-PATH
+ */
+import { LRUCache } from 'lru-cache'
+import { oid } from '../../../../storage/keys/brand.ts'
+import { sqlError } from '../../error.ts'
+import { type FunctionBody, type FunctionTable, scalar, set } from '../../function.ts'
+import { OID } from '../../oids.ts'
+import { decodeUtf8 } from '../../text/chars.ts'
+import type { Type } from '../../type.ts'
+import type { Jsonb, JsonNode } from '../../value.ts'
+import { isObject, jsonb } from '../node.ts'
+import { isSuppressed, runPath } from './execute.ts'
+import { parsePath } from './parse.ts'
+import { type JsonPath, printPath } from './syntax.ts'
+
+/** The version byte before a path's text in its binary form. */
+const VERSION = 1
+
+const read = (text: string): string => printPath(parsePath(text))
+
+export const jsonPathType: Type = {
+  oid: OID.jsonpath,
+  name: 'jsonpath',
+  elementOid: oid(0),
+  delimiter: ',',
+  input: read,
+  output: (value) => value as string,
+  receive: (from, start, end) => {
+    const version = start < end ? from[start]! : 0
+    if (version !== VERSION) throw sqlError('XX000', `unsupported jsonpath version number: ${version}`)
+    return read(decodeUtf8(from, start + 1, end))
+  },
+  send: (value, to) => {
+    to.uint8(VERSION)
+    to.text(value as string)
+  },
+  storage: { kind: 'text' },
+}
+
+const CACHED_MAX = 1000
+const trees = new LRUCache<string, JsonPath>({ max: CACHED_MAX })
+
+function treeOf(path: string): JsonPath {
+  let tree = trees.get(path)
+  if (tree === undefined) {
+    tree = parsePath(path)
+    trees.set(path, tree)
+  }
+  return tree
+}
+
+const NO_VARIABLES: ReadonlyMap<string, JsonNode> = new Map()
+
+function variablesOf(vars: Jsonb): ReadonlyMap<string, JsonNode> {
+  if (isObject(vars.root)) return vars.root
+  throw sqlError('22023', '"vars" argument is not an object', {
+    detail: 'Jsonpath parameters should be encoded as key-value pairs of "vars" object.',
+  })
+}
+
+/** All items; when silent, those before the first error, and whether there was one. */
+function collect(
+  target: Jsonb,
+  path: string,
+  variables: ReadonlyMap<string, JsonNode>,
+  silent: boolean,
+): { items: JsonNode[]; failed: boolean } {
+  const items: JsonNode[] = []
+  try {
+    for (const item of runPath(treeOf(path), target.root, variables)) items.push(item)
+  } catch (error) {
+    if (!silent || !isSuppressed(error)) throw error
+    return { items, failed: true }
+  }
+  return { items, failed: false }
+}
+
+function exists(
+  target: Jsonb,
+  path: string,
+  variables: ReadonlyMap<string, JsonNode>,
+  silent: boolean,
+): boolean | null {
+  const tree = treeOf(path)
+  if (tree.strict) {
+    const { items, failed } = collect(target, path, variables, silent)
+    return failed ? null : items.length > 0
+  }
+  try {
+    return !runPath(tree, target.root, variables).next().done
+  } catch (error) {
+    if (!silent || !isSuppressed(error)) throw error
+    return null
+  }
+}
+
+function match(target: Jsonb, path: string, variables: ReadonlyMap<string, JsonNode>, silent: boolean): boolean | null {
+  const { items } = collect(target, path, variables, silent)
+  const [item] = items
+  if (items.length === 1 && (item === null || typeof item === 'boolean')) return item
+  if (!silent) throw sqlError('22038', 'single boolean result is expected')
+  return null
+}
+
+type Arguments = [Jsonb, string, Jsonb, boolean]
+
+const bodies: Readonly<Record<string, FunctionBody>> = {
+  jsonb_path_exists: scalar((...[target, path, vars, silent]: Arguments) =>
+    exists(target, path, variablesOf(vars), silent),
+  ),
+  jsonb_path_match: scalar((...[target, path, vars, silent]: Arguments) =>
+    match(target, path, variablesOf(vars), silent),
+  ),
+  jsonb_path_query: set<Arguments>(
+    () => (target, path, vars, silent) => collect(target, path, variablesOf(vars), silent).items.map(jsonb),
+  ),
+  jsonb_path_query_array: scalar((...[target, path, vars, silent]: Arguments) =>
+    jsonb(collect(target, path, variablesOf(vars), silent).items),
+  ),
+  jsonb_path_query_first: scalar((...[target, path, vars, silent]: Arguments) => {
+    const [first] = collect(target, path, variablesOf(vars), silent).items
+    return first === undefined ? null : jsonb(first)
+  }),
+}
+
+export const PATH_FUNCTIONS: FunctionTable = {
+  ...bodies,
+  // They differ in what .datetime() may compare only.
+  ...Object.fromEntries(Object.entries(bodies).map(([name, body]) => [`${name}_tz`, body])),
+  jsonb_path_exists_opr: scalar((target: Jsonb, path: string) => exists(target, path, NO_VARIABLES, true)),
+  jsonb_path_match_opr: scalar((target: Jsonb, path: string) => match(target, path, NO_VARIABLES, true)),
+}
