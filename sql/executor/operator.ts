@@ -14,6 +14,7 @@ import type { Txn } from '../../storage/kv/kv.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CallContext } from '../types/function.ts'
 import type { Value } from '../types/value.ts'
+import type { DeferredChecks } from './deferred.ts'
 
 export type MutableRow = Value[]
 /** At most about 1,024 rows, at least one. The receiver owns the array and the rows in it. */
@@ -54,6 +55,8 @@ export interface Execution {
   readonly workMemBytes: number
   /** True when the statement's time slice is over: scans and long loops then yield SLICE_OVER. Cheap: compares a counter before it looks at the clock. Throws 57014 when cancelled. */
   sliceOver(): boolean
+  /** Where constraint checks go that wait for the end of the transaction. */
+  readonly deferred: DeferredChecks
   /** Per-node counters for EXPLAIN ANALYZE, when asked. */
   readonly instruments: Map<object, Instrument> | undefined
 }

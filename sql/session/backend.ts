@@ -207,7 +207,8 @@ export class Backend implements Session, ContextHost {
     }
   }
   sequenceLastValue(sequence: Oid): Int64 | null {
-    return this.sequences.lastValue(sequence)
+    const row = this.catalog.relation(sequence)
+    return row?.sequence === undefined ? null : this.sequences.lastValueOf(row)
   }
   suspend(start: () => unknown): unknown {
     return this.#suspensions.call(start)
@@ -434,6 +435,7 @@ export class Backend implements Session, ContextHost {
         }
         return tag instanceof Promise ? tag.then(finish) : finish(tag)
       }
+      if (portal.fields !== undefined) sink.fields(portal.fields, portal.formats)
       const result = this.runPortal(portal, maxRows, sink)
       const finish = (tag: string | undefined): void => {
         if (tag === undefined) sink.portalSuspended()
@@ -545,7 +547,7 @@ export class Backend implements Session, ContextHost {
       },
       instruments,
       deferred: this.deferred,
-    } as Execution
+    }
   }
 
   /** Streams rows of a statement that only reads. */
@@ -892,8 +894,15 @@ export class Backend implements Session, ContextHost {
     finish()
     return undefined
   }
-  /** Drops temporary objects; set by what made some. */
+  /** Called when the session ends. */
   onClose: (() => Promise<void> | undefined) | undefined
+  /** Drops temporary objects; set by what made some. */
+  dropTemporary: (() => Promise<void>) | undefined
+  /** Forgets what others registered for this session (LISTEN): DISCARD ALL. */
+  readonly onDiscard: (() => void)[] = []
+  discardHooks(): void {
+    for (const hook of this.onDiscard) hook()
+  }
 }
 
 const NO_FORMATS: readonly Format[] = []
