@@ -413,14 +413,14 @@ function constraintsOf(relation: number): ConstraintRow[] {
 function systemIndex(self: number): NonNullable<RelationRow['index']> {
   const r = readersOf(dataTable('pg_index'), indexLines().get(self))[0]
   invariant(r, `no pg_index row of ${self}`)
-  const columns = columnsOf(self)
+  const table = columnsOf(r.number('indrelid'))
   const classes = r.numbers('indclass')
   const collations_ = r.numbers('indcollation')
   const options = r.numbers('indoption')
   const keys = r.numbers('indkey').map((column, i): IndexKey => ({
     column,
-    type: columns[i]!.type,
-    typmod: columns[i]!.typmod,
+    type: table[column - 1]!.type,
+    typmod: table[column - 1]!.typmod,
     opclass: oid(classes[i]!),
     collation: oid(collations_[i]!),
     descending: (options[i]! & 1) !== 0,

@@ -106,6 +106,11 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
       printList(p, '(ROW(', e.left, `) ${operatorName(p, e.operators[0]!)} ROW(`)
       return printList(p, '', e.right, '))')
     case 'field': {
+      // A column of a relation's own row is that column.
+      if (e.arg.kind === 'var' && e.arg.column === 0) {
+        p.text += varName(p, { ...e.arg, column: e.index + 1 }, false)
+        return
+      }
       const bare = e.arg.kind === 'subscript' || e.arg.kind === 'field'
       if (!bare) p.text += '('
       printExpression(p, e.arg, true)
@@ -272,13 +277,20 @@ export function printConst(p: Printer, e: Extract<Expression, { kind: 'const' }>
   if (label === 'always' || (needed && label !== 'never')) cast()
 }
 
-function printCast(p: Printer, arg: Expression, type: Oid, typmod: number, parent: Expression): void {
+function printCast(p: Printer, inner: Expression, type: Oid, typmod: number, parent: Expression): void {
+  // A cast and the length coercion on top of it were written as one.
+  const arg = inner.type === type && inner.typmod < 0 && typmod >= 0 ? castOperand(inner) : inner
   if (arg.kind === 'const' && arg.type === type && arg.typmod === -1) {
     printConst(p, arg, 'never')
   } else {
     parenthesized(p, () => operand(p, arg, false, parent))
   }
   p.text += `::${formatType(p.scope, type, typmod)}`
+}
+
+function castOperand(e: Expression): Expression {
+  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.collation === undefined) return e.arg
+  return e.kind === 'call' && (e.display === 'cast' || e.display === 'implicit') ? e.args[0]! : e
 }
 
 function printCollate(p: Printer, e: Extract<Expression, { kind: 'relabel' }>): void {
@@ -358,11 +370,11 @@ const SQL_SYNTAX: Readonly<Record<string, (p: Printer, e: Call) => boolean>> = {
     return true
   },
   position: (p, e) => {
-    p.text += 'POSITION('
-    operand(p, e.args[1]!, false, e)
-    p.text += ' IN '
-    operand(p, e.args[0]!, false, e)
-    p.text += ')'
+    p.text += 'POSITION(('
+    printExpression(p, e.args[1]!, false)
+    p.text += ') IN ('
+    printExpression(p, e.args[0]!, false)
+    p.text += '))'
     return true
   },
 }

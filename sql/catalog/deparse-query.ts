@@ -11,8 +11,11 @@ import { INDENT_JOIN, INDENT_STANDARD, type Level, type Printer } from './printe
 
 const STANDARD = INDENT_STANDARD
 
-/** `namesVisible`: the reader sees the output columns' names, so AS is always shown where it matters. */
-export function printQuery(p: Printer, query: Query, namesVisible: boolean): void {
+/**
+ * `namesVisible`: the reader sees the output columns' names, so AS is always shown where it matters. `names`: what a view
+ * calls its columns, which the sides of a set operation are then called too.
+ */
+export function printQuery(p: Printer, query: Query, namesVisible: boolean, names?: readonly string[]): void {
   if (query.command !== 'select') throw notSupported(`printing ${query.command.toUpperCase()}`)
   const outer = p.levels
   const indent = p.indentLevel
@@ -20,8 +23,8 @@ export function printQuery(p: Printer, query: Query, namesVisible: boolean): voi
   const level: Level = { kind: 'query', query, names: uniqueNames(query, outer), prefix: true }
   p.levels = [level, ...outer]
   printCtes(p, query)
-  if (query.setOperation === undefined) printPlainSelect(p, query, namesVisible)
-  else printSetOperation(p, query, query.setOperation, namesVisible)
+  if (query.setOperation === undefined) printPlainSelect(p, query, namesVisible, names)
+  else printSetOperation(p, query, query.setOperation, namesVisible, names)
   printTail(p, query)
   p.levels = outer
   p.indentLevel = indent
@@ -87,7 +90,7 @@ function printCte(p: Printer, cte: Cte): void {
   p.text += ')'
 }
 
-const outputNames = (query: Query): string[] => query.targets.filter((target) => !target.junk).map((target) => target.name)
+export const outputNames = (query: Query): string[] => query.targets.filter((target) => !target.junk).map((target) => target.name)
 
 function printTail(p: Printer, query: Query): void {
   if (query.orderBy.length > 0) {
@@ -131,7 +134,7 @@ function nameOf(p: Printer, relation: number): string {
 /** SELECT of all columns of one VALUES list and nothing else: printed as VALUES. */
 function simpleValues(query: Query): Extract<Relation, { kind: 'values' }> | undefined {
   const relation = query.relations[0]
-  if (relation?.kind !== 'values' || query.from.length !== 1 || query.from[0]!.kind !== 'relation') return undefined
+  if (relation?.kind !== 'values' || !relation.alias.startsWith('*') || query.from.length !== 1 || query.from[0]!.kind !== 'relation') return undefined
   if (query.where !== undefined || query.groupBy.length > 0 || query.having !== undefined || query.distinct.kind !== 'none') return undefined
   const plain = query.targets.every(({ expression: e }, i) => e.kind === 'var' && e.level === 0 && e.relation === 0 && e.column === i + 1)
   return plain && query.targets.length === relation.columns.length ? relation : undefined
@@ -149,7 +152,7 @@ function printValues(p: Printer, rows: readonly (readonly Expression[])[]): void
   })
 }
 
-function printPlainSelect(p: Printer, query: Query, namesVisible: boolean): void {
+function printPlainSelect(p: Printer, query: Query, namesVisible: boolean, names: readonly string[] | undefined): void {
   if (p.options.indent) {
     p.indentLevel += STANDARD
     p.text += ' '
@@ -166,7 +169,7 @@ function printPlainSelect(p: Printer, query: Query, namesVisible: boolean): void
     })
     p.text += ')'
   }
-  printTargets(p, query, namesVisible)
+  printTargets(p, query, namesVisible, names)
   printFrom(p, query)
   if (query.where !== undefined) {
     p.keyword(' WHERE ', -STANDARD, STANDARD, 1)
@@ -186,13 +189,15 @@ function printPlainSelect(p: Printer, query: Query, namesVisible: boolean): void
   })
 }
 
-function printTargets(p: Printer, query: Query, namesVisible: boolean): void {
+function printTargets(p: Printer, query: Query, namesVisible: boolean, names: readonly string[] | undefined): void {
+  let position = 0
   let first = true
   let multiline = false
   for (const target of query.targets) {
     if (target.junk) continue
     p.text += first ? ' ' : ', '
     const { expression: e } = target
+    const name = names?.[position++] ?? target.name
     const text = p.capture(() => {
       let own: string | undefined = namesVisible ? undefined : '?column?'
       if (e.kind === 'var' && e.column !== 0) {
@@ -201,7 +206,8 @@ function printTargets(p: Printer, query: Query, namesVisible: boolean): void {
       } else {
         printExpression(p, e, true)
       }
-      if (own !== target.name) p.text += ` AS ${quoteIdentifier(target.name)}`
+      if (e.kind === 'var' && e.column === 0) p.text += `::${formatType(p.scope, e.type, -1)}`
+      if (own !== name) p.text += ` AS ${quoteIdentifier(name)}`
     })
     const last: boolean = multiline
     // The first column follows SELECT; each other one begins a line, and so does one after several lines.
@@ -272,7 +278,7 @@ function printRelation(p: Printer, relation: Relation, name: string): void {
       if (columns.some((column, i) => column.name !== outputNames(relation.query)[i])) p.text += list()
       return
     case 'values':
-      p.text += '('
+      p.text += p.options.indent ? '( ' : '('
       printValues(p, relation.rows)
       p.text += `) ${quoteIdentifier(name)}${list()}`
       return
@@ -342,7 +348,7 @@ function printGroupBy(p: Printer, query: Query): void {
   p.text += ')'
 }
 
-function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVisible: boolean): void {
+function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVisible: boolean, names: readonly string[] | undefined): void {
   if (node.kind === 'leaf') {
     const relation = query.relations[node.relation]!
     invariant(relation.kind === 'subquery', 'a leaf of a set operation is a subquery')
@@ -351,7 +357,7 @@ function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVi
     if (needs) p.text += '('
     const levels = p.levels
     // A leaf sees what the set operation's query sees from outside, and its CTEs.
-    printQuery(p, inner, namesVisible)
+    printQuery(p, inner, namesVisible, names)
     p.levels = levels
     if (needs) p.text += ')'
     return
@@ -364,7 +370,7 @@ function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVi
     indent = STANDARD
     p.keyword('', indent, 0, 0)
   }
-  printSetOperation(p, query, left, namesVisible)
+  printSetOperation(p, query, left, namesVisible, names)
   if (leftParens) p.keyword(') ', -indent, 0, 0)
   else if (p.options.indent) p.keyword('', -indent, 0, 0)
   else p.text += ' '
@@ -373,7 +379,7 @@ function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVi
   indent = rightParens ? STANDARD : 0
   if (rightParens) p.text += '('
   p.keyword('', indent, 0, 0)
-  printSetOperation(p, query, right, false)
+  printSetOperation(p, query, right, false, names)
   if (p.options.indent) p.indentLevel -= indent
   if (rightParens) p.keyword(')', 0, 0, 0)
 }

@@ -8,7 +8,7 @@ import type { Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
 import type { ConstraintRow, ForeignKeyAction, IndexKey, RelationRow, TypeRow } from './catalog.ts'
 import { printExpression } from './deparse-expression.ts'
-import { printQuery } from './deparse-query.ts'
+import { outputNames, printQuery } from './deparse-query.ts'
 import { collationName, type NameScope, namespaceUnless, qualifiedRelationName, quoteIdentifier, quoteQualified, relationName, SYSTEM_PATH } from './names.ts'
 import { type Level, Printer, type PrintOptions } from './printer.ts'
 
@@ -28,7 +28,7 @@ export function expressionText(scope: NameScope, e: Expression, relation: Relati
 /** A query without a final semicolon. */
 export function queryText(scope: NameScope, query: Query, pretty = false): string {
   const p = new Printer(scope, optionsOf(pretty), [], printQuery)
-  printQuery(p, query, true)
+  printQuery(p, query, true, outputNames(query))
   return p.text
 }
 
@@ -59,7 +59,7 @@ export function indexText(scope: NameScope, row: RelationRow, column = 0, pretty
     const included = index.include[column - 1 - index.keys.length]
     return included === undefined ? '' : quoteIdentifier(table.columns[included - 1]!.name)
   }
-  const keys = index.keys.map((key) => keyText(scope, table, key, pretty) + keyOptions(scope, row, key))
+  const keys = index.keys.map((key) => keyText(scope, table, key, pretty) + keyOptions(scope, row, table, key))
   let text = `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(row.name)} ON `
   text += `${pretty ? relationName(scope, table) : qualifiedRelationName(scope, table)} USING ${index.method} (${keys.join(', ')})`
   if (index.include.length > 0) text += ` INCLUDE (${index.include.map((n) => quoteIdentifier(table.columns[n - 1]!.name)).join(', ')})`
@@ -72,11 +72,11 @@ export function indexText(scope: NameScope, row: RelationRow, column = 0, pretty
   return text
 }
 
-function keyOptions(scope: NameScope, row: RelationRow, key: IndexKey): string {
+function keyOptions(scope: NameScope, row: RelationRow, table: RelationRow, key: IndexKey): string {
   let text = ''
   const { catalog } = scope
   const collation = catalog.collation(key.collation)
-  if (key.collation !== 0 && key.collation !== naturalCollation(scope, key) && collation !== undefined) {
+  if (key.collation !== 0 && key.collation !== naturalCollation(scope, table, key) && collation !== undefined) {
     text += ` COLLATE ${collationName(scope, collation)}`
   }
   const opclass = catalog.opclass(key.opclass)
@@ -91,8 +91,9 @@ function keyOptions(scope: NameScope, row: RelationRow, key: IndexKey): string {
 }
 
 /** The collation an index on this key has when none is written: the column's, or the expression's. */
-function naturalCollation(scope: NameScope, key: IndexKey): Oid {
-  if (key.expression?.collation !== undefined) return key.expression.collation
+function naturalCollation(scope: NameScope, table: RelationRow, key: IndexKey): Oid {
+  if (key.expression === undefined) return table.columns[key.column - 1]!.collation
+  if (key.expression.collation !== undefined) return key.expression.collation
   return scope.catalog.typeRow(key.type)?.collation ?? oid(0)
 }
 

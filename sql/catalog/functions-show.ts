@@ -60,7 +60,7 @@ function expression(text: string, pretty: boolean): string {
 const MODE_WORDS: Readonly<Record<string, string>> = { i: '', o: 'OUT ', b: 'INOUT ', v: 'VARIADIC ', t: '' }
 
 /** A function's parameters as CREATE FUNCTION lists them. */
-function functionArguments(c: CatalogCallContext, row: FunctionRow, options: { defaults: boolean; identity: boolean }): string {
+function functionArguments(c: CatalogCallContext, row: FunctionRow, defaults: boolean): string {
   const types = row.allArgTypes ?? row.argTypes
   const parts: string[] = []
   let input = 0
@@ -69,10 +69,10 @@ function functionArguments(c: CatalogCallContext, row: FunctionRow, options: { d
     const mode = row.argModes?.[i] ?? 'i'
     const isInput = mode === 'i' || mode === 'b' || mode === 'v'
     const position = isInput ? input++ : -1
-    if (mode === 't' || (options.identity && !isInput)) return
+    if (mode === 't') return
     const name = row.argNames?.[i] ?? ''
     let text = `${MODE_WORDS[mode]}${name === '' ? '' : `${quoteIdentifier(name)} `}${formatType(c, type)}`
-    const fallback = options.defaults && position >= firstDefault && row.argDefaults > 0 ? row.defaults?.[position - firstDefault] : undefined
+    const fallback = defaults && position >= firstDefault && row.argDefaults > 0 ? row.defaults?.[position - firstDefault] : undefined
     if (fallback !== undefined) text += ` DEFAULT ${defaultText(c, fallback)}`
     parts.push(text)
   })
@@ -105,7 +105,7 @@ function functionDefinition(c: CatalogCallContext, row: FunctionRow): string {
   if (row.kind === 'a') throw sqlError('42809', `"${row.name}" is an aggregate function`)
   const procedure = row.kind === 'p'
   const name = quoteQualified(c.catalog.namespace(row.namespace)?.name, row.name)
-  let text = `CREATE OR REPLACE ${procedure ? 'PROCEDURE' : 'FUNCTION'} ${name}(${functionArguments(c, row, { defaults: true, identity: false })})\n`
+  let text = `CREATE OR REPLACE ${procedure ? 'PROCEDURE' : 'FUNCTION'} ${name}(${functionArguments(c, row, true)})\n`
   if (!procedure) text += ` RETURNS ${functionResult(c, row)}\n`
   text += ` LANGUAGE ${quoteIdentifier(languageName(row.language))}\n`
   let options = `${row.kind === 'w' ? ' WINDOW' : ''}${VOLATILITY[row.volatility]}${PARALLEL[row.parallel] ?? ''}${row.strict ? ' STRICT' : ''}`
@@ -277,8 +277,8 @@ export const SHOW_FUNCTIONS: FunctionTable = {
   pg_get_statisticsobjdef_expressions: fromCatalog(() => null),
   pg_partition_root: fromCatalog(() => null),
 
-  pg_get_function_arguments: forFunction((c, row) => functionArguments(c, row, { defaults: true, identity: false })),
-  pg_get_function_identity_arguments: forFunction((c, row) => functionArguments(c, row, { defaults: false, identity: true })),
+  pg_get_function_arguments: forFunction((c, row) => functionArguments(c, row, true)),
+  pg_get_function_identity_arguments: forFunction((c, row) => functionArguments(c, row, false)),
   pg_get_function_result: forFunction(functionResult),
   pg_get_functiondef: forFunction(functionDefinition),
   pg_get_function_sqlbody: forFunction((_, row) => (row.body !== undefined && /^(RETURN |BEGIN ATOMIC)/.test(row.body) ? row.body : null)),

@@ -89,7 +89,7 @@ const TYPE_WORDS: ReadonlyMap<string, string> = new Map([
   ['time without time zone', 'time'], ['time with time zone', 'timetz'],
 ]) // prettier-ignore
 
-const TYPE_PATTERN = /^(.*?)\s*(?:\(\s*([^()]*?)\s*\))?\s*(with time zone|without time zone)?\s*((?:\[\s*\d*\s*\]\s*)*|array)$/is
+const TYPE_PATTERN = /^(.*?)\s*(?:\(\s*([^()]*?)\s*\))?\s*(with time zone|without time zone)?\s*((?:\[\s*\d*\s*\]\s*)*|(?<=\s)array)$/is
 
 /** A type as SQL writes it: 'numeric(10,2)[]', 'timestamp(3) with time zone', 's."T"'. */
 export function findType(scope: NameScope, text: string): { readonly oid: Oid; readonly typmod: number } {

@@ -70,6 +70,8 @@ const SQL_NAMES: ReadonlyMap<Oid, string> = new Map([
   [OID.varbit, 'bit varying'],
   [OID.varchar, 'character varying'],
 ])
+/** Of those, the ones that take a typmod. */
+const LENGTHS: ReadonlySet<Oid> = new Set([OID.bpchar, OID.numeric, OID.interval, OID.bit, OID.varbit, OID.varchar])
 const TIMES: ReadonlyMap<Oid, readonly [name: string, zone: string]> = new Map([
   [OID.time, ['time', 'without time zone'] as const],
   [OID.timetz, ['time', 'with time zone'] as const],
@@ -85,14 +87,14 @@ export function formatType(scope: NameScope, type: Oid, typmod?: number, qualify
   if (type === 0) return '-'
   const row = scope.catalog.typeRow(type)
   if (row === undefined) return '???'
-  if (row.isArray && row.element !== 0) return `${formatType(scope, row.element, typmod, qualify)}[]`
+  if (row.isArray && row.element !== 0 && row.storage !== 'p') return `${formatType(scope, row.element, typmod, qualify)}[]`
   const modified = typmod !== undefined && typmod >= 0
   const time = TIMES.get(type)
   if (time !== undefined) return `${time[0]}${modified ? `(${typmod})` : ''} ${time[1]}`
   const name = SQL_NAMES.get(type)
   // "bit" and bpchar with typmod -1 are not BIT(1) and CHAR(1): their catalog names say so.
   if (name !== undefined && (modified || typmod === undefined || (type !== OID.bit && type !== OID.bpchar))) {
-    return modified ? name + printTypmod(scope, type, typmod) : name
+    return modified && LENGTHS.has(type) ? name + printTypmod(scope, type, typmod) : name
   }
   const plain = quoteQualified(namespaceUnless(scope, !qualify && typeVisible(scope, row), row.namespace), row.name)
   return modified ? plain + printTypmod(scope, type, typmod) : plain
@@ -102,6 +104,7 @@ function printTypmod(scope: NameScope, type: Oid, typmod: number): string {
   if (type === OID.varchar || type === OID.bpchar) return typmod > 4 ? `(${typmod - 4})` : ''
   if (type === OID.bit || type === OID.varbit) return `(${typmod})`
   if (type === OID.numeric) {
+    if (typmod < 4) return ''
     const packed = typmod - 4
     return `(${(packed >> 16) & 0xffff},${((packed & 0x7ff) ^ 1024) - 1024})`
   }

@@ -6,6 +6,7 @@ import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { type AclObject, aclAllows, defaultAcl } from './acl.ts'
 import type { Catalog, ColumnRow } from './catalog.ts'
 
+const PG_CATALOG = oid(11)
 const READ_ALL_DATA = oid(6181)
 const WRITE_ALL_DATA = oid(6182)
 const DATABASE_OWNER = oid(6171)
@@ -35,6 +36,8 @@ export interface Securable {
   readonly kind: AclObject
   readonly owner: Oid
   readonly acl: readonly string[] | undefined
+  /** A table of the system catalogs: only superusers change its rows. */
+  readonly system?: boolean
 }
 
 /** Undefined when there is no such object. */
@@ -42,7 +45,7 @@ export function securable(catalog: Catalog, kind: AclObject, object: Oid): Secur
   const row = rowOf(catalog, kind, object)
   if (row === undefined) return undefined
   const relation = kind === 'relation' ? catalog.relation(object) : undefined
-  return { kind: relation?.kind === 'S' ? 'sequence' : kind, owner: row.owner, acl: row.acl }
+  return { kind: relation?.kind === 'S' ? 'sequence' : kind, owner: row.owner, acl: row.acl, system: relation?.virtual === true && relation.namespace === PG_CATALOG }
 }
 
 function rowOf(catalog: Catalog, kind: AclObject, object: Oid): { readonly owner: Oid; readonly acl?: readonly string[] } | undefined {
@@ -76,6 +79,7 @@ function rowOf(catalog: Catalog, kind: AclObject, object: Oid): { readonly owner
 /** True when the role may use that right (a letter of acl.ts) on the object. */
 export function allows(catalog: Catalog, role: Oid, object: Securable, letter: string, grantOption = false): boolean {
   if (isSuperuser(catalog, role)) return true
+  if (object.system === true && 'awdD'.includes(letter)) return false
   const roles = memberships(catalog, role, true)
   if (aclAllows(object.acl ?? defaultAcl(object.kind, object.owner), roles, letter, grantOption)) return true
   if (roles.has(object.owner) && grantOption) return true

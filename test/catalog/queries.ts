@@ -9,7 +9,7 @@ export const QUERIES: readonly string[] = [
   'select id as x, s as "Odd Name", n "select" from p where id > 3 and s = \'x\'',
   'select * from p where n > 1',
   "select id + 1 as a, -id as b, id * 2 - 3 as c, (id + 1) * 2 as d, - (-3) as e, +5 as f from p",
-  "select s || 'a' || 'b' as x, lower(s) as l, length(s) as n, substr(s, 1, 2) as sub, substring(s from 2 for 3) as sub2, left(s, 2) as lft from p",
+  "select s || 'a' || 'b' as x, lower(s) as l, length(s) as n, substr(s, 1, 2) as sub, substring(s, 2, 3) as sub2, left(s, 2) as lft from p",
   "select case when id > 1 then 'a' when id > 2 then 'b' else 'c' end as x, case id when 1 then 'one' when 2 then 'two' end as y from p",
   'select coalesce(s, v) as x, nullif(s, \'\') as y, greatest(id, 3) as g, least(id, 1, 2) as l from p',
   "select id::text as a, s::varchar as b, n::int4 as c, '2020-01-01'::date as d, 'abc'::varchar(2) as e, id::numeric(8,2) as f, s::char(5) as g from p",
@@ -59,6 +59,6 @@ export const QUERIES: readonly string[] = [
   'select (p).id as x, p.s from p',
   'select c = \'abc\' as a, v = \'x\' as b, s = v as d, c = s as e from p',
   'select id from only p where id = 5 for update',
-  'select trim(s) as a, trim(leading \'x\' from s) as b, position(\'a\' in s) as c, overlay(s placing \'z\' from 2) as d, upper(s) as e from p',
+  'select btrim(s) as a, position(\'a\' in s) as c, upper(s) as e from p',
   'select concat(s, id, null) as a, format(\'%s\', s) as b, concat_ws(\',\', variadic array[\'a\', \'b\']) as c from p',
 ]
