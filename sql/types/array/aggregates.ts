@@ -2,8 +2,8 @@
 import { sqlError } from '../error.ts'
 import type { AggregateBody, AggregateTable } from '../function.ts'
 import { ArrayValue, type Value } from '../value.ts'
-import { compareArrays } from './array.ts'
 import { orderOf } from './functions.ts'
+import { compareArrays } from './order.ts'
 import { shaped } from './shape.ts'
 
 const collectValues: AggregateBody<Value[]> = {

@@ -14,34 +14,10 @@ import { ArrayValue, type Value } from '../value.ts'
 import { ARRAY_AGGREGATES } from './aggregates.ts'
 import { receiveArray, sendArray } from './binary.ts'
 import { ARRAY_FUNCTIONS } from './functions.ts'
+import { compareArrays } from './order.ts'
 import { EMPTY_ARRAY } from './shape.ts'
 import { readStored, type StoredReader, writeStored } from './stored.ts'
 import { parseArray, printArray } from './text.ts'
-
-/** PostgreSQL's order of two arrays by their elements' order. */
-export function compareArrays(a: ArrayValue, b: ArrayValue, compare: (a: Value, b: Value) => number): number {
-  const left = a.elements
-  const right = b.elements
-  const shared = Math.min(left.length, right.length)
-  for (let i = 0; i < shared; i++) {
-    const x = left[i]!
-    const y = right[i]!
-    if (x === null || y === null) {
-      if (x === y) continue
-      return x === null ? 1 : -1
-    }
-    const order = compare(x, y)
-    if (order !== 0) return order < 0 ? -1 : 1
-  }
-  if (left.length !== right.length) return left.length < right.length ? -1 : 1
-  return compareNumbers(a.dimensions, b.dimensions) || compareNumbers(a.lower, b.lower)
-}
-
-function compareNumbers(a: readonly number[], b: readonly number[]): number {
-  if (a.length !== b.length) return a.length < b.length ? -1 : 1
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]! ? -1 : 1
-  return 0
-}
 
 /** Each part with its length before it, so that no two lists of parts run together. */
 function hashArray(array: ArrayValue, hash: (value: Value) => unknown): string {

@@ -7,7 +7,7 @@ import { sqlError } from '../error.ts'
 import { bound, type CallInfo, type FunctionBody, type FunctionTable, scalar, set } from '../function.ts'
 import type { Type, TypeContext } from '../type.ts'
 import { ArrayValue, type Value } from '../value.ts'
-import { compareArrays } from './array.ts'
+import { compareArrays } from './order.ts'
 import { EMPTY_ARRAY, shaped, tooManyDimensions } from './shape.ts'
 import { printBounds } from './text.ts'
 

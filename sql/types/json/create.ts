@@ -207,7 +207,7 @@ export const JSON_AGGREGATES = {
     },
     (items) => jsonb(items.slice()),
   ),
-  'json_object_agg(any, any)': list<string>(
+  'json_object_agg(any,any)': list<string>(
     (call) => {
       const key = fieldName(call)
       const write = jsonWriter(call.argTypes[1]!, call.context)
@@ -215,7 +215,7 @@ export const JSON_AGGREGATES = {
     },
     (items) => `{ ${items.join(', ')} }`,
   ),
-  'jsonb_object_agg(any, any)': list<readonly [string, JsonNode]>(
+  'jsonb_object_agg(any,any)': list<readonly [string, JsonNode]>(
     (call) => {
       const key = fieldName(call)
       const make = nodeMaker(call.argTypes[1]!, call.context)
