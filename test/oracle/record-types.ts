@@ -54,7 +54,8 @@ function question(section: Section, input: string, send: string | undefined): st
     const value = literal(decode(input), sqlType(section.name))
     return `select ${value}, encode(${send}(${value}), 'hex')`
   }
-  const typed = (row: (string | null)[]) => row.map((field, i) => literal(field, sqlType(section.argTypes[i] ?? 'text')))
+  const typed = (row: (string | null)[]) =>
+    row.map((field, i) => literal(field, sqlType(section.argTypes[i] ?? 'text')))
   if (section.kind === 'function') {
     const args = section.argTypes.length === 0 ? [] : typed(fields(input))
     return `select pg_catalog.${name}(${args.join(', ')})`
@@ -77,7 +78,9 @@ await admin.end()
 await client.connect()
 await client.query("set timezone = 'UTC'")
 for (const path of process.argv.slice(2)) {
-  const comments = readFileSync(path, 'utf8').split('\n').filter((line) => line.startsWith('# '))
+  const comments = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('# '))
   const out = [...comments]
   for (const section of readSections(path)) {
     out.push('', await describe(section))

@@ -180,7 +180,10 @@ describe('floats', () => {
         const text = float4ToText(a, 1)
         expect(parseFloat4(text)).toBe(a)
         if (a - a !== 0 || a === 0) return
-        const digits = text.replace(/e.*$/, '').replace(/[-.]/g, '').replace(/^0+|0+$/g, '').length
+        const digits = text
+          .replace(/e.*$/, '')
+          .replace(/[-.]/g, '')
+          .replace(/^0+|0+$/g, '').length
         const shorter = Math.abs(a).toExponential(Math.max(digits - 2, 0))
         if (digits > 1 && Math.fround(Number(shorter)) === Math.abs(a)) {
           // Only a decimal exactly on the border between two float4s may have been passed over.
@@ -206,7 +209,11 @@ describe('floats', () => {
 
 test('integer keys sort as integers do', () => {
   const [int2, int4, int8] = INTEGER_TYPES
-  fc.assert(fc.property(fc.integer({ min: -32768, max: 32767 }), fc.integer({ min: -32768, max: 32767 }), (a, b) => expectKeyOrder(int2!, a, b)))
+  fc.assert(
+    fc.property(fc.integer({ min: -32768, max: 32767 }), fc.integer({ min: -32768, max: 32767 }), (a, b) =>
+      expectKeyOrder(int2!, a, b),
+    ),
+  )
   fc.assert(fc.property(fc.integer(), fc.integer(), (a, b) => expectKeyOrder(int4!, a, b)))
   fc.assert(fc.property(anyInt64, anyInt64, (a, b) => expectKeyOrder(int8!, canonical(a), canonical(b))))
 })

@@ -79,7 +79,9 @@ describe('patterns', () => {
   })
 })
 
-const byName = new Map([...STRING_TYPES, ...BIT_TYPES, ...IDENTIFIER_TYPES, ...VECTOR_TYPES, BYTEA_TYPE].map((t) => [t.name, t]))
+const byName = new Map(
+  [...STRING_TYPES, ...BIT_TYPES, ...IDENTIFIER_TYPES, ...VECTOR_TYPES, BYTEA_TYPE].map((t) => [t.name, t]),
+)
 const typeNamed = (name: string): Type => byName.get(name)!
 const bitText = fc.array(fc.constantFrom('0', '1'), { maxLength: 20 }).map((bits) => bits.join(''))
 
@@ -94,7 +96,10 @@ const ARBITRARIES: readonly (readonly [string, fc.Arbitrary<Value>])[] = [
   ['uuid', fc.uuid().map((id) => id.toLowerCase())],
   ['oid', fc.integer({ min: 0, max: 0xffffffff })],
   ['xid8', fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((v) => (v <= 2n ** 53n - 1n ? Number(v) : v))],
-  ['tid', fc.tuple(fc.integer({ min: 0, max: 0xffffffff }), fc.nat(65535)).map(([block, offset]) => block * 65536 + offset)],
+  [
+    'tid',
+    fc.tuple(fc.integer({ min: 0, max: 0xffffffff }), fc.nat(65535)).map(([block, offset]) => block * 65536 + offset),
+  ],
   ['oidvector', fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }).map(vectorOf)],
   ['int2vector', fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 4 }).map(vectorOf)],
 ]

@@ -1,9 +1,9 @@
 /** Laws every type keeps: its keys sort as its values do, and a value comes back from a row as it went in. */
 import { expect } from 'vitest'
-import { createKeyEncoder } from '../../storage/keys/encode.ts'
 import { createByteWriter } from '../../sql/types/bytes.ts'
 import type { Type } from '../../sql/types/type.ts'
 import type { Value } from '../../sql/types/value.ts'
+import { createKeyEncoder } from '../../storage/keys/encode.ts'
 
 const encoder = createKeyEncoder()
 

@@ -1,13 +1,13 @@
 /** Runs the recorded cases against the registered types, function bodies and aggregates. */
 import { describe, expect, test } from 'vitest'
-import { oid } from '../../storage/keys/brand.ts'
 import { createByteWriter } from '../../sql/types/bytes.ts'
 import { SqlError } from '../../sql/types/error.ts'
 import { aggregateBodies, type CallContext, type CallInfo, functionBodies, helpers } from '../../sql/types/function.ts'
 import { builtinTypes, builtinTypesByName } from '../../sql/types/registry.ts'
 import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
 import type { Type } from '../../sql/types/type.ts'
-import { ArrayValue, type Value } from '../../sql/types/value.ts'
+import type { ArrayValue, Value } from '../../sql/types/value.ts'
+import { oid } from '../../storage/keys/brand.ts'
 import { type Case, decode, encode, fields, readSections, rows, type Section } from './recorded.ts'
 
 export const context: CallContext = {
@@ -88,7 +88,8 @@ function checkFunction(section: Section, one: Case): void {
   const call = callOf(section)
   const args = (): Value[] =>
     section.argTypes.length === 0 ? [] : fields(one.input).map((field, i) => reading(field, section.argTypes[i]!))
-  const runWith = (run: (...args: never[]) => Value) => attempt(() => show(run(...(args() as never[])), section.returnType))
+  const runWith = (run: (...args: never[]) => Value) =>
+    attempt(() => show(run(...(args() as never[])), section.returnType))
   if (body.kind === 'set') {
     const got = attempt(() => {
       const all = [...body.bind(call)(...(args() as never[]))].map((value) => show(value, section.returnType))

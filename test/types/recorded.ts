@@ -32,20 +32,28 @@ const HEADER = /^## (type|function|aggregate) ([^( ]+)(?:\(([^)]*)\))?(?: (\S+))
 
 export function readSections(path: string): Section[] {
   const sections: (Section & { cases: Case[] })[] = []
-  readFileSync(path, 'utf8').split('\n').forEach((text, i) => {
-    if (text.startsWith('## ')) {
-      const [, kind, name, args, returnType, prosrc] = HEADER.exec(text)!
-      const argTypes = args === undefined || args === '' ? [] : args.split(',')
-      const title = args === undefined ? name! : `${name}(${args})`
-      sections.push({
-        kind: kind as Section['kind'], name: name!, argTypes, returnType: returnType ?? '', prosrc: prosrc ?? '', title, cases: [],
-      })
-    } else if (text.trim() !== '' && !text.startsWith('# ')) {
-      const arrow = text.lastIndexOf(' => ')
-      const input = arrow < 0 ? text : text.slice(0, arrow)
-      sections.at(-1)!.cases.push({ line: i + 1, input, expected: arrow < 0 ? '' : text.slice(arrow + 4) })
-    }
-  })
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .forEach((text, i) => {
+      if (text.startsWith('## ')) {
+        const [, kind, name, args, returnType, prosrc] = HEADER.exec(text)!
+        const argTypes = args === undefined || args === '' ? [] : args.split(',')
+        const title = args === undefined ? name! : `${name}(${args})`
+        sections.push({
+          kind: kind as Section['kind'],
+          name: name!,
+          argTypes,
+          returnType: returnType ?? '',
+          prosrc: prosrc ?? '',
+          title,
+          cases: [],
+        })
+      } else if (text.trim() !== '' && !text.startsWith('# ')) {
+        const arrow = text.lastIndexOf(' => ')
+        const input = arrow < 0 ? text : text.slice(0, arrow)
+        sections.at(-1)!.cases.push({ line: i + 1, input, expected: arrow < 0 ? '' : text.slice(arrow + 4) })
+      }
+    })
   return sections
 }
 

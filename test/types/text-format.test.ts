@@ -1,14 +1,14 @@
 /** Functions over values of any type; the answers are PostgreSQL 15's. */
 import { describe, expect, test } from 'vitest'
-import { oid } from '../../storage/keys/brand.ts'
-import { SqlError } from '../../sql/types/error.ts'
+import type { SqlError } from '../../sql/types/error.ts'
 import { functionBodies } from '../../sql/types/function.ts'
 import { registerMisc } from '../../sql/types/misc/misc.ts'
 import { registerNumber } from '../../sql/types/number/number.ts'
-import { registerText } from '../../sql/types/text/text.ts'
 import { builtinTypes, builtinTypesByName } from '../../sql/types/registry.ts'
+import { registerText } from '../../sql/types/text/text.ts'
 import type { Type } from '../../sql/types/type.ts'
 import { ArrayValue, type Value } from '../../sql/types/value.ts'
+import { oid } from '../../storage/keys/brand.ts'
 import { context } from './check.ts'
 
 registerNumber()

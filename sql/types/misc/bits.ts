@@ -90,8 +90,7 @@ function bitType(typeOid: number, name: string, coerce: typeof coerceBit): Type 
         to.int32((value as BitString).length)
         to.bytes((value as BitString).bytes)
       },
-      read: (from, start, end) =>
-        new BitString(new Uint8Array(from.subarray(start + 4, end)), from.readInt32BE(start)),
+      read: (from, start, end) => new BitString(new Uint8Array(from.subarray(start + 4, end)), from.readInt32BE(start)),
     },
     encodeKey(value, to) {
       to.bytes((value as BitString).bytes)
@@ -108,7 +107,10 @@ export const BIT_TYPES: readonly Type[] = [bitType(1560, 'bit', coerceBit), bitT
 function bitwise(name: string, combine: (a: number, b: number) => number) {
   return (a: BitString, b: BitString): BitString => {
     if (a.length !== b.length) throw sqlError('22026', `cannot ${name} bit strings of different sizes`)
-    return new BitString(a.bytes.map((byte, i) => combine(byte, b.bytes[i]!)), a.length)
+    return new BitString(
+      a.bytes.map((byte, i) => combine(byte, b.bytes[i]!)),
+      a.length,
+    )
   }
 }
 const and = bitwise('AND', (a, b) => a & b)

@@ -9,8 +9,14 @@ import { compareNative, comparisons, NATIVE } from './comparison.ts'
 
 /** Any unambiguous beginning of these words is accepted. */
 const WORDS: readonly (readonly [word: string, least: number, value: boolean])[] = [
-  ['true', 1, true], ['false', 1, false], ['yes', 1, true], ['no', 1, false], ['on', 2, true], ['off', 2, false],
-  ['1', 1, true], ['0', 1, false],
+  ['true', 1, true],
+  ['false', 1, false],
+  ['yes', 1, true],
+  ['no', 1, false],
+  ['on', 2, true],
+  ['off', 2, false],
+  ['1', 1, true],
+  ['0', 1, false],
 ]
 
 /** The boolean of a word, or undefined; also what boolean settings accept. */

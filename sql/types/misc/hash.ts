@@ -81,7 +81,10 @@ function hashWord(word: number, seed: Int64): void {
 const wide = (): Int64 => int8Wrapped((BigInt(b >>> 0) << 32n) | BigInt(c >>> 0))
 
 /** A value as what is hashed: a 32-bit word, or bytes; a plain result where PostgreSQL hashes nothing. */
-type Hashed = { readonly word: number } | { readonly bytes: Uint8Array; readonly xor?: number } | { readonly special: bigint }
+type Hashed =
+  | { readonly word: number }
+  | { readonly bytes: Uint8Array; readonly xor?: number }
+  | { readonly special: bigint }
 
 function pair(name: string, of: (value: never) => Hashed): FunctionTable {
   const run = (value: Value, seed: Int64): Hashed => {
@@ -114,7 +117,7 @@ function int8Word(value: Int64): Hashed {
 function floatBytes(value: number): Hashed {
   if (value === 0) return { special: 0n }
   const bytes = Buffer.allocUnsafe(8)
-  bytes.writeDoubleLE(value === value ? value : NaN)
+  bytes.writeDoubleLE(!Number.isNaN(value) ? value : NaN)
   return { bytes }
 }
 

@@ -4,10 +4,25 @@ import { sqlError } from '../error.ts'
 import type { Type } from '../type.ts'
 
 const NAMES: Readonly<Record<string, number>> = {
-  any: 2276, trigger: 2279, event_trigger: 3838, language_handler: 2280, internal: 2281, anyelement: 2283,
-  anynonarray: 2776, anyenum: 3500, fdw_handler: 3115, index_am_handler: 325, tsm_handler: 3310,
-  table_am_handler: 269, anyrange: 3831, anycompatible: 5077, anycompatiblenonarray: 5079,
-  anycompatiblerange: 5080, anymultirange: 4537, anycompatiblemultirange: 4538, pg_ddl_command: 32,
+  any: 2276,
+  trigger: 2279,
+  event_trigger: 3838,
+  language_handler: 2280,
+  internal: 2281,
+  anyelement: 2283,
+  anynonarray: 2776,
+  anyenum: 3500,
+  fdw_handler: 3115,
+  index_am_handler: 325,
+  tsm_handler: 3310,
+  table_am_handler: 269,
+  anyrange: 3831,
+  anycompatible: 5077,
+  anycompatiblenonarray: 5079,
+  anycompatiblerange: 5080,
+  anymultirange: 4537,
+  anycompatiblemultirange: 4538,
+  pg_ddl_command: 32,
 }
 
 function pseudoType(name: string, typeOid: number): Type {

@@ -6,8 +6,8 @@
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { notSupported, SqlError } from '../error.ts'
 import { bound, type CallInfo, type FunctionBody, type FunctionTable } from '../function.ts'
-import type { NameLookup, Type } from '../type.ts'
 import { quoteIdent } from '../text/quote.ts'
+import type { NameLookup, Type } from '../type.ts'
 import { parseOid, UNSIGNED32 } from './identifiers.ts'
 
 interface Registry {
@@ -23,9 +23,19 @@ const REGISTRIES: readonly Registry[] = [
   { oid: 2205, name: 'regclass', find: (n, t) => n.findRelation(t), show: (n, id) => n.relationName(id) },
   { oid: 2206, name: 'regtype', find: (n, t) => n.findType(t).oid, show: (n, id) => n.typeName(id) },
   { oid: 24, name: 'regproc', find: (n, t) => n.findFunction(t, false), show: (n, id) => n.functionName(id, false) },
-  { oid: 2202, name: 'regprocedure', find: (n, t) => n.findFunction(t, true), show: (n, id) => n.functionName(id, true) },
+  {
+    oid: 2202,
+    name: 'regprocedure',
+    find: (n, t) => n.findFunction(t, true),
+    show: (n, id) => n.functionName(id, true),
+  },
   { oid: 2203, name: 'regoper', find: (n, t) => n.findOperator(t, false), show: (n, id) => n.operatorName(id, false) },
-  { oid: 2204, name: 'regoperator', find: (n, t) => n.findOperator(t, true), show: (n, id) => n.operatorName(id, true) },
+  {
+    oid: 2204,
+    name: 'regoperator',
+    find: (n, t) => n.findOperator(t, true),
+    show: (n, id) => n.operatorName(id, true),
+  },
   { oid: 4089, name: 'regnamespace', find: (n, t) => n.findNamespace(t), show: (n, id) => quoted(n.namespaceName(id)) },
   { oid: 4096, name: 'regrole', find: (n, t) => n.findRole(t), show: (n, id) => quoted(n.roleName(id)) },
   { oid: 4191, name: 'regcollation', find: (n, t) => n.findCollation(t), show: (n, id) => n.collationName(id) },

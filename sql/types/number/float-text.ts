@@ -34,7 +34,7 @@ function layOut(negative: boolean, { digits, exponent }: Decimal, limit: number)
 }
 
 function special(n: number): string | undefined {
-  if (n !== n) return 'NaN'
+  if (Number.isNaN(n)) return 'NaN'
   if (n === Infinity) return 'Infinity'
   if (n === -Infinity) return '-Infinity'
   if (n === 0) return Object.is(n, -0) ? '-0' : '0'
@@ -96,13 +96,16 @@ export function float4ToText(n: number, extraDigits: number): string {
   return layOut(n < 0, shortestFloat4(size), 6)
 }
 
+const FLOAT4_NORMAL_MIN = 2 ** -126
+
 /** The shortest decimal strictly between the borders of `size`, the nearest of them. */
 function shortestFloat4(size: number): Decimal {
   if (Number.isInteger(size) && size < 100000) return fromExponential(size.toExponential())
   const above = nextFloat4(size, true)
   const low = (size + nextFloat4(size, false)) / 2
   const high = above === Infinity ? size + (size - nextFloat4(size, false)) / 2 : (size + above) / 2
-  for (let p = 1; p < 9; p++) {
+  // Six digits lie at least 1e-6 apart and the borders at most 1.2e-7: a shorter decimal inside is also the six-digit one.
+  for (let p = size >= FLOAT4_NORMAL_MIN ? 6 : 1; p < 9; p++) {
     const text = size.toExponential(p - 1)
     const read = Number(text)
     if (read > low && read < high) return fromExponential(text)
@@ -117,8 +120,15 @@ function shortestFloat4(size: number): Decimal {
 const DECIMAL = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/
 const HEX = /^([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]+))?$/
 const WORDS: Readonly<Record<string, number>> = {
-  nan: NaN, '+nan': NaN, '-nan': NaN, infinity: Infinity, '+infinity': Infinity, '-infinity': -Infinity,
-  inf: Infinity, '+inf': Infinity, '-inf': -Infinity,
+  nan: NaN,
+  '+nan': NaN,
+  '-nan': NaN,
+  infinity: Infinity,
+  '+infinity': Infinity,
+  '-infinity': -Infinity,
+  inf: Infinity,
+  '+inf': Infinity,
+  '-inf': -Infinity,
 }
 
 function parseHex(text: string): number | undefined {

@@ -14,7 +14,8 @@ import { divisionByZero, roundHalfEven } from './int.ts'
 import { wrongBinaryLength } from './integer.ts'
 import * as trig from './trigonometry.ts'
 
-export const compareFloat = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : a === b ? 0 : a === a ? -1 : b === b ? 1 : 0)
+export const compareFloat = (a: number, b: number): number =>
+  a < b ? -1 : a > b ? 1 : a === b ? 0 : Number.isNaN(a) ? (Number.isNaN(b) ? 0 : 1) : -1
 
 export const FLOAT_TYPES: readonly Type[] = [
   {
@@ -70,7 +71,7 @@ function float8mul(a: number, b: number): number {
   return r
 }
 function float8div(a: number, b: number): number {
-  if (b === 0 && a === a) throw divisionByZero()
+  if (b === 0 && !Number.isNaN(a)) throw divisionByZero()
   const r = a / b
   if (isInfinite(r) && !isInfinite(a)) throw overflow()
   if (r === 0 && a !== 0 && !isInfinite(b)) throw underflow()
@@ -83,7 +84,7 @@ function float4mul(a: number, b: number): number {
   return r
 }
 function float4div(a: number, b: number): number {
-  if (b === 0 && a === a) throw divisionByZero()
+  if (b === 0 && !Number.isNaN(a)) throw divisionByZero()
   const r = Math.fround(a / b)
   if (isInfinite(r) && !isInfinite(a)) throw overflow()
   if (r === 0 && a !== 0 && !isInfinite(b)) throw underflow()
@@ -92,25 +93,41 @@ function float4div(a: number, b: number): number {
 
 type Op = 'pl' | 'mi' | 'mul' | 'div'
 const FLOAT8_ARITHMETIC: Record<Op, FunctionBody> = {
-  pl: scalar((a: number, b: number) => float8sum(a + b, a, b), { js: (a, b) => `h.float8sum(${a} + ${b}, ${a}, ${b})` }),
-  mi: scalar((a: number, b: number) => float8sum(a - b, a, b), { js: (a, b) => `h.float8sum(${a} - ${b}, ${a}, ${b})` }),
+  pl: scalar((a: number, b: number) => float8sum(a + b, a, b), {
+    js: (a, b) => `h.float8sum(${a} + ${b}, ${a}, ${b})`,
+  }),
+  mi: scalar((a: number, b: number) => float8sum(a - b, a, b), {
+    js: (a, b) => `h.float8sum(${a} - ${b}, ${a}, ${b})`,
+  }),
   mul: scalar(float8mul, { js: (a, b) => `h.float8mul(${a}, ${b})` }),
   div: scalar(float8div, { js: (a, b) => `h.float8div(${a}, ${b})` }),
 }
 const FLOAT4_ARITHMETIC: Record<Op, FunctionBody> = {
-  pl: scalar((a: number, b: number) => float8sum(Math.fround(a + b), a, b), { js: (a, b) => `h.float8sum(Math.fround(${a} + ${b}), ${a}, ${b})` }),
-  mi: scalar((a: number, b: number) => float8sum(Math.fround(a - b), a, b), { js: (a, b) => `h.float8sum(Math.fround(${a} - ${b}), ${a}, ${b})` }),
+  pl: scalar((a: number, b: number) => float8sum(Math.fround(a + b), a, b), {
+    js: (a, b) => `h.float8sum(Math.fround(${a} + ${b}), ${a}, ${b})`,
+  }),
+  mi: scalar((a: number, b: number) => float8sum(Math.fround(a - b), a, b), {
+    js: (a, b) => `h.float8sum(Math.fround(${a} - ${b}), ${a}, ${b})`,
+  }),
   mul: scalar(float4mul, { js: (a, b) => `h.float4mul(${a}, ${b})` }),
   div: scalar(float4div, { js: (a, b) => `h.float4div(${a}, ${b})` }),
 }
 
 function pairTables(): FunctionTable {
   const table: Record<string, FunctionBody> = {}
-  const arithmetic = { float4: FLOAT4_ARITHMETIC, float8: FLOAT8_ARITHMETIC, float48: FLOAT8_ARITHMETIC, float84: FLOAT8_ARITHMETIC }
+  const arithmetic = {
+    float4: FLOAT4_ARITHMETIC,
+    float8: FLOAT8_ARITHMETIC,
+    float48: FLOAT8_ARITHMETIC,
+    float84: FLOAT8_ARITHMETIC,
+  }
   const comparing = comparedBy(compareFloat, 'compareFloat')
   for (const [prefix, bodies] of Object.entries(arithmetic)) {
     for (const [op, body] of Object.entries(bodies)) table[prefix + op] = body
-    Object.assign(table, comparisons((op) => prefix + op, comparing))
+    Object.assign(
+      table,
+      comparisons((op) => prefix + op, comparing),
+    )
     table[`bt${prefix}cmp`] = scalar(compareFloat, { js: (a, b) => `h.compareFloat(${a}, ${b})` })
   }
   return table
@@ -153,8 +170,8 @@ function logarithm(log: (n: number) => number): (a: number) => number {
 
 /** POSIX pow, with the SQL errors of 2201F. */
 function dpow(a: number, b: number): number {
-  if (a !== a) return b === 0 ? 1 : NaN
-  if (b !== b) return a === 1 ? 1 : NaN
+  if (Number.isNaN(a)) return b === 0 ? 1 : NaN
+  if (Number.isNaN(b)) return a === 1 ? 1 : NaN
   if (a === 0 && b < 0) throw sqlError('2201F', 'zero raised to a negative power is undefined')
   if (a < 0 && Math.floor(b) !== b) {
     throw sqlError('2201F', 'a negative number raised to a non-integer power yields a complex result')
@@ -169,7 +186,7 @@ function dpow(a: number, b: number): number {
 /** A function that is not defined at infinity. */
 function finite(run: (n: number) => number): FunctionBody {
   return scalar((a: number) => {
-    if (a !== a) return NaN
+    if (Number.isNaN(a)) return NaN
     if (isInfinite(a)) throw inputOutOfRange()
     return run(a)
   })
@@ -177,7 +194,7 @@ function finite(run: (n: number) => number): FunctionBody {
 /** A function of [-1, 1]. */
 function ofUnit(run: (n: number) => number): FunctionBody {
   return scalar((a: number) => {
-    if (a !== a) return NaN
+    if (Number.isNaN(a)) return NaN
     if (a < -1 || a > 1) throw inputOutOfRange()
     return run(a)
   })
@@ -202,7 +219,7 @@ const cotangent = (a: number): number => 1 / Math.tan(a)
 /** Counts buckets as PostgreSQL 15's width_bucket_float8 does. */
 function widthBucket(operand: number, low: number, high: number, count: number): number {
   if (count <= 0) throw sqlError('2201G', 'count must be greater than zero')
-  if (operand !== operand || low !== low || high !== high) {
+  if (Number.isNaN(operand) || Number.isNaN(low) || Number.isNaN(high)) {
     throw sqlError('2201G', 'operand, lower bound, and upper bound cannot be NaN')
   }
   if (isInfinite(low) || isInfinite(high)) throw sqlError('2201G', 'lower and upper bounds must be finite')
@@ -229,9 +246,10 @@ function bucketAbove(count: number): number {
 }
 
 function inRange(value: number, base: number, offset: number, sub: boolean, less: boolean): boolean {
-  if (offset !== offset || offset < 0) throw sqlError('22013', 'invalid preceding or following size in window function')
-  if (value !== value) return base !== base ? true : !less
-  if (base !== base) return less
+  if (Number.isNaN(offset) || offset < 0)
+    throw sqlError('22013', 'invalid preceding or following size in window function')
+  if (Number.isNaN(value)) return Number.isNaN(base) ? true : !less
+  if (Number.isNaN(base)) return less
   if (isInfinite(offset) && (sub ? base === Infinity : base === -Infinity)) return true
   const sum = sub ? base - offset : base + offset
   return less ? value <= sum : value >= sum
@@ -259,7 +277,7 @@ export const FLOAT_FUNCTIONS: FunctionTable = {
   dtof: scalar(dtof),
   dceil: scalar((a: number) => Math.ceil(a)),
   dfloor: scalar((a: number) => Math.floor(a)),
-  dround: scalar((a: number) => (isInfinite(a) || a !== a ? a : roundKeepingSign(a))),
+  dround: scalar((a: number) => (isInfinite(a) || Number.isNaN(a) ? a : roundKeepingSign(a))),
   dtrunc: scalar((a: number) => Math.trunc(a)),
   dsign: scalar((a: number) => (a > 0 ? 1 : a < 0 ? -1 : 0)),
   dsqrt: scalar(dsqrt),

@@ -100,9 +100,12 @@ export function intmod(a: number, b: number): number {
 
 const fitsInt32 = (a: Int64): a is number => typeof a === 'number' && (a | 0) === a
 
-export const int8and = (a: Int64, b: Int64): Int64 => (fitsInt32(a) && fitsInt32(b) ? a & b : int8(BigInt(a) & BigInt(b)))
-export const int8or = (a: Int64, b: Int64): Int64 => (fitsInt32(a) && fitsInt32(b) ? a | b : int8(BigInt(a) | BigInt(b)))
-export const int8xor = (a: Int64, b: Int64): Int64 => (fitsInt32(a) && fitsInt32(b) ? a ^ b : int8(BigInt(a) ^ BigInt(b)))
+export const int8and = (a: Int64, b: Int64): Int64 =>
+  fitsInt32(a) && fitsInt32(b) ? a & b : int8(BigInt(a) & BigInt(b))
+export const int8or = (a: Int64, b: Int64): Int64 =>
+  fitsInt32(a) && fitsInt32(b) ? a | b : int8(BigInt(a) | BigInt(b))
+export const int8xor = (a: Int64, b: Int64): Int64 =>
+  fitsInt32(a) && fitsInt32(b) ? a ^ b : int8(BigInt(a) ^ BigInt(b))
 export const int8not = (a: Int64): Int64 => (typeof a === 'number' && a > -SAFE ? -1 - a : int8(~BigInt(a)))
 /** The count is taken modulo 64, as the processors PostgreSQL runs on do. */
 export const int8shl = (a: Int64, by: number): Int64 => int8Wrapped(BigInt(a) << BigInt(by & 63))
@@ -170,7 +173,7 @@ export function floatToInt2(n: number): number {
 
 export function floatToInt8(n: number): Int64 {
   const r = roundHalfEven(n)
-  if (!(r >= -9223372036854775808 && r < 9223372036854775808)) throw outOfRange('bigint')
+  if (!(r >= -(2 ** 63) && r < 2 ** 63)) throw outOfRange('bigint')
   return isSafe(r) ? r : BigInt(r)
 }
 

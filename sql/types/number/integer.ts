@@ -20,7 +20,11 @@ interface IntegerTypeShape {
   readonly max: bigint
 }
 
-const receiveInteger = { 2: (b: Buffer, at: number) => b.readInt16BE(at), 4: (b: Buffer, at: number) => b.readInt32BE(at), 8: readInt64 }
+const receiveInteger = {
+  2: (b: Buffer, at: number) => b.readInt16BE(at),
+  4: (b: Buffer, at: number) => b.readInt32BE(at),
+  8: readInt64,
+}
 const sendInteger = {
   2: (to: ByteWriter, n: Int64) => to.int16(n as number),
   4: (to: ByteWriter, n: Int64) => to.int32(n as number),
@@ -67,7 +71,11 @@ export const INTEGER_TYPES: readonly Type[] = [
 type Op = 'pl' | 'mi' | 'mul' | 'div'
 
 /** Arithmetic on numbers with a final range check, for results of 2 or 4 bytes. */
-function smallArithmetic(check: (n: number) => number, divide: (a: number, b: number) => number, h: string): Record<Op, FunctionBody> {
+function smallArithmetic(
+  check: (n: number) => number,
+  divide: (a: number, b: number) => number,
+  h: string,
+): Record<Op, FunctionBody> {
   return {
     pl: scalar((a: number, b: number) => check(a + b), { js: (a, b) => `h.${h}(${a} + ${b})` }),
     mi: scalar((a: number, b: number) => check(a - b), { js: (a, b) => `h.${h}(${a} - ${b})` }),
@@ -86,15 +94,25 @@ const INT4_ARITHMETIC = smallArithmetic(int.int4, int.int4div, 'int4')
 const INT2_ARITHMETIC = smallArithmetic(int.int2, int.int2div, 'int2')
 
 const RESULTS: Readonly<Record<string, Record<Op, FunctionBody>>> = {
-  int2: INT2_ARITHMETIC, int4: INT4_ARITHMETIC, int24: INT4_ARITHMETIC, int42: INT4_ARITHMETIC,
-  int8: INT8_ARITHMETIC, int28: INT8_ARITHMETIC, int82: INT8_ARITHMETIC, int48: INT8_ARITHMETIC, int84: INT8_ARITHMETIC,
+  int2: INT2_ARITHMETIC,
+  int4: INT4_ARITHMETIC,
+  int24: INT4_ARITHMETIC,
+  int42: INT4_ARITHMETIC,
+  int8: INT8_ARITHMETIC,
+  int28: INT8_ARITHMETIC,
+  int82: INT8_ARITHMETIC,
+  int48: INT8_ARITHMETIC,
+  int84: INT8_ARITHMETIC,
 }
 
 function pairTables(): FunctionTable {
   const table: Record<string, FunctionBody> = {}
   for (const [prefix, arithmetic] of Object.entries(RESULTS)) {
     for (const [op, body] of Object.entries(arithmetic)) table[prefix + op] = body
-    Object.assign(table, comparisons((op) => prefix + op, NATIVE))
+    Object.assign(
+      table,
+      comparisons((op) => prefix + op, NATIVE),
+    )
     table[`bt${prefix}cmp`] = scalar(compareNative, { js: (a, b) => `(${a} < ${b} ? -1 : ${a} > ${b} ? 1 : 0)` })
   }
   return table

@@ -30,7 +30,7 @@ export const numericToInt4 = (a: Numeric): number => toInteger(a, 'integer', -21
 
 /** The decimal of so many significant digits, as %.*g prints it. */
 export function floatToNumeric(a: number, digits: number): Numeric {
-  if (a !== a) return n.NAN
+  if (Number.isNaN(a)) return n.NAN
   if (a === Infinity) return n.INFINITY
   if (a === -Infinity) return n.NEGATIVE_INFINITY
   const text = a.toExponential(digits - 1).replace(/\.?0*e/, 'e')

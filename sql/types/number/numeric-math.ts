@@ -100,9 +100,7 @@ function lnWeight(a: Numeric): number {
   const drop = (weight - 1) * 4 + a.scale
   const two = Number(drop >= 0 ? a.digits / n.pow10(drop) : a.digits * n.pow10(-drop))
   const hasSecond = n.trimScale(a).scale > -weight * 4 || a.digits % n.pow10(Math.max(weight * 4 + a.scale, 0)) !== 0n
-  const ln = hasSecond
-    ? Math.log(two) + (weight - 1) * 4 * Math.LN10
-    : Math.log(digit) + weight * 4 * Math.LN10
+  const ln = hasSecond ? Math.log(two) + (weight - 1) * 4 * Math.LN10 : Math.log(digit) + weight * 4 * Math.LN10
   return Math.trunc(Math.log10(Math.abs(ln)))
 }
 
@@ -165,14 +163,15 @@ export function expAt(a: Numeric, scale: number): Numeric {
 
 export function exp(a: Numeric): Numeric {
   if (a.special !== undefined) return a.special === '-Infinity' ? n.ZERO : a
-  const weight = Math.max(Math.min(Number(n.toText(a)) * 0.434294481903252, n.RESULT_SCALE_MAX), -n.RESULT_SCALE_MAX)
+  const weight = Math.max(Math.min(Number(n.toText(a)) * Math.LOG10E, n.RESULT_SCALE_MAX), -n.RESULT_SCALE_MAX)
   return expAt(a, clampScale(Math.max(n.SIGNIFICANT_DIGITS_MIN - Math.trunc(weight), a.scale)))
 }
 
-const isIntegral = (a: Numeric): boolean => a.special !== 'NaN' && (a.special !== undefined || a.digits % n.pow10(a.scale) === 0n)
-const isOdd = (a: Numeric): boolean => a.special === undefined && isIntegral(a) && (a.digits / n.pow10(a.scale)) % 2n !== 0n
-const complexResult = () =>
-  sqlError('2201F', 'a negative number raised to a non-integer power yields a complex result')
+const isIntegral = (a: Numeric): boolean =>
+  a.special !== 'NaN' && (a.special !== undefined || a.digits % n.pow10(a.scale) === 0n)
+const isOdd = (a: Numeric): boolean =>
+  a.special === undefined && isIntegral(a) && (a.digits / n.pow10(a.scale)) % 2n !== 0n
+const complexResult = () => sqlError('2201F', 'a negative number raised to a non-integer power yields a complex result')
 
 /** POSIX pow(3)'s table for NaN and the infinities. */
 function powerSpecial(a: Numeric, b: Numeric): Numeric {
@@ -213,7 +212,7 @@ export function power(a: Numeric, b: Numeric): Numeric {
     if (estimate > 0) throw n.numericOverflow()
     return new Numeric(0n, n.DISPLAY_SCALE_MAX)
   }
-  const weight = Math.trunc(estimate * 0.434294481903252)
+  const weight = Math.trunc(estimate * Math.LOG10E)
   const scale = clampScale(Math.max(n.SIGNIFICANT_DIGITS_MIN - weight, a.scale, b.scale))
   const result = expOfProduct(base, b, scale, weight)
   return a.digits < 0n && isOdd(b) ? n.negate(result) : result

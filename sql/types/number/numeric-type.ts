@@ -13,8 +13,12 @@ import * as n from './numeric.ts'
 
 const WORDS: Readonly<Record<string, Numeric>> = {
   nan: n.NAN,
-  infinity: n.INFINITY, '+infinity': n.INFINITY, inf: n.INFINITY, '+inf': n.INFINITY,
-  '-infinity': n.NEGATIVE_INFINITY, '-inf': n.NEGATIVE_INFINITY,
+  infinity: n.INFINITY,
+  '+infinity': n.INFINITY,
+  inf: n.INFINITY,
+  '+inf': n.INFINITY,
+  '-infinity': n.NEGATIVE_INFINITY,
+  '-inf': n.NEGATIVE_INFINITY,
 }
 
 export function parseNumeric(text: string): Numeric {
@@ -103,7 +107,8 @@ function receive(from: Buffer, start: number, end: number, typmod: number): Nume
   if (sign === SIGN.NaN) return n.NAN
   if (sign === SIGN.Infinity) return coerceNumeric(n.INFINITY, typmod)
   if (sign === SIGN['-Infinity']) return coerceNumeric(n.NEGATIVE_INFINITY, typmod)
-  if (sign !== SIGN.positive && sign !== SIGN.negative) throw sqlError('22P03', 'invalid sign in external "numeric" value')
+  if (sign !== SIGN.positive && sign !== SIGN.negative)
+    throw sqlError('22P03', 'invalid sign in external "numeric" value')
   if (scale > n.SCALE_MAX) throw sqlError('22P03', 'invalid scale in external "numeric" value')
   if (end - start < 8 + 2 * count) throw sqlError('08P01', 'insufficient data left in message')
   if (end - start > 8 + 2 * count) throw wrongBinaryLength()
@@ -116,7 +121,10 @@ function receive(from: Buffer, start: number, end: number, typmod: number): Nume
   if (sign === SIGN.negative) digits = -digits
   const whole = (weight - count + 1) * 4
   // Digits beyond the stated scale are cut off, as PostgreSQL does.
-  const value = n.numeric(whole + scale >= 0 ? digits * n.pow10(whole + scale) : digits / n.pow10(-whole - scale), scale)
+  const value = n.numeric(
+    whole + scale >= 0 ? digits * n.pow10(whole + scale) : digits / n.pow10(-whole - scale),
+    scale,
+  )
   return coerceNumeric(value, typmod)
 }
 
@@ -124,7 +132,7 @@ const STORED = { wideScale: 250, NaN: 251, Infinity: 252, '-Infinity': 253 } as 
 
 /** Bytes of the shortest two's complement form, seldom one more. */
 function byteLength(digits: bigint): number {
-  return digits.toString(16).length / 2 + 1 | 0
+  return (digits.toString(16).length / 2 + 1) | 0
 }
 
 function write(a: Numeric, to: ByteWriter): void {
@@ -150,7 +158,14 @@ function write(a: Numeric, to: ByteWriter): void {
     to.int64(digits)
     return
   }
-  to.bytes(Buffer.from(BigInt.asUintN(length * 8, digits).toString(16).padStart(length * 2, '0'), 'hex'))
+  to.bytes(
+    Buffer.from(
+      BigInt.asUintN(length * 8, digits)
+        .toString(16)
+        .padStart(length * 2, '0'),
+      'hex',
+    ),
+  )
 }
 
 function read(from: Buffer, start: number, end: number): Numeric {

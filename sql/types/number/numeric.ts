@@ -267,7 +267,9 @@ export function toText(a: Numeric): string {
   if (a.special !== undefined) return a.special
   if (a.scale === 0) return a.digits.toString()
   const negative = a.digits < 0n
-  const text = abs(a.digits).toString().padStart(a.scale + 1, '0')
+  const text = abs(a.digits)
+    .toString()
+    .padStart(a.scale + 1, '0')
   const point = text.length - a.scale
   return `${negative ? '-' : ''}${text.slice(0, point)}.${text.slice(point)}`
 }

@@ -5,8 +5,28 @@
 import { sqlError } from '../error.ts'
 
 export type Pattern =
-  | 'comma' | 'point' | '0' | '9' | 'B' | 'C' | 'D' | 'EEEE' | 'FM' | 'G' | 'L' | 'MI' | 'PL' | 'PR' | 'RN' | 'rn' | 'SG' | 'SP'
-  | 'S' | 'TH' | 'th' | 'V' // prettier-ignore
+  | 'comma'
+  | 'point'
+  | '0'
+  | '9'
+  | 'B'
+  | 'C'
+  | 'D'
+  | 'EEEE'
+  | 'FM'
+  | 'G'
+  | 'L'
+  | 'MI'
+  | 'PL'
+  | 'PR'
+  | 'RN'
+  | 'rn'
+  | 'SG'
+  | 'SP'
+  | 'S'
+  | 'TH'
+  | 'th'
+  | 'V'
 
 /** A pattern, or a character that is copied. */
 export type Node = { readonly pattern: Pattern } | { readonly character: string }
@@ -37,14 +57,45 @@ export interface Picture {
 
 /** Longer words first where one begins another. Case matters: only all upper or all lower is a pattern. */
 const WORDS: readonly (readonly [word: string, pattern: Pattern])[] = [
-  [',', 'comma'], ['.', 'point'], ['0', '0'], ['9', '9'], ['EEEE', 'EEEE'], ['FM', 'FM'], ['MI', 'MI'], ['PL', 'PL'],
-  ['PR', 'PR'], ['RN', 'RN'], ['SG', 'SG'], ['SP', 'SP'], ['TH', 'TH'], ['B', 'B'], ['C', 'C'], ['D', 'D'], ['G', 'G'],
-  ['L', 'L'], ['S', 'S'], ['V', 'V'], ['eeee', 'EEEE'], ['fm', 'FM'], ['mi', 'MI'], ['pl', 'PL'], ['pr', 'PR'], ['rn', 'rn'],
-  ['sg', 'SG'], ['sp', 'SP'], ['th', 'th'], ['b', 'B'], ['c', 'C'], ['d', 'D'], ['g', 'G'], ['l', 'L'], ['s', 'S'], ['v', 'V'],
-] // prettier-ignore
+  [',', 'comma'],
+  ['.', 'point'],
+  ['0', '0'],
+  ['9', '9'],
+  ['EEEE', 'EEEE'],
+  ['FM', 'FM'],
+  ['MI', 'MI'],
+  ['PL', 'PL'],
+  ['PR', 'PR'],
+  ['RN', 'RN'],
+  ['SG', 'SG'],
+  ['SP', 'SP'],
+  ['TH', 'TH'],
+  ['B', 'B'],
+  ['C', 'C'],
+  ['D', 'D'],
+  ['G', 'G'],
+  ['L', 'L'],
+  ['S', 'S'],
+  ['V', 'V'],
+  ['eeee', 'EEEE'],
+  ['fm', 'FM'],
+  ['mi', 'MI'],
+  ['pl', 'PL'],
+  ['pr', 'PR'],
+  ['rn', 'rn'],
+  ['sg', 'SG'],
+  ['sp', 'SP'],
+  ['th', 'th'],
+  ['b', 'B'],
+  ['c', 'C'],
+  ['d', 'D'],
+  ['g', 'G'],
+  ['l', 'L'],
+  ['s', 'S'],
+  ['v', 'V'],
+]
 
-const wrong = (message: string, detail?: string) =>
-  sqlError('42601', message, detail === undefined ? {} : { detail })
+const wrong = (message: string, detail?: string) => sqlError('42601', message, detail === undefined ? {} : { detail })
 
 function nodesOf(text: string): Node[] {
   const nodes: Node[] = []
@@ -74,10 +125,26 @@ function nodesOf(text: string): Node[] {
 
 export function parsePicture(text: string): Picture {
   const picture: Picture = {
-    nodes: nodesOf(text), pre: 0, post: 0, multi: 0, zero: false, zeroStart: 0, zeroEnd: 0, decimal: false, fill: false,
-    anchored: false, sign: 'none', signAt: 0, minus: false, plus: false, bracket: false, roman: false, scientific: false,
-    isMulti: false, blank: false,
-  } // prettier-ignore
+    nodes: nodesOf(text),
+    pre: 0,
+    post: 0,
+    multi: 0,
+    zero: false,
+    zeroStart: 0,
+    zeroEnd: 0,
+    decimal: false,
+    fill: false,
+    anchored: false,
+    sign: 'none',
+    signAt: 0,
+    minus: false,
+    plus: false,
+    bracket: false,
+    roman: false,
+    scientific: false,
+    isMulti: false,
+    blank: false,
+  }
   for (const node of picture.nodes) if ('pattern' in node) note(picture, node.pattern)
   return picture
 }

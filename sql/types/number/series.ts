@@ -1,8 +1,7 @@
 /** generate_series over int4, int8 and numeric: lazy, so that LIMIT stops it. */
 import { sqlError } from '../error.ts'
 import { type FunctionTable, set } from '../function.ts'
-import type { Int64, Value } from '../value.ts'
-import { Numeric } from '../value.ts'
+import type { Int64, Numeric, Value } from '../value.ts'
 import * as n from './numeric.ts'
 
 const zeroStep = () => sqlError('22023', 'step size cannot equal zero')
@@ -53,7 +52,9 @@ type Series<T extends Value> = (from: T, to: T, step: T, check: () => void) => I
 /** The two and the three argument form of one series. */
 function forms<T extends Value>(name: string, one: T, series: Series<T>): FunctionTable {
   return {
-    [`generate_series_${name}`]: set((call) => (from: T, to: T) => series(from, to, one, () => call.context.checkInterrupts())),
+    [`generate_series_${name}`]: set(
+      (call) => (from: T, to: T) => series(from, to, one, () => call.context.checkInterrupts()),
+    ),
     [`generate_series_step_${name}`]: set(
       (call) => (from: T, to: T, step: T) => series(from, to, step, () => call.context.checkInterrupts()),
     ),

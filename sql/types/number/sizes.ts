@@ -1,13 +1,18 @@
 /** pg_size_pretty and pg_size_bytes. Source: PostgreSQL manual, "Database Object Management Functions". */
 import { sqlError } from '../error.ts'
 import { type FunctionTable, scalar } from '../function.ts'
-import { Numeric, type Int64 } from '../value.ts'
+import { type Int64, Numeric } from '../value.ts'
 import { trimSpace } from './int.ts'
 import * as n from './numeric.ts'
 import { numericToInt8 } from './numeric-functions.ts'
 
 /** Each unit is shown below `limit`; all but the first are kept doubled until shown, to round half up at the end. */
-const UNITS: readonly { readonly name: string; readonly limit: bigint; readonly round: boolean; readonly bits: bigint }[] = [
+const UNITS: readonly {
+  readonly name: string
+  readonly limit: bigint
+  readonly round: boolean
+  readonly bits: bigint
+}[] = [
   { name: 'bytes', limit: 10n * 1024n, round: false, bits: 0n },
   { name: 'kB', limit: 20n * 1024n - 1n, round: true, bits: 10n },
   { name: 'MB', limit: 20n * 1024n - 1n, round: true, bits: 20n },
@@ -45,7 +50,9 @@ function sizeBytes(text: string): Int64 {
   const parts = SIZE.exec(trimSpace(text))
   if (parts === null) throw sqlError('22023', `invalid size: "${text}"`)
   const unitText = parts[2]!
-  const unit = UNITS.find(({ name }) => name.toLowerCase() === unitText.toLowerCase() || (name === 'bytes' && unitText === ''))
+  const unit = UNITS.find(
+    ({ name }) => name.toLowerCase() === unitText.toLowerCase() || (name === 'bytes' && unitText === ''),
+  )
   if (unit === undefined) {
     throw sqlError('22023', `invalid size: "${text}"`, {
       detail: `Invalid size unit: "${unitText}".`,

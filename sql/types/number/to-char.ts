@@ -6,12 +6,12 @@
  */
 import { sqlError } from '../error.ts'
 import { type FunctionTable, scalar } from '../function.ts'
-import { Numeric, type Int64 } from '../value.ts'
+import { type Int64, Numeric } from '../value.ts'
 import { roundHalfEven } from './int.ts'
 import * as n from './numeric.ts'
 import { numericToInt4 } from './numeric-functions.ts'
 import { coerceNumeric, numericTypmod, parseNumeric } from './numeric-type.ts'
-import { parsePicture, type Pattern, type Picture } from './picture.ts'
+import { type Pattern, type Picture, parsePicture } from './picture.ts'
 
 const isDigit = (c: string | undefined): boolean => c !== undefined && c >= '0' && c <= '9'
 
@@ -185,9 +185,20 @@ class Writer {
 }
 
 const ROMAN: readonly (readonly [value: number, letters: string])[] = [
-  [1000, 'M'], [900, 'CM'], [500, 'D'], [400, 'CD'], [100, 'C'], [90, 'XC'], [50, 'L'], [40, 'XL'], [10, 'X'], [9, 'IX'],
-  [5, 'V'], [4, 'IV'], [1, 'I'],
-] // prettier-ignore
+  [1000, 'M'],
+  [900, 'CM'],
+  [500, 'D'],
+  [400, 'CD'],
+  [100, 'C'],
+  [90, 'XC'],
+  [50, 'L'],
+  [40, 'XL'],
+  [10, 'X'],
+  [9, 'IX'],
+  [5, 'V'],
+  [4, 'IV'],
+  [1, 'I'],
+]
 
 function roman(value: number): string {
   if (value > 3999 || value < 1) return '#'.repeat(15)
@@ -200,7 +211,23 @@ function roman(value: number): string {
 }
 
 const writeRoman = (picture: Picture, value: number): string =>
-  new Writer({ ...picture, post: 0, pre: 0, decimal: false, zero: false, anchored: false, sign: 'none', bracket: false, plus: false, minus: false }, roman(value), '+', 0).run()
+  new Writer(
+    {
+      ...picture,
+      post: 0,
+      pre: 0,
+      decimal: false,
+      zero: false,
+      anchored: false,
+      sign: 'none',
+      bracket: false,
+      plus: false,
+      minus: false,
+    },
+    roman(value),
+    '+',
+    0,
+  ).run()
 
 /** What is shown of NaN and the infinities in scientific notation. */
 const scientificHashes = (p: Picture): string => ` ${'#'.repeat(p.pre)}.${'#'.repeat(p.post + 4)}`
@@ -282,7 +309,7 @@ function floatToChar(a: number, format: string, digitsMax: number): string {
     value = a * 10 ** picture.multi
     picture.pre += picture.multi
   }
-  const name = value !== value ? 'NaN' : value < 0 ? '-Infinity' : 'Infinity'
+  const name = Number.isNaN(value) ? 'NaN' : value < 0 ? '-Infinity' : 'Infinity'
   const length = isSpecial ? name.replace('-', '').length : fixed(Math.abs(value), 0).length
   if (length >= digitsMax) picture.post = 0
   else if (length + picture.post > digitsMax) picture.post = digitsMax - length

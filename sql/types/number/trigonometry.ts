@@ -3,7 +3,7 @@
  * The values at those angles are used as scale factors for the quadrant-reduced argument, as PostgreSQL does.
  * Source: PostgreSQL manual, "Trigonometric Functions".
  */
-export const RADIANS_PER_DEGREE = 0.0174532925199432957692
+export const RADIANS_PER_DEGREE = 0.017453292519943295
 
 const sine30 = Math.sin(30 * RADIANS_PER_DEGREE)
 const oneMinusCosine60 = 1 - Math.cos(60 * RADIANS_PER_DEGREE)

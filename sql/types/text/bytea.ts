@@ -77,7 +77,10 @@ function encodeEscape(bytes: Bytes): string {
   return out
 }
 
-const encodeBase64 = (bytes: Bytes): string => buffer(bytes).toString('base64').replace(/.{76}(?=.)/g, '$&\n')
+const encodeBase64 = (bytes: Bytes): string =>
+  buffer(bytes)
+    .toString('base64')
+    .replace(/.{76}(?=.)/g, '$&\n')
 
 /** Four symbols are three bytes; white space is skipped; '=' may only fill the last group. */
 function decodeBase64(text: string): Bytes {
@@ -210,7 +213,10 @@ function trim(b: Bytes, set: Bytes, left: boolean, right: boolean): Bytes {
   return b.slice(from, to)
 }
 
-const hash = (name: string) => (b: Bytes): Bytes => own(createHash(name).update(b).digest())
+const hash =
+  (name: string) =>
+  (b: Bytes): Bytes =>
+    own(createHash(name).update(b).digest())
 
 function sourceEncoding(name: string): string {
   const found = encodingName(name)

@@ -15,7 +15,7 @@ export const hasSurrogate = (s: string): boolean => SURROGATE.test(s)
  */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0
-  const end = a.length < b.length ? a.length : b.length
+  const end = Math.min(a.length, b.length)
   for (let i = 0; i < end; i++) {
     const x = a.charCodeAt(i)
     const y = b.charCodeAt(i)

@@ -12,14 +12,45 @@ const NAMES = `SQL_ASCII EUC_JP EUC_CN EUC_KR EUC_TW EUC_JIS_2004 UTF8 MULE_INTE
 
 /** PostgreSQL's other spellings, without punctuation and in lower case. */
 const ALIASES: Readonly<Record<string, string>> = {
-  unicode: 'UTF8', iso88591: 'LATIN1', iso88592: 'LATIN2', iso88593: 'LATIN3', iso88594: 'LATIN4', iso88599: 'LATIN5',
-  iso885910: 'LATIN6', iso885913: 'LATIN7', iso885914: 'LATIN8', iso885915: 'LATIN9', iso885916: 'LATIN10',
-  windows1250: 'WIN1250', windows1251: 'WIN1251', windows1252: 'WIN1252', windows1253: 'WIN1253',
-  windows1254: 'WIN1254', windows1255: 'WIN1255', windows1256: 'WIN1256', windows1257: 'WIN1257',
-  windows1258: 'WIN1258', windows866: 'WIN866', windows874: 'WIN874', win: 'WIN1251', alt: 'WIN866', koi8: 'KOI8R',
-  abc: 'WIN1258', tcvn: 'WIN1258', tcvn5712: 'WIN1258', vscii: 'WIN1258', mskanji: 'SJIS', shiftjis: 'SJIS',
-  windows932: 'SJIS', win932: 'SJIS', windows936: 'GBK', win936: 'GBK', windows949: 'UHC', win949: 'UHC',
-  windows950: 'BIG5', win950: 'BIG5',
+  unicode: 'UTF8',
+  iso88591: 'LATIN1',
+  iso88592: 'LATIN2',
+  iso88593: 'LATIN3',
+  iso88594: 'LATIN4',
+  iso88599: 'LATIN5',
+  iso885910: 'LATIN6',
+  iso885913: 'LATIN7',
+  iso885914: 'LATIN8',
+  iso885915: 'LATIN9',
+  iso885916: 'LATIN10',
+  windows1250: 'WIN1250',
+  windows1251: 'WIN1251',
+  windows1252: 'WIN1252',
+  windows1253: 'WIN1253',
+  windows1254: 'WIN1254',
+  windows1255: 'WIN1255',
+  windows1256: 'WIN1256',
+  windows1257: 'WIN1257',
+  windows1258: 'WIN1258',
+  windows866: 'WIN866',
+  windows874: 'WIN874',
+  win: 'WIN1251',
+  alt: 'WIN866',
+  koi8: 'KOI8R',
+  abc: 'WIN1258',
+  tcvn: 'WIN1258',
+  tcvn5712: 'WIN1258',
+  vscii: 'WIN1258',
+  mskanji: 'SJIS',
+  shiftjis: 'SJIS',
+  windows932: 'SJIS',
+  win932: 'SJIS',
+  windows936: 'GBK',
+  win936: 'GBK',
+  windows949: 'UHC',
+  win949: 'UHC',
+  windows950: 'BIG5',
+  win950: 'BIG5',
 }
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 const BY_PLAIN_NAME = new Map(NAMES.map((name) => [plain(name), name]))
@@ -31,12 +62,30 @@ export const encodingOfNumber = (n: number): string => NAMES[n] ?? ''
 
 /** What the platform calls the single-byte sets. */
 const LABELS: Readonly<Record<string, string>> = {
-  LATIN2: 'iso-8859-2', LATIN3: 'iso-8859-3', LATIN4: 'iso-8859-4', LATIN6: 'iso-8859-10', LATIN7: 'iso-8859-13',
-  LATIN8: 'iso-8859-14', LATIN9: 'iso-8859-15', LATIN10: 'iso-8859-16', ISO_8859_5: 'iso-8859-5',
-  ISO_8859_6: 'iso-8859-6', ISO_8859_7: 'iso-8859-7', ISO_8859_8: 'iso-8859-8', KOI8R: 'koi8-r', KOI8U: 'koi8-u',
-  WIN866: 'ibm866', WIN874: 'windows-874', WIN1250: 'windows-1250', WIN1251: 'windows-1251',
-  WIN1253: 'windows-1253', WIN1254: 'windows-1254', WIN1255: 'windows-1255',
-  WIN1256: 'windows-1256', WIN1257: 'windows-1257', WIN1258: 'windows-1258',
+  LATIN2: 'iso-8859-2',
+  LATIN3: 'iso-8859-3',
+  LATIN4: 'iso-8859-4',
+  LATIN6: 'iso-8859-10',
+  LATIN7: 'iso-8859-13',
+  LATIN8: 'iso-8859-14',
+  LATIN9: 'iso-8859-15',
+  LATIN10: 'iso-8859-16',
+  ISO_8859_5: 'iso-8859-5',
+  ISO_8859_6: 'iso-8859-6',
+  ISO_8859_7: 'iso-8859-7',
+  ISO_8859_8: 'iso-8859-8',
+  KOI8R: 'koi8-r',
+  KOI8U: 'koi8-u',
+  WIN866: 'ibm866',
+  WIN874: 'windows-874',
+  WIN1250: 'windows-1250',
+  WIN1251: 'windows-1251',
+  WIN1253: 'windows-1253',
+  WIN1254: 'windows-1254',
+  WIN1255: 'windows-1255',
+  WIN1256: 'windows-1256',
+  WIN1257: 'windows-1257',
+  WIN1258: 'windows-1258',
 }
 
 /** 0x80 to 0x9f of windows-1252, which the platform decodes as Latin 1; ? where there is none. */
@@ -52,15 +101,17 @@ function singleByteSet(name: string): SingleByteSet {
   const known = tables.get(name)
   if (known !== undefined) return known
   const label = LABELS[name]
-  if (label === undefined && name !== 'LATIN1' && name !== 'WIN1252') throw notSupported(`conversion of encoding "${name}"`)
+  if (label === undefined && name !== 'LATIN1' && name !== 'WIN1252')
+    throw notSupported(`conversion of encoding "${name}"`)
   const decoder = label === undefined ? undefined : new TextDecoder(label)
   const toText = Array.from({ length: 256 }, (_, byte) => {
-    if (name === 'WIN1252' && byte >= 0x80 && byte < 0xa0) return WIN1252[byte - 0x80] === '?' ? undefined : WIN1252[byte - 0x80]
+    if (name === 'WIN1252' && byte >= 0x80 && byte < 0xa0)
+      return WIN1252[byte - 0x80] === '?' ? undefined : WIN1252[byte - 0x80]
     const c = decoder === undefined ? String.fromCharCode(byte) : decoder.decode(Uint8Array.of(byte))
     return c === '\ufffd' ? undefined : c
   })
   const toByte = new Map<string, number>()
-  toText.forEach((c, byte) => c !== undefined && toByte.set(c, byte))
+  for (const [byte, c] of toText.entries()) if (c !== undefined) toByte.set(c, byte)
   const made = { toText, toByte }
   tables.set(name, made)
   return made
@@ -68,7 +119,10 @@ function singleByteSet(name: string): SingleByteSet {
 
 const hex = (bytes: Iterable<number>): string => [...bytes].map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(' ')
 const noEquivalent = (bytes: Iterable<number>, from: string, to: string) =>
-  sqlError('22P05', `character with byte sequence ${hex(bytes)} in encoding "${from}" has no equivalent in encoding "${to}"`)
+  sqlError(
+    '22P05',
+    `character with byte sequence ${hex(bytes)} in encoding "${from}" has no equivalent in encoding "${to}"`,
+  )
 
 /** 22021 and 22P05 for what cannot be text. */
 export function decodeFrom(bytes: Uint8Array, name: string): string {

@@ -5,7 +5,7 @@
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { sqlError } from '../error.ts'
 import { bound, type CallInfo, type FunctionTable } from '../function.ts'
-import { ArrayValue, type Value } from '../value.ts'
+import type { ArrayValue, Value } from '../value.ts'
 import { charLength, trimBlanks } from './chars.ts'
 import { quoteIdent, quoteLiteral } from './quote.ts'
 
@@ -120,7 +120,12 @@ export const FORMAT_FUNCTIONS: FunctionTable = {
   }),
   text_concat_ws: bound((call) => {
     const texts = variadic(call, 1)
-    return (...args: Value[]) => (args[0] === null ? null : (texts(args)?.filter(isText).join(args[0] as string) ?? null))
+    return (...args: Value[]) =>
+      args[0] === null
+        ? null
+        : (texts(args)
+            ?.filter(isText)
+            .join(args[0] as string) ?? null)
   }),
   text_format: bound((call) => {
     const texts = variadic(call, 1)

@@ -114,14 +114,14 @@ export const ilike = (s: string, pattern: string): boolean => insensitiveMatcher
 const bytesText = (b: Uint8Array): string => Buffer.from(b.buffer, b.byteOffset, b.length).toString('latin1')
 
 /** LIKE … ESCAPE: the pattern with backslash as its escape. */
-export function likeEscape(pattern: string, escape: string): string {
-  if (escape === '') return pattern.replaceAll('\\', '\\\\')
-  if ([...escape].length > 1) throw invalidEscape()
-  if (escape === '\\') return pattern
+export function likeEscape(pattern: string, escapeText: string): string {
+  if (escapeText === '') return pattern.replaceAll('\\', '\\\\')
+  if ([...escapeText].length > 1) throw invalidEscape()
+  if (escapeText === '\\') return pattern
   let out = ''
   let escaped = false
   for (const c of pattern) {
-    if (c === escape && !escaped) {
+    if (c === escapeText && !escaped) {
       out += '\\'
       escaped = true
     } else {
@@ -156,8 +156,8 @@ export const LIKE_FUNCTIONS: FunctionTable = {
   byteanlike: scalar((s: Uint8Array, pattern: Uint8Array) => !bytesLike(s, pattern)),
   like_escape: scalar(likeEscape),
   like_escape_bytea: scalar(
-    (pattern: Uint8Array, escape: Uint8Array) =>
-      new Uint8Array(Buffer.from(likeEscape(bytesText(pattern), bytesText(escape)), 'latin1')),
+    (pattern: Uint8Array, escapeText: Uint8Array) =>
+      new Uint8Array(Buffer.from(likeEscape(bytesText(pattern), bytesText(escapeText)), 'latin1')),
   ),
 }
 

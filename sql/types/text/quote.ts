@@ -8,5 +8,5 @@ export const quoteIdent = (name: string): string =>
 
 export function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`
-  return text.includes('\\') ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted
+  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

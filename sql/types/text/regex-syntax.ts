@@ -32,25 +32,58 @@ export interface Translation {
 const invalid = (what: string) => sqlError('2201B', `invalid regular expression: ${what}`)
 
 const CLASSES: Readonly<Record<string, string>> = {
-  alnum: '\\p{L}\\p{N}', alpha: '\\p{L}', blank: ' \\t', cntrl: '\\x00-\\x1f\\x7f', digit: '0-9',
-  graph: '!-~\\x{a1}-\\x{10ffff}', lower: '\\p{Ll}', print: ' -~\\x{a0}-\\x{10ffff}', punct: '!-/:-@\\[-`{-~\\p{P}',
+  alnum: '\\p{L}\\p{N}',
+  alpha: '\\p{L}',
+  blank: ' \\t',
+  cntrl: '\\x00-\\x1f\\x7f',
+  digit: '0-9',
+  graph: '!-~\\x{a1}-\\x{10ffff}',
+  lower: '\\p{Ll}',
+  print: ' -~\\x{a0}-\\x{10ffff}',
+  punct: '!-/:-@\\[-`{-~\\p{P}',
   space: '\\x09-\\x0d \\x{85}\\x{1680}\\x{2000}-\\x{2006}\\x{2008}-\\x{200a}\\x{2028}\\x{2029}\\x{205f}\\x{3000}',
-  upper: '\\p{Lu}', xdigit: '0-9A-Fa-f', word: '\\p{L}\\p{N}_',
+  upper: '\\p{Lu}',
+  xdigit: '0-9A-Fa-f',
+  word: '\\p{L}\\p{N}_',
 }
 const SHORTHANDS: Readonly<Record<string, string>> = { d: CLASSES.digit!, s: CLASSES.space!, w: CLASSES.word! }
 /** Complements inside brackets need a class RE2 can nest: spelled out by ranges. */
 const COMPLEMENTS: Readonly<Record<string, string>> = {
-  D: '\\x{0}-/:-\\x{10ffff}', S: '\\S', W: '\\W',
+  D: '\\x{0}-/:-\\x{10ffff}',
+  S: '\\S',
+  W: '\\W',
 }
 const CONTROL: Readonly<Record<string, number>> = { a: 7, b: 8, B: 92, e: 27, f: 12, n: 10, r: 13, t: 9, v: 11 }
 /** Positions; the word borders look behind only. */
 const CONSTRAINTS: Readonly<Record<string, string>> = {
-  A: '\\A', Z: '\\z', y: '\\b', Y: '\\B', m: '(?:(?<!\\w)\\b)', M: '(?:(?<=\\w)\\b)',
+  A: '\\A',
+  Z: '\\z',
+  y: '\\b',
+  Y: '\\B',
+  m: '(?:(?<!\\w)\\b)',
+  M: '(?:(?<=\\w)\\b)',
 }
 const COLLATING: Readonly<Record<string, string>> = {
-  NUL: '\0', tab: '\t', newline: '\n', 'carriage-return': '\r', space: ' ', hyphen: '-', comma: ',', period: '.',
-  slash: '/', backslash: '\\', colon: ':', semicolon: ';', underscore: '_', asterisk: '*', 'left-square-bracket': '[',
-  'right-square-bracket': ']', 'vertical-line': '|', tilde: '~', circumflex: '^', 'dollar-sign': '$',
+  NUL: '\0',
+  tab: '\t',
+  newline: '\n',
+  'carriage-return': '\r',
+  space: ' ',
+  hyphen: '-',
+  comma: ',',
+  period: '.',
+  slash: '/',
+  backslash: '\\',
+  colon: ':',
+  semicolon: ';',
+  underscore: '_',
+  asterisk: '*',
+  'left-square-bracket': '[',
+  'right-square-bracket': ']',
+  'vertical-line': '|',
+  tilde: '~',
+  circumflex: '^',
+  'dollar-sign': '$',
 }
 const REPEAT_MAX = 255
 
@@ -327,7 +360,8 @@ class Reader {
   #member(first: boolean): string {
     const low = this.#endpoint()
     if (low.kind === 'class') return low.text
-    if (low.character === '-' && !first && this.#peek() !== ']' && this.#peek() !== '-') throw invalid('invalid character range')
+    if (low.character === '-' && !first && this.#peek() !== ']' && this.#peek() !== '-')
+      throw invalid('invalid character range')
     if (this.#peek() === '-' && this.#peek(1) !== ']' && this.#peek(1) !== undefined) {
       this.#at++
       const high = this.#endpoint()
@@ -338,7 +372,9 @@ class Reader {
     return quoteInClass(low.character)
   }
 
-  #endpoint(): { readonly kind: 'character'; readonly character: string } | { readonly kind: 'class'; readonly text: string } {
+  #endpoint():
+    | { readonly kind: 'character'; readonly character: string }
+    | { readonly kind: 'class'; readonly text: string } {
     const c = this.#take()
     if (c === undefined) throw invalid('brackets [] not balanced')
     if (c === '[' && (this.#peek() === ':' || this.#peek() === '.' || this.#peek() === '=')) {
@@ -436,7 +472,12 @@ export function translate(text: string, given: RegexFlags): Translation {
   if (flags.kind === 'literal') {
     const pattern = [...source].map(quoteChar).join('')
     return {
-      pattern, greedy: pattern, reluctant: pattern, groups: 0, prefersShortest: false, mixed: false,
+      pattern,
+      greedy: pattern,
+      reluctant: pattern,
+      groups: 0,
+      prefersShortest: false,
+      mixed: false,
       ignoreCase: flags.ignoreCase,
     }
   }
@@ -453,4 +494,3 @@ export function translate(text: string, given: RegexFlags): Translation {
     ignoreCase: flags.ignoreCase,
   }
 }
-

@@ -19,7 +19,11 @@ export interface Regex {
 }
 
 const DEFAULT_FLAGS: RegexFlags = {
-  ignoreCase: false, newlineStops: false, newlineAnchors: false, expanded: false, kind: 'advanced',
+  ignoreCase: false,
+  newlineStops: false,
+  newlineAnchors: false,
+  expanded: false,
+  kind: 'advanced',
 }
 
 function re2(pattern: string, ignoreCase: boolean, longest: boolean): RE2JS {
@@ -82,7 +86,13 @@ const compiled = remember((key) => {
   return compile(key.slice(slash + 1), parseFlags(key.slice(0, slash)).flags)
 })
 
-export const regex = (pattern: string, flagLetters = ''): Regex => compiled(`${flagLetters.replaceAll('g', '')}/${pattern}`)
+/** Most patterns come without flags: they are their own key. */
+const compiledPlain = remember((pattern) => compile(pattern, DEFAULT_FLAGS))
+
+export const regex = (pattern: string, flagLetters = ''): Regex =>
+  flagLetters === '' || flagLetters === 'g'
+    ? compiledPlain(pattern)
+    : compiled(`${flagLetters.replaceAll('g', '')}/${pattern}`)
 
 /** The place after an empty match: one character further. */
 const nextCharacter = (s: string, at: number): number => at + ((s.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1)

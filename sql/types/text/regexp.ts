@@ -90,7 +90,8 @@ function replaceWithFlags(s: string, pattern: string, replacement: string, flags
   return replaceMatches(s, regex(pattern, flags), replacement, 0, global ? 0 : 1)
 }
 
-const badParameter = (name: string, value: number) => sqlError('22023', `invalid value for parameter "${name}": ${value}`)
+const badParameter = (name: string, value: number) =>
+  sqlError('22023', `invalid value for parameter "${name}": ${value}`)
 
 /** The UTF-16 place of a start position counted from 1, or beyond the end. */
 function startUnit(s: string, start: number): number {
@@ -99,7 +100,14 @@ function startUnit(s: string, start: number): number {
   return unit === s.length && charIndex(s, unit) < start - 1 ? s.length + 1 : unit
 }
 
-function replaceExtended(s: string, pattern: string, replacement: string, start: number, n?: number, flags?: string): string {
+function replaceExtended(
+  s: string,
+  pattern: string,
+  replacement: string,
+  start: number,
+  n?: number,
+  flags?: string,
+): string {
   const from = startUnit(s, start)
   if (n !== undefined && n < 0) throw badParameter('n', n)
   const { global } = parseFlags(flags ?? '')
@@ -158,9 +166,9 @@ function substringOf(s: string, pattern: string): string | null {
 }
 
 /** SIMILAR TO's pattern as an ARE. An escaped double quote separates the part that substring(… similar …) returns. */
-function similarEscape(pattern: string, escape: string | undefined): string {
-  if (escape !== undefined && [...escape].length > 1) throw invalidEscape()
-  const mark = escape === undefined ? '\\' : escape === '' ? undefined : escape
+function similarEscape(pattern: string, escapeText: string | undefined): string {
+  if (escapeText !== undefined && [...escapeText].length > 1) throw invalidEscape()
+  const mark = escapeText === undefined ? '\\' : escapeText === '' ? undefined : escapeText
   let out = '^(?:'
   let escaped = false
   let quotes = 0
@@ -186,7 +194,13 @@ function similarEscape(pattern: string, escape: string | undefined): string {
   return `${out})$`
 }
 const SIMILAR: Readonly<Record<string, string>> = {
-  '%': '.*', _: '.', '(': '(?:', '\\': '\\\\', '.': '\\.', '^': '\\^', $: '\\$',
+  '%': '.*',
+  _: '.',
+  '(': '(?:',
+  '\\': '\\\\',
+  '.': '\\.',
+  '^': '\\^',
+  $: '\\$',
 }
 
 const isMatch = scalar(matchesRegex, { js: (s, p) => `h.matchesRegex(${s}, ${p})` })
@@ -204,13 +218,13 @@ export const REGEXP_FUNCTIONS: FunctionTable = {
   nameicregexeq: isMatchIgnoringCase,
   nameicregexne: isNoMatchIgnoringCase,
   textregexsubstr: scalar(substringOf),
-  'substring(text,text,text)': scalar((s: string, pattern: string, escape: string) =>
-    substringOf(s, similarEscape(pattern, escape)),
+  'substring(text,text,text)': scalar((s: string, pattern: string, escapeText: string) =>
+    substringOf(s, similarEscape(pattern, escapeText)),
   ),
   similar_to_escape_1: scalar((pattern: string) => similarEscape(pattern, undefined)),
-  similar_to_escape_2: scalar((pattern: string, escape: string) => similarEscape(pattern, escape)),
-  similar_escape: scalar((pattern: string | null, escape: string | null) =>
-    pattern === null ? null : similarEscape(pattern, escape ?? undefined),
+  similar_to_escape_2: scalar((pattern: string, escapeText: string) => similarEscape(pattern, escapeText)),
+  similar_escape: scalar((pattern: string | null, escapeText: string | null) =>
+    pattern === null ? null : similarEscape(pattern, escapeText ?? undefined),
   ),
   regexp_match_no_flags: scalar((s: string, p: string) => regexpMatch(s, p)),
   regexp_match: scalar((s: string, p: string, flags: string) => regexpMatch(s, p, flags)),

@@ -54,7 +54,11 @@ const integerArgument = (text: string): number => {
 }
 
 /** (n) of the character and bit types. `limit` is the largest n. */
-export function lengthTypmod(typeName: string, offset: number, limit = LENGTH_MAX): (args: readonly string[]) => number {
+export function lengthTypmod(
+  typeName: string,
+  offset: number,
+  limit = LENGTH_MAX,
+): (args: readonly string[]) => number {
   return (args) => {
     if (args.length !== 1) throw sqlError('22023', 'invalid type modifier')
     const length = integerArgument(args[0]!)

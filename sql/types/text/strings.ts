@@ -174,9 +174,13 @@ export const STRING_FUNCTIONS: FunctionTable = {
   text_reverse: scalar((s: string) => (hasSurrogate(s) ? [...s] : s.split('')).reverse().join('')),
   split_part: scalar(splitPart),
   text_to_array: scalar((s: string | null, by: string | null) => toArray(s, by)),
-  text_to_array_null: scalar((s: string | null, by: string | null, nullText: string | null) => toArray(s, by, nullText)),
+  text_to_array_null: scalar((s: string | null, by: string | null, nullText: string | null) =>
+    toArray(s, by, nullText),
+  ),
   text_to_table: set(() => (s: string | null, by: string | null) => split(s, by)),
-  text_to_table_null: set(() => (s: string | null, by: string | null, nullText: string | null) => split(s, by, nullText)),
+  text_to_table_null: set(
+    () => (s: string | null, by: string | null, nullText: string | null) => split(s, by, nullText),
+  ),
   text_starts_with: scalar((s: string, prefix: string) => s.startsWith(prefix), {
     js: (s, prefix) => `${s}.startsWith(${prefix})`,
   }),
@@ -236,4 +240,3 @@ function parseIdent(text: string, strict: boolean): ArrayValue {
     else throw invalid()
   }
 }
-
