@@ -1,7 +1,6 @@
 /** Transaction control and settings: BEGIN … ROLLBACK TO, SET, SHOW, RESET, SET CONSTRAINTS, DISCARD. */
 import type { A_Const, Node, VariableSetStmt } from '@pgsql/types'
 import { oid } from '../../storage/keys/brand.ts'
-import { namesOf } from '../binder/binder.ts'
 import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { Backend } from './backend.ts'
