@@ -44,7 +44,7 @@ function toText(b: BitString): string {
   return text.slice(0, b.length)
 }
 
-export function compareBits(a: BitString, b: BitString): number {
+function compareBits(a: BitString, b: BitString): number {
   return Buffer.compare(a.bytes, b.bytes) || a.length - b.length
 }
 

@@ -23,7 +23,7 @@ const LOOSE_UUID = /^(?:\{(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}\}|(?:[0-9a-fA-F]
 const hyphenated = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 
-export function parseUuid(text: string): string {
+function parseUuid(text: string): string {
   if (CANONICAL_UUID.test(text)) return text
   if (!LOOSE_UUID.test(text)) throw badSyntax('uuid', text)
   return hyphenated(text.replace(/[{}-]/g, '').toLowerCase())
@@ -78,7 +78,7 @@ export const UNSIGNED32 = {
   encodeKey: (value: Value, to: KeyEncoder) => to.uint32(value as number),
 } satisfies Partial<Type>
 
-export function parseTid(text: string): number {
+function parseTid(text: string): number {
   const parts = /^\(([0-9]+),([0-9]+)\)$/.exec(trimSpace(text))
   const block = Number(parts?.[1])
   const offset = Number(parts?.[2])

@@ -29,7 +29,7 @@ export function numericToInt8(a: Numeric): Int64 {
 export const numericToInt4 = (a: Numeric): number => toInteger(a, 'integer', -2147483648n, 2147483647n)
 
 /** The decimal of so many significant digits, as %.*g prints it. */
-export function floatToNumeric(a: number, digits: number): Numeric {
+function floatToNumeric(a: number, digits: number): Numeric {
   if (Number.isNaN(a)) return n.NAN
   if (a === Infinity) return n.INFINITY
   if (a === -Infinity) return n.NEGATIVE_INFINITY
@@ -37,7 +37,7 @@ export function floatToNumeric(a: number, digits: number): Numeric {
   return n.parseDecimal(text)!
 }
 
-export const numericToFloat8 = (a: Numeric): number => parseFloat8(n.toText(a))
+const numericToFloat8 = (a: Numeric): number => parseFloat8(n.toText(a))
 
 const sign = (a: Numeric): Numeric => (a.special === 'NaN' ? a : n.fromInteger(n.sign(a)))
 const abs = (a: Numeric): Numeric => (n.sign(a) < 0 ? n.negate(a) : a)

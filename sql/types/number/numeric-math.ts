@@ -14,7 +14,7 @@ const GUARD_DIGITS = 20
 const clampScale = (scale: number): number => Math.min(Math.max(scale, 0), n.DISPLAY_SCALE_MAX)
 
 /** floor(√a) by Newton's method from above. */
-export function integerRoot(a: bigint): bigint {
+function integerRoot(a: bigint): bigint {
   if (a < 2n) return a
   let x = 1n << BigInt((a.toString(16).length * 4 + 1) >> 1)
   x += 1n

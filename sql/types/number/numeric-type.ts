@@ -27,9 +27,9 @@ export function parseNumeric(text: string): Numeric {
   return parsed
 }
 
-export const precisionOf = (typmod: number): number => ((typmod - 4) >> 16) & 0xffff
+const precisionOf = (typmod: number): number => ((typmod - 4) >> 16) & 0xffff
 /** The scale is an 11-bit two's complement number. */
-export const scaleOf = (typmod: number): number => (((typmod - 4) & 0x7ff) ^ 1024) - 1024
+const scaleOf = (typmod: number): number => (((typmod - 4) & 0x7ff) ^ 1024) - 1024
 export const numericTypmod = (precision: number, scale: number): number => ((precision << 16) | (scale & 0x7ff)) + 4
 
 const fieldOverflow = (detail: string) => sqlError('22003', 'numeric field overflow', { detail })

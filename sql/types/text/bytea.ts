@@ -19,7 +19,7 @@ const buffer = (b: Bytes): Buffer => Buffer.from(b.buffer, b.byteOffset, b.lengt
 /** A copy that owns exactly its memory. */
 const own = (b: Bytes): Bytes => new Uint8Array(b)
 
-export const compareBytes = (a: Bytes, b: Bytes): number => Buffer.compare(a, b)
+const compareBytes = (a: Bytes, b: Bytes): number => Buffer.compare(a, b)
 
 const HEX_PAIRS = /^(?:[0-9a-fA-F]{2})*$/
 
@@ -134,7 +134,7 @@ function format(name: string): Format {
   return found
 }
 
-export const parseBytea = (text: string): Bytes => (text.startsWith('\\x') ? fromHex(text.slice(2)) : fromEscape(text))
+const parseBytea = (text: string): Bytes => (text.startsWith('\\x') ? fromHex(text.slice(2)) : fromEscape(text))
 
 export const BYTEA_TYPE: Type = {
   oid: oid(17),

@@ -105,7 +105,7 @@ function compile(pattern: string): Matcher {
   return general(runs)
 }
 
-export const likeMatcher = remember(compile)
+const likeMatcher = remember(compile)
 const insensitiveMatcher = remember((pattern) => compile(lower(pattern)))
 
 export const like = (s: string, pattern: string): boolean => likeMatcher(pattern)(s)
@@ -114,7 +114,7 @@ export const ilike = (s: string, pattern: string): boolean => insensitiveMatcher
 const bytesText = (b: Uint8Array): string => Buffer.from(b.buffer, b.byteOffset, b.length).toString('latin1')
 
 /** LIKE … ESCAPE: the pattern with backslash as its escape. */
-export function likeEscape(pattern: string, escapeText: string): string {
+function likeEscape(pattern: string, escapeText: string): string {
   if (escapeText === '') return pattern.replaceAll('\\', '\\\\')
   if ([...escapeText].length > 1) throw invalidEscape()
   if (escapeText === '\\') return pattern
