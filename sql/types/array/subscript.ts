@@ -15,6 +15,7 @@ export interface SliceBound {
 
 const wrongSubscripts = () => sqlError('2202E', 'wrong number of array subscripts')
 const outOfRange = () => sqlError('2202E', 'array subscript out of range')
+const tooSmall = () => sqlError('2202E', 'source array too small')
 const crossedBounds = () => sqlError('2202E', 'upper bound cannot be less than lower bound')
 
 /** The place in `elements`, or -1 when a subscript lies outside. */
@@ -120,7 +121,6 @@ export function assignSlice(
 ): ArrayValue | null {
   checkSubscriptCount(bounds.length)
   if (source === null) return array
-  const tooSmall = () => sqlError('2202E', 'source array too small')
   if (array === null || array.dimensions.length === 0) {
     const dimensions: number[] = []
     const lower: number[] = []

@@ -16,6 +16,9 @@ const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13)
 
 const malformed = (text: string, detail: string) => sqlError('22P02', `malformed array literal: "${text}"`, { detail })
 
+const unexpected = (text: string, code: number) =>
+  malformed(text, `Unexpected "${String.fromCharCode(code)}" character.`)
+
 /** Where the walk stands: what may follow depends on it. */
 type Expecting =
   | 'no level'
@@ -37,7 +40,6 @@ function countDimensions(text: string, start: number, delimiter: number): number
   let quoted = false
   let empty = true
   let state: Expecting = 'no level'
-  const unexpected = (code: number) => malformed(text, `Unexpected "${String.fromCharCode(code)}" character.`)
   for (let done = false; !done; at++) {
     if (at >= text.length) throw malformed(text, 'Unexpected end of input.')
     const code = text.charCodeAt(at)
@@ -48,7 +50,7 @@ function countDimensions(text: string, start: number, delimiter: number): number
         state !== 'quoted started' &&
         state !== 'element delimited'
       )
-        throw unexpected(code)
+        throw unexpected(text, code)
       if (state !== 'quoted started') state = 'element started'
       if (++at >= text.length) throw malformed(text, 'Unexpected end of input.')
     } else if (code === QUOTE) {
@@ -58,7 +60,7 @@ function countDimensions(text: string, start: number, delimiter: number): number
       state = quoted ? 'quoted started' : 'quoted completed'
     } else if (quoted) {
     } else if (code === OPEN) {
-      if (state !== 'no level' && state !== 'level started' && state !== 'level delimited') throw unexpected(code)
+      if (state !== 'no level' && state !== 'level started' && state !== 'level delimited') throw unexpected(text, code)
       state = 'level started'
       if (level >= DIMENSIONS_MAX) throw tooManyDimensions(level + 1)
       level++
@@ -70,7 +72,7 @@ function countDimensions(text: string, start: number, delimiter: number): number
         state !== 'level completed' &&
         !(level === 1 && state === 'level started')
       )
-        throw unexpected(code)
+        throw unexpected(text, code)
       if (state !== 'level completed' && state !== 'level started') empty = false
       state = 'level completed'
       level--
@@ -81,7 +83,7 @@ function countDimensions(text: string, start: number, delimiter: number): number
       done = level === 0
     } else if (code === delimiter) {
       if (state !== 'element started' && state !== 'quoted completed' && state !== 'level completed')
-        throw unexpected(code)
+        throw unexpected(text, code)
       if (state !== 'level completed') empty = false
       state = state === 'level completed' ? 'level delimited' : 'element delimited'
       lengths[level - 1]!++
@@ -214,23 +216,37 @@ function quoted(word: string, delimiter: number): string {
   return quotes ? `"${word}"` : word
 }
 
-export function printArray(array: ArrayValue, delimiterText: string, element: (value: Value) => string): string {
+export function printArray(array: ArrayValue, delimiter: string, element: (value: Value) => string): string {
   const { elements, dimensions, lower } = array
   if (elements.length === 0) return '{}'
-  const delimiter = delimiterText.charCodeAt(0)
-  const word = (value: Value) => (value === null ? 'NULL' : quoted(element(value), delimiter))
-  let next = 0
-  const level = (depth: number): string => {
-    let text = '{'
-    const length = dimensions[depth]!
-    for (let i = 0; i < length; i++) {
-      if (i > 0) text += delimiterText
-      text += depth + 1 === dimensions.length ? word(elements[next++]!) : level(depth + 1)
+  const bounds = lower.every((low) => low === 1) ? '' : `${printBounds(array)}=`
+  return bounds + printLevel(array, 0, 0, elements.length, delimiter, element, dimensions)
+}
+
+/** The elements from `from` to `to`, as the dimensions from `depth` on part them. */
+function printLevel(
+  array: ArrayValue,
+  depth: number,
+  from: number,
+  to: number,
+  delimiter: string,
+  element: (value: Value) => string,
+  dimensions: readonly number[],
+): string {
+  let text = '{'
+  const step = (to - from) / dimensions[depth]!
+  const leaf = depth + 1 === dimensions.length
+  const code = delimiter.charCodeAt(0)
+  for (let i = from; i < to; i += step) {
+    if (i > from) text += delimiter
+    if (leaf) {
+      const value = array.elements[i]!
+      text += value === null ? 'NULL' : quoted(element(value), code)
+    } else {
+      text += printLevel(array, depth + 1, i, i + step, delimiter, element, dimensions)
     }
-    return `${text}}`
   }
-  const bounds = lower.some((low) => low !== 1) ? `${printBounds(array)}=` : ''
-  return bounds + level(0)
+  return `${text}}`
 }
 
 /** '[1:2][0:3]', as array_dims and the text form have it. */

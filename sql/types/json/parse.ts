@@ -3,6 +3,9 @@
  * character). What comes out is up to a `Builder`: nothing (json's input only checks), jsonb's tree, or a tree of spans
  * over the text, by which the functions on json give back pieces of the text as they were written.
  * https://www.postgresql.org/docs/15/datatype-json.html
+ *
+ * No closures are made while reading: the loader that runs TypeScript names each one it meets, which costs more than the
+ * reading itself.
  */
 import { type SqlError, sqlError } from '../error.ts'
 
@@ -203,25 +206,34 @@ class Parser<T> {
     const text = this.#text
     let at = start
     let bad = false
-    const digits = () => {
-      if (!isDigit(text.charCodeAt(at))) bad = true
-      while (isDigit(text.charCodeAt(at))) at++
-    }
     if (text.charCodeAt(at) === 48) at++
-    else digits()
-    if (text[at] === '.') {
-      at++
-      digits()
+    else {
+      at = this.#digitsEnd(start)
+      bad = at === start
     }
-    if (text[at] === 'e' || text[at] === 'E') {
-      at++
-      if (text[at] === '+' || text[at] === '-') at++
-      digits()
+    if (text.charCodeAt(at) === 46) {
+      const fraction = ++at
+      at = this.#digitsEnd(at)
+      if (at === fraction) bad = true
+    }
+    let code = text.charCodeAt(at)
+    if (code === 101 || code === 69) {
+      code = text.charCodeAt(++at)
+      if (code === 43 || code === 45) at++
+      const exponent = at
+      at = this.#digitsEnd(at)
+      if (at === exponent) bad = true
     }
     for (; at < text.length && isWord(text.charCodeAt(at)); at++) bad = true
     this.#token = 'number'
     this.#tokenEnd = at
     if (bad) throw this.#invalidToken()
+  }
+
+  #digitsEnd(start: number): number {
+    let at = start
+    while (isDigit(this.#text.charCodeAt(at))) at++
+    return at
   }
 
   #lexString(start: number): void {
@@ -231,11 +243,6 @@ class Parser<T> {
     let from = at
     let decoded = ''
     let high = -1 // a high surrogate that waits for its other half
-    const fail = (end: number, detail: string) => {
-      this.#tokenEnd = end
-      return this.#failure(detail)
-    }
-    const lowMissing = () => fail(characterEnd(text, at), 'Unicode low surrogate must follow a high surrogate.')
     for (; ; at++) {
       const code = text.charCodeAt(at)
       if (code === 34) break
@@ -243,9 +250,10 @@ class Parser<T> {
         this.#tokenEnd = at
         throw this.#invalidToken()
       }
-      if (code < 32) throw fail(at, `Character with value 0x${code.toString(16).padStart(2, '0')} must be escaped.`)
+      if (code < 32)
+        throw this.#failAt(at, `Character with value 0x${code.toString(16).padStart(2, '0')} must be escaped.`)
       if (code !== 92) {
-        if (high !== -1) throw lowMissing()
+        if (high !== -1) throw this.#lowMissing(at)
         continue
       }
       if (decode) decoded += text.slice(from, at)
@@ -257,11 +265,11 @@ class Parser<T> {
       }
       if (letter !== 'u') {
         const plain = ESCAPES[letter]
-        if (high !== -1) throw lowMissing()
+        if (high !== -1) throw this.#lowMissing(at)
         if (plain === undefined) {
           this.#tokenStart = at
           const end = characterEnd(text, at)
-          throw fail(end, `Escape sequence "\\${text.slice(at, end)}" is invalid.`)
+          throw this.#failAt(end, `Escape sequence "\\${text.slice(at, end)}" is invalid.`)
         }
         if (decode) decoded += plain
         from = at + 1
@@ -274,23 +282,23 @@ class Parser<T> {
           throw this.#invalidToken()
         }
         if (!HEX.test(text[at]!))
-          throw fail(characterEnd(text, at), '"\\u" must be followed by four hexadecimal digits.')
+          throw this.#failAt(characterEnd(text, at), '"\\u" must be followed by four hexadecimal digits.')
       }
       from = at + 1
       if (!decode) continue
       const unit = Number.parseInt(text.slice(at - 3, at + 1), 16)
       if (unit >= 0xd800 && unit <= 0xdbff) {
-        if (high !== -1) throw fail(at + 1, 'Unicode high surrogate must not follow a high surrogate.')
+        if (high !== -1) throw this.#failAt(at + 1, 'Unicode high surrogate must not follow a high surrogate.')
         high = unit
         continue
       }
       if (unit >= 0xdc00 && unit <= 0xdfff) {
-        if (high === -1) throw fail(at + 1, 'Unicode low surrogate must follow a high surrogate.')
+        if (high === -1) throw this.#failAt(at + 1, 'Unicode low surrogate must follow a high surrogate.')
         decoded += String.fromCharCode(high, unit)
         high = -1
         continue
       }
-      if (high !== -1) throw lowMissing()
+      if (high !== -1) throw this.#lowMissing(at)
       if (unit === 0) {
         this.#tokenEnd = at + 1
         throw sqlError('22P05', 'unsupported Unicode escape sequence', {
@@ -300,10 +308,19 @@ class Parser<T> {
       }
       decoded += String.fromCharCode(unit)
     }
-    if (high !== -1) throw lowMissing()
+    if (high !== -1) throw this.#lowMissing(at)
     this.#string = decode ? (decoded === '' ? text.slice(from, at) : decoded + text.slice(from, at)) : ''
     this.#token = 'string'
     this.#tokenEnd = at + 1
+  }
+
+  #failAt(end: number, detail: string): SqlError {
+    this.#tokenEnd = end
+    return this.#failure(detail)
+  }
+
+  #lowMissing(at: number): SqlError {
+    return this.#failAt(characterEnd(this.#text, at), 'Unicode low surrogate must follow a high surrogate.')
   }
 
   #unexpected(expected: string): SqlError {

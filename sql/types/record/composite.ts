@@ -30,17 +30,18 @@ export const compositeColumns = (type: Type): readonly CompositeColumn[] | undef
 
 const isSpace = (c: string) => c === ' ' || (c >= '\t' && c <= '\r')
 
+const malformed = (text: string, detail: string) => sqlError('22P02', `malformed record literal: "${text}"`, { detail })
+
 /** The columns' texts, null for NULL. Throws 22P02 as record_in does. */
 export function parseRecord(text: string, count: number): (string | null)[] {
-  const malformed = (detail: string) => sqlError('22P02', `malformed record literal: "${text}"`, { detail })
   const fields: (string | null)[] = []
   let at = 0
   while (at < text.length && isSpace(text[at]!)) at++
-  if (text[at] !== '(') throw malformed('Missing left parenthesis.')
+  if (text[at] !== '(') throw malformed(text, 'Missing left parenthesis.')
   at++
   for (let i = 0; i < count; i++) {
     if (i > 0) {
-      if (text[at] !== ',') throw malformed('Too few columns.')
+      if (text[at] !== ',') throw malformed(text, 'Too few columns.')
       at++
     }
     if (text[at] === ',' || text[at] === ')') {
@@ -51,11 +52,11 @@ export function parseRecord(text: string, count: number): (string | null)[] {
     let quoted = false
     for (;;) {
       const c = text[at]
-      if (c === undefined) throw malformed('Unexpected end of input.')
+      if (c === undefined) throw malformed(text, 'Unexpected end of input.')
       if (!quoted && (c === ',' || c === ')')) break
       at++
       if (c === '\\') {
-        if (at >= text.length) throw malformed('Unexpected end of input.')
+        if (at >= text.length) throw malformed(text, 'Unexpected end of input.')
         field += text[at++]
       } else if (c !== '"') {
         field += c
@@ -70,9 +71,9 @@ export function parseRecord(text: string, count: number): (string | null)[] {
     }
     fields.push(field)
   }
-  if (text[at++] !== ')') throw malformed('Too many columns.')
+  if (text[at++] !== ')') throw malformed(text, 'Too many columns.')
   while (at < text.length && isSpace(text[at]!)) at++
-  if (at < text.length) throw malformed('Junk after right parenthesis.')
+  if (at < text.length) throw malformed(text, 'Junk after right parenthesis.')
   return fields
 }
 

@@ -54,36 +54,36 @@ function readFloat4(text: string): number {
   return parseFloat4(text)
 }
 
+const malformed = (text: string, detail?: string) =>
+  sqlError('22P02', `invalid input syntax for type vector: "${text}"`, detail === undefined ? {} : { detail })
+
+function afterSpaces(text: string, start: number): number {
+  let at = start
+  while (isSpace(text.charCodeAt(at))) at++
+  return at
+}
+
 function parseVector(text: string, typmod: number): Float32Array {
-  const malformed = (detail?: string) =>
-    sqlError('22P02', `invalid input syntax for type vector: "${text}"`, detail === undefined ? {} : { detail })
-  let at = 0
-  const skip = () => {
-    while (isSpace(text.charCodeAt(at))) at++
-  }
-  skip()
-  if (text[at] !== '[') throw malformed('Vector contents must start with "[".')
-  at++
-  skip()
+  let at = afterSpaces(text, 0)
+  if (text[at] !== '[') throw malformed(text, 'Vector contents must start with "[".')
+  at = afterSpaces(text, at + 1)
   if (text[at] === ']') throw sqlError('22000', 'vector must have at least 1 dimension')
   const elements: number[] = []
   for (;;) {
     if (elements.length === DIMENSIONS_MAX) checkDimensions(DIMENSIONS_MAX + 1)
-    skip()
-    NUMBER.lastIndex = at
+    NUMBER.lastIndex = at = afterSpaces(text, at)
     const word = NUMBER.exec(text)?.[0]
-    if (word === undefined) throw malformed()
-    at += word.length
+    if (word === undefined) throw malformed(text)
     const n = readFloat4(word)
     checkElement(n)
     elements.push(n)
-    skip()
+    at = afterSpaces(text, at + word.length)
     const next = text[at++]
     if (next === ']') break
-    if (next !== ',') throw malformed()
+    if (next !== ',') throw malformed(text)
   }
-  skip()
-  if (at < text.length) throw malformed('Junk after closing right brace.')
+  at = afterSpaces(text, at)
+  if (at < text.length) throw malformed(text, 'Junk after closing right brace.')
   checkExpected(typmod, elements.length)
   return Float32Array.from(elements)
 }
@@ -159,8 +159,9 @@ function printVector(vector: Float32Array): string {
   return `${text}]`
 }
 
+const insufficient = () => sqlError('08P01', 'insufficient data left in message')
+
 function receiveVector(from: Buffer, start: number, end: number, typmod: number): Float32Array {
-  const insufficient = () => sqlError('08P01', 'insufficient data left in message')
   if (end - start < 4) throw insufficient()
   const count = from.readUInt16BE(start)
   const unused = from.readUInt16BE(start + 2)
