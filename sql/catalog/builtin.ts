@@ -15,6 +15,7 @@ import type {
   CollationRow,
   ColumnRow,
   ConstraintRow,
+  ExtensionRow,
   FunctionRow,
   IndexKey,
   NamespaceRow,
@@ -276,6 +277,18 @@ export const collations = new Table<CollationRow>('pg_collation', (r) => ({
   namespace: oid(r.number('collnamespace')),
   provider: r.text('collprovider'),
 }))
+
+/** plpgsql, as every new database of PostgreSQL has it. */
+export const extensions = lazy((): readonly ExtensionRow[] => {
+  const table = dataTable('pg_extension')
+  return readersOf(table, table.lines).map((r) => ({
+    oid: oid(r.number('oid')),
+    name: r.text('extname'),
+    owner: oid(r.number('extowner')),
+    namespace: oid(r.number('extnamespace')),
+    version: r.text('extversion'),
+  }))
+})
 
 /** pg_am: oid to name, built-in and added. */
 export const accessMethods = lazy(() => {

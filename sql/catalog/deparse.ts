@@ -171,4 +171,9 @@ export function domainCheckText(scope: NameScope, check: NonNullable<TypeRow['do
 export const defaultText = (scope: NameScope, value: Expression | string): string =>
   typeof value === 'string' ? value : expressionText(scope, value, undefined)
 
+/** What a pg_node_tree column holds: the text that a session with the default search path would print. */
+export const storedText = (catalog: NameScope['catalog'], e: Expression, relation: RelationRow | undefined): string =>
+  expressionText({ catalog, searchPath: DEFAULT_PATH }, e, relation)
+const DEFAULT_PATH = [...SYSTEM_PATH, oid(2200)]
+
 export const systemScope = (catalog: NameScope['catalog']): NameScope => ({ catalog, searchPath: SYSTEM_PATH })

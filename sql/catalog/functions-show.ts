@@ -1,5 +1,6 @@
 /** Functions that print what the catalog holds: format_type, pg_get_*def, sizes, comments, keywords, encodings. */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Expression } from '../plan/expression.ts'
 import { sqlError } from '../types/error.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
@@ -7,7 +8,7 @@ import { quoteLiteral } from '../types/text/quote.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import type { ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
-import { constraintText, defaultText, domainCheckText, indexText, viewText } from './deparse.ts'
+import { constraintText, defaultText, domainCheckText, expressionText, indexText, storedText, viewText } from './deparse.ts'
 import { nameLookup } from './lookup.ts'
 import { formatType, qualifiedRelationName, quoteIdentifier, quoteQualified, relationName } from './names.ts'
 import { dataTable, fields } from './tsv.ts'
@@ -43,18 +44,25 @@ function constraintDefinition(c: CatalogCallContext, wanted: number, pretty: boo
   return null
 }
 
-/** pg_get_expr: the text in a pg_node_tree is the expression's text already; pretty-printing drops the outermost parentheses. */
-function expression(text: string, pretty: boolean): string {
-  if (!pretty || !text.startsWith('(') || !text.endsWith(')')) return text
-  let depth = 0
-  let quoted = false
-  for (let i = 0; i < text.length - 1; i++) {
-    if (text[i] === "'") quoted = !quoted
-    else if (!quoted && text[i] === '(') depth++
-    else if (!quoted && text[i] === ')') depth--
-    if (depth === 0) return text
+/**
+ * pg_get_expr: a pg_node_tree column holds the text of an expression of that relation; the expression is found again by
+ * it, and printed as this session's search path needs. Text of another relation comes back as it is.
+ */
+function expression(c: CatalogCallContext, text: string, relation: number, pretty: boolean): string {
+  const row = relationOf(c, relation)
+  if (row === undefined) return text
+  for (const e of expressionsOf(c, row)) if (storedText(c.catalog, e, row) === text) return expressionText(c, e, row, pretty)
+  return text
+}
+
+function* expressionsOf(c: CatalogCallContext, row: RelationRow): Iterable<Expression> {
+  for (const column of row.columns) if (column.default !== undefined) yield column.default
+  for (const constraint of row.constraints) if (constraint.check !== undefined) yield constraint.check
+  for (const self of row.indexes) {
+    const index = c.catalog.relation(self)?.index
+    if (index?.predicate !== undefined) yield index.predicate
+    for (const key of index?.keys ?? []) if (key.expression !== undefined) yield key.expression
   }
-  return text.slice(1, -1)
 }
 
 const MODE_WORDS: Readonly<Record<string, string>> = { i: '', o: 'OUT ', b: 'INOUT ', v: 'VARIADIC ', t: '' }
@@ -262,8 +270,8 @@ export const SHOW_FUNCTIONS: FunctionTable = {
   pg_get_indexdef_ext: fromCatalog((c, row: number, column: number, pretty: boolean) => indexDefinition(c, row, column, pretty)),
   pg_get_constraintdef: fromCatalog((c, row: number) => constraintDefinition(c, row, false)),
   pg_get_constraintdef_ext: fromCatalog((c, row: number, pretty: boolean) => constraintDefinition(c, row, pretty)),
-  pg_get_expr: fromCatalog((_, text: string) => expression(text, false)),
-  pg_get_expr_ext: fromCatalog((_, text: string, _relation: number, pretty: boolean) => expression(text, pretty)),
+  pg_get_expr: fromCatalog((c, text: string, relation: number) => expression(c, text, relation, false)),
+  pg_get_expr_ext: fromCatalog((c, text: string, relation: number, pretty: boolean) => expression(c, text, relation, pretty)),
   pg_get_ruledef: fromCatalog((c, rule: number) => ruleDefinition(c, rule, false)),
   pg_get_ruledef_ext: fromCatalog((c, rule: number, pretty: boolean) => ruleDefinition(c, rule, pretty)),
   pg_get_serial_sequence: fromCatalog(serialSequence),

@@ -221,7 +221,7 @@ export class CatalogView implements Catalog {
     return this.shared.all('database')
   }
   extensions(): Iterable<ExtensionRow> {
-    return this.local.all('extension')
+    return [...this.local.all('extension'), ...builtin.extensions()]
   }
 
   comment(classOid: Oid, object: Oid, subobject: number): string | undefined {

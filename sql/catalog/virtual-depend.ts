@@ -103,7 +103,7 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
   for (const kind of ['operator', 'collation'] as const) {
     for (const row of userRows(view, kind, undefined)) yield* inNamespace(address(CLASS_OF[kind], row.oid), row.namespace)
   }
-  for (const row of view.extensions()) yield* inNamespace(address(CLASS.extension, row.oid), row.namespace)
+  for (const row of view.ownAll('extension')) yield* inNamespace(address(CLASS.extension, row.oid), row.namespace)
 }
 
 function* inNamespace(from: ObjectAddress, namespace: Oid): Iterable<Dependency> {

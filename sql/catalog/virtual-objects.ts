@@ -252,7 +252,7 @@ function* sharedDescriptionRows(view: CatalogView): Iterable<RowRecord> {
 }
 
 function* extensionRows(view: CatalogView): Iterable<RowRecord> {
-  for (const row of view.extensions()) {
+  for (const row of view.ownAll('extension')) {
     yield { oid: row.oid, extname: row.name, extowner: row.owner, extnamespace: row.namespace, extrelocatable: true, extversion: row.version }
   }
 }

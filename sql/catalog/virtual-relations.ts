@@ -2,7 +2,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import { ArrayValue, type Value } from '../types/value.ts'
 import type { ColumnRow, ConstraintRow, ForeignKeyAction, RelationRow } from './catalog.ts'
-import { expressionText, systemScope, viewText } from './deparse.ts'
+import { storedText, systemScope, viewText } from './deparse.ts'
 import { valueText } from './deparse-expression.ts'
 import type { NameScope } from './names.ts'
 import type { CatalogView } from './view.ts'
@@ -163,24 +163,19 @@ function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): R
 export const defaultOid = (relation: Oid, column: number): number => (relation * 2048 + column) >>> 0
 
 function* defaultRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
-  const scope = systemScope(view)
   for (const row of userRows(view, 'relation', lookup, 'adrelid')) {
     for (const column of row.columns) {
       if (column.default === undefined || column.dropped) continue
-      yield { oid: defaultOid(row.oid, column.number), adrelid: row.oid, adnum: column.number, adbin: expressionText(publicScope(scope), column.default, row) }
+      yield { oid: defaultOid(row.oid, column.number), adrelid: row.oid, adnum: column.number, adbin: storedText(view, column.default, row) }
     }
   }
 }
-/** Texts in pg_node_tree columns name objects as a session with the default search path would. */
-const publicScope = (scope: NameScope): NameScope => ({ ...scope, searchPath: [...scope.searchPath, 2200 as Oid] })
-
 function* indexRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
-  const scope = publicScope(systemScope(view))
   for (const row of indexesOf(view, lookup)) {
     const index = row.index
     if (index === undefined) continue
     const table = view.relation(index.table)
-    const expressions = index.keys.flatMap((key) => (key.expression === undefined ? [] : [expressionText(scope, key.expression, table)]))
+    const expressions = index.keys.flatMap((key) => (key.expression === undefined ? [] : [storedText(view, key.expression, table)]))
     yield {
       indexrelid: row.oid,
       indrelid: index.table,
@@ -202,7 +197,7 @@ function* indexRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterab
       indclass: vector(index.keys.map((key) => key.opclass)),
       indoption: vector(index.keys.map((key) => (key.descending ? 1 : 0) + (key.nullsFirst ? 2 : 0))),
       indexprs: expressions.length === 0 ? null : expressions.join(', '),
-      indpred: index.predicate === undefined ? null : expressionText(scope, index.predicate, table),
+      indpred: index.predicate === undefined ? null : storedText(view, index.predicate, table),
     }
   }
 }
@@ -222,10 +217,9 @@ const ACTION_LETTERS: Readonly<Record<ForeignKeyAction, string>> = {
 }
 
 function* constraintRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
-  const scope = publicScope(systemScope(view))
   if (lookup?.column !== 'contypid') {
     for (const row of userRows(view, 'relation', lookup, 'conrelid')) {
-      for (const constraint of row.constraints) yield constraintRecord(scope, row, constraint)
+      for (const constraint of row.constraints) yield constraintRecord(view, row, constraint)
     }
   }
   for (const type of userRows(view, 'type', lookup, 'contypid')) {
@@ -235,7 +229,7 @@ function* constraintRows(view: CatalogView, lookup: Parameters<RowSource>[1]): I
         convalidated: check.validated,
         contypid: type.oid,
         connoinherit: false,
-        conbin: expressionText(scope, check.check, undefined),
+        conbin: storedText(view, check.check, undefined),
       }
     }
   }
@@ -261,7 +255,7 @@ const constraintBase = (self: Oid, name: string, type: string, namespace: Oid): 
   coninhcount: 0,
 })
 
-function constraintRecord(scope: NameScope, row: RelationRow, constraint: ConstraintRow): RowRecord {
+function constraintRecord(view: CatalogView, row: RelationRow, constraint: ConstraintRow): RowRecord {
   const key = constraint.foreignKey
   const check = constraint.type === 'c'
   return {
@@ -286,13 +280,13 @@ function constraintRecord(scope: NameScope, row: RelationRow, constraint: Constr
           conffeqop: numberArray(key.operators),
           confdelsetcols: key.onDeleteColumns.length === 0 ? null : numberArray(key.onDeleteColumns),
         }),
-    conbin: constraint.check === undefined ? null : expressionText(scope, constraint.check, row),
+    conbin: constraint.check === undefined ? null : storedText(view, constraint.check, row),
   }
 }
 
 /** A view's rule has its view's oid: unique in pg_rewrite. */
 function* rewriteRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
-  const scope = publicScope(systemScope(view))
+  const scope = systemScope(view)
   for (const row of userRows(view, 'relation', lookup, 'oid', 'ev_class')) {
     if (row.view === undefined) continue
     yield {
