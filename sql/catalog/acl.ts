@@ -19,8 +19,19 @@ export interface AclItem {
 export const ACL_LETTERS = 'arwdDxtXUCTcsA'
 
 export type AclObject =
-  | 'column' | 'relation' | 'sequence' | 'database' | 'function' | 'language' | 'largeobject' | 'namespace' | 'tablespace'
-  | 'foreign-data-wrapper' | 'foreign-server' | 'type' | 'parameter' // prettier-ignore
+  | 'column'
+  | 'relation'
+  | 'sequence'
+  | 'database'
+  | 'function'
+  | 'language'
+  | 'largeobject'
+  | 'namespace'
+  | 'tablespace'
+  | 'foreign-data-wrapper'
+  | 'foreign-server'
+  | 'type'
+  | 'parameter' // prettier-ignore
 
 /** Every privilege of a kind of object, and what PUBLIC has when no acl is stored. */
 export const ACL_RIGHTS: Readonly<Record<AclObject, { readonly all: string; readonly public: string }>> = {
@@ -65,10 +76,18 @@ export function parseAclItem(text: string): AclItem {
     if (c === '*') grantable += privileges.at(-1)
     else privileges += c
   }
-  return { grantee: oid(Number(text.slice(0, equals))), grantor: oid(Number(text.slice(slash + 1))), privileges, grantable }
+  return {
+    grantee: oid(Number(text.slice(0, equals))),
+    grantor: oid(Number(text.slice(slash + 1))),
+    privileges,
+    grantable,
+  }
 }
 
-export function printAclItem(item: AclItem, name: (role: Oid) => string = (role) => (role === 0 ? '' : String(role))): string {
+export function printAclItem(
+  item: AclItem,
+  name: (role: Oid) => string = (role) => (role === 0 ? '' : String(role)),
+): string {
   let letters = ''
   for (const c of ACL_LETTERS) if (item.privileges.includes(c)) letters += item.grantable.includes(c) ? `${c}*` : c
   return `${name(item.grantee)}=${letters}/${name(item.grantor)}`
@@ -78,7 +97,8 @@ export function printAclItem(item: AclItem, name: (role: Oid) => string = (role)
 export function defaultAcl(object: AclObject, owner: Oid): string[] {
   const rights = ACL_RIGHTS[object]
   const out: string[] = []
-  if (rights.public !== '') out.push(printAclItem({ grantee: oid(0), grantor: owner, privileges: rights.public, grantable: '' }))
+  if (rights.public !== '')
+    out.push(printAclItem({ grantee: oid(0), grantor: owner, privileges: rights.public, grantable: '' }))
   if (rights.all !== '' && object !== 'column') {
     out.push(printAclItem({ grantee: owner, grantor: owner, privileges: rights.all, grantable: '' }))
   }
@@ -86,7 +106,12 @@ export function defaultAcl(object: AclObject, owner: Oid): string[] {
 }
 
 /** `roles`: the role itself and all whose privileges it has. */
-export function aclAllows(acl: readonly string[], roles: ReadonlySet<Oid>, letter: string, withGrantOption = false): boolean {
+export function aclAllows(
+  acl: readonly string[],
+  roles: ReadonlySet<Oid>,
+  letter: string,
+  withGrantOption = false,
+): boolean {
   for (const text of acl) {
     const item = parseAclItem(text)
     if (item.grantee !== 0 && !roles.has(item.grantee)) continue
@@ -96,7 +121,13 @@ export function aclAllows(acl: readonly string[], roles: ReadonlySet<Oid>, lette
 }
 
 /** An acl after GRANT. */
-export function grantAcl(acl: readonly string[], grantee: Oid, grantor: Oid, letters: string, grantOption: boolean): string[] {
+export function grantAcl(
+  acl: readonly string[],
+  grantee: Oid,
+  grantor: Oid,
+  letters: string,
+  grantOption: boolean,
+): string[] {
   let found = false
   const out = acl.map((text) => {
     const item = parseAclItem(text)
@@ -113,7 +144,13 @@ export function grantAcl(acl: readonly string[], grantee: Oid, grantor: Oid, let
 }
 
 /** An acl after REVOKE [GRANT OPTION FOR]; items that grant nothing more go away. */
-export function revokeAcl(acl: readonly string[], grantee: Oid, grantor: Oid, letters: string, grantOptionOnly: boolean): string[] {
+export function revokeAcl(
+  acl: readonly string[],
+  grantee: Oid,
+  grantor: Oid,
+  letters: string,
+  grantOptionOnly: boolean,
+): string[] {
   const out: string[] = []
   for (const text of acl) {
     const item = parseAclItem(text)
@@ -140,7 +177,8 @@ export function aclFromText(texts: readonly string[], role: (name: string) => Oi
     const granteeName = text.slice(0, equals)
     const grantee = granteeName === '' ? 0 : role(granteeName)
     const grantor = role(text.slice(slash + 1))
-    if (grantee !== undefined && grantor !== undefined) out.push(`${grantee === 0 ? '' : grantee}${text.slice(equals, slash)}/${grantor}`)
+    if (grantee !== undefined && grantor !== undefined)
+      out.push(`${grantee === 0 ? '' : grantee}${text.slice(equals, slash)}/${grantor}`)
   }
   return out
 }

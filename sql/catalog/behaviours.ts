@@ -27,7 +27,13 @@ export function behaviourOf(oid: Oid, source: TypeSource): Type {
   if (row.kind === 'd') return { ...source.type(row.baseType), oid, name: row.name }
   if (row.kind === 'e') {
     const labels = [...(row.enumLabels ?? [])].sort((a, b) => a.order - b.order)
-    return enumType(oid, row.name, labels.map((label) => label.label), labels.map((label) => label.oid), labels.map((label) => label.order))
+    return enumType(
+      oid,
+      row.name,
+      labels.map((label) => label.label),
+      labels.map((label) => label.oid),
+      labels.map((label) => label.order),
+    )
   }
   if (row.kind === 'c') return compositeType(oid, row.name, columnsOf(row, source), source)
   throw notSupported(`type ${row.name}`)

@@ -51,7 +51,11 @@ function predefinedRoles(): RoleRow[] {
       memberOf: members.lines
         .map((member) => reader(members, member))
         .filter((m) => m.number('member') === self)
-        .map((m) => ({ role: oid(m.number('roleid')), admin: m.bool('admin_option'), grantor: oid(m.number('grantor')) })),
+        .map((m) => ({
+          role: oid(m.number('roleid')),
+          admin: m.bool('admin_option'),
+          grantor: oid(m.number('grantor')),
+        })),
     }
   })
 }
@@ -71,7 +75,10 @@ export function bootstrapShared(osUser: string | undefined): Objects {
   const objects = new Objects()
   const roles = predefinedRoles()
   for (const role of roles) objects.set('role', role.oid, role)
-  for (const [self, name] of [[ALOPEX_ROLE, 'alopex'], [OS_USER_ROLE, osUser]] as const) {
+  for (const [self, name] of [
+    [ALOPEX_ROLE, 'alopex'],
+    [OS_USER_ROLE, osUser],
+  ] as const) {
     if (name !== undefined && objects.named('role', name).length === 0) objects.set('role', self, superuser(self, name))
   }
   const templateAcl = ['=c/10', '10=CTc/10']
@@ -90,7 +97,12 @@ export function bootstrapShared(osUser: string | undefined): Objects {
 export function bootstrapLocal(): Objects {
   const objects = new Objects()
   const row = builtin.namespaces.byOid(PUBLIC)
-  const schema: NamespaceRow = { oid: PUBLIC, name: 'public', owner: DATABASE_OWNER, ...(row?.acl === undefined ? {} : { acl: row.acl }) }
+  const schema: NamespaceRow = {
+    oid: PUBLIC,
+    name: 'public',
+    owner: DATABASE_OWNER,
+    ...(row?.acl === undefined ? {} : { acl: row.acl }),
+  }
   objects.set('namespace', PUBLIC, schema)
   return objects
 }

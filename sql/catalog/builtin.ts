@@ -39,10 +39,12 @@ const oids = (numbers: readonly number[]): Oid[] => numbers.map(oid)
 
 const roleNames = lazy(() => {
   const table = dataTable('pg_authid')
-  return new Map(table.lines.map((line) => {
-    const row = reader(table, line)
-    return [row.text('rolname'), oid(row.number('oid'))] as const
-  }))
+  return new Map(
+    table.lines.map((line) => {
+      const row = reader(table, line)
+      return [row.text('rolname'), oid(row.number('oid'))] as const
+    }),
+  )
 })
 const acl = (texts: readonly string[] | undefined): { readonly acl?: readonly string[] } =>
   texts === undefined ? {} : { acl: aclFromText(texts, (name) => roleNames().get(name)) }
@@ -257,14 +259,18 @@ export const operators = new Table<OperatorRow>('pg_operator', (r) => ({
   join: functionName(r.number('oprjoin')),
 }))
 
-const castRows = new Table<CastRow>('pg_cast', (r) => ({
-  oid: oid(r.number('oid')),
-  source: oid(r.number('castsource')),
-  target: oid(r.number('casttarget')),
-  function: oid(r.number('castfunc')),
-  context: r.text('castcontext') as CastRow['context'],
-  method: r.text('castmethod') as CastRow['method'],
-}), 'oid')
+const castRows = new Table<CastRow>(
+  'pg_cast',
+  (r) => ({
+    oid: oid(r.number('oid')),
+    source: oid(r.number('castsource')),
+    target: oid(r.number('casttarget')),
+    function: oid(r.number('castfunc')),
+    context: r.text('castcontext') as CastRow['context'],
+    method: r.text('castmethod') as CastRow['method'],
+  }),
+  'oid',
+)
 /** Two oids as one safe integer. */
 export const pair = (a: Oid, b: Oid): number => a * 0x1_0000_0000 + b
 const castIndex = lazy(() => new Map([...castRows.all()].map((row) => [pair(row.source, row.target), row])))
@@ -411,16 +417,18 @@ function columnsOf(relation: number): ColumnRow[] {
 }
 
 function constraintsOf(relation: number): ConstraintRow[] {
-  return readersOf(dataTable('pg_constraint'), relation === 0 ? undefined : constraintLines().get(relation)).map((r) => ({
-    oid: oid(r.number('oid')),
-    name: r.text('conname'),
-    type: r.text('contype') as ConstraintRow['type'],
-    columns: r.numbers('conkey'),
-    index: oid(r.number('conindid')),
-    deferrable: r.bool('condeferrable'),
-    initiallyDeferred: r.bool('condeferred'),
-    validated: r.bool('convalidated'),
-  }))
+  return readersOf(dataTable('pg_constraint'), relation === 0 ? undefined : constraintLines().get(relation)).map(
+    (r) => ({
+      oid: oid(r.number('oid')),
+      name: r.text('conname'),
+      type: r.text('contype') as ConstraintRow['type'],
+      columns: r.numbers('conkey'),
+      index: oid(r.number('conindid')),
+      deferrable: r.bool('condeferrable'),
+      initiallyDeferred: r.bool('condeferred'),
+      validated: r.bool('convalidated'),
+    }),
+  )
 }
 
 function systemIndex(self: number): NonNullable<RelationRow['index']> {
@@ -430,15 +438,17 @@ function systemIndex(self: number): NonNullable<RelationRow['index']> {
   const classes = r.numbers('indclass')
   const collations_ = r.numbers('indcollation')
   const options = r.numbers('indoption')
-  const keys = r.numbers('indkey').map((column, i): IndexKey => ({
-    column,
-    type: table[column - 1]!.type,
-    typmod: table[column - 1]!.typmod,
-    opclass: oid(classes[i]!),
-    collation: oid(collations_[i]!),
-    descending: (options[i]! & 1) !== 0,
-    nullsFirst: (options[i]! & 2) !== 0,
-  }))
+  const keys = r.numbers('indkey').map(
+    (column, i): IndexKey => ({
+      column,
+      type: table[column - 1]!.type,
+      typmod: table[column - 1]!.typmod,
+      opclass: oid(classes[i]!),
+      collation: oid(collations_[i]!),
+      descending: (options[i]! & 1) !== 0,
+      nullsFirst: (options[i]! & 2) !== 0,
+    }),
+  )
   return {
     table: oid(r.number('indrelid')),
     method: 'btree',

@@ -24,7 +24,8 @@ function aclItem(text: string): Value {
   const match = /^(?:(?:group|user)\s+)?("(?:[^"]|"")*"|[^="]*)=([a-zA-Z*]*)(?:\/(.+))?$/.exec(text)
   if (match === null) throw sqlError('22P02', 'missing "=" sign')
   for (const letter of match[2]!) {
-    if (letter !== '*' && !ACL_LETTERS.includes(letter)) throw sqlError('22P02', `invalid mode character: must be one of "${ACL_LETTERS}"`)
+    if (letter !== '*' && !ACL_LETTERS.includes(letter))
+      throw sqlError('22P02', `invalid mode character: must be one of "${ACL_LETTERS}"`)
   }
   return text
 }
@@ -56,13 +57,20 @@ function textType(number: number, name: string, input: Input): Type {
 
 /** Elements of any type, already as text. */
 function anyArray(): Type {
-  const texts = arrayType(textType(25, 'text', (text) => text), oid(1009), '_text')
+  const texts = arrayType(
+    textType(25, 'text', (text) => text),
+    oid(1009),
+    '_text',
+  )
   return {
     ...textType(2277, 'anyarray', refused),
     output: (value, context) => texts.output(printable(value as ArrayValue), context),
   }
 }
-const printable = (value: ArrayValue): ArrayValue => ({ ...value, elements: value.elements.map((element) => (element === null ? null : String(element))) })
+const printable = (value: ArrayValue): ArrayValue => ({
+  ...value,
+  elements: value.elements.map((element) => (element === null ? null : String(element))),
+})
 
 export function registerCatalogTypes(): void {
   const aclItemType = textType(1033, 'aclitem', aclItem)

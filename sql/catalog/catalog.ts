@@ -84,8 +84,32 @@ export interface VirtualContext {
 }
 
 /** One user object that is stored: the key is its class and oid. */
-export type Descriptor = NamespaceRow | RelationRow | TypeRow | FunctionRow | RoleRow | DatabaseRow | CommentRow | ExtensionRow | TableStatistics | CastRow | OperatorRow | CollationRow
-export type DescriptorKind = 'namespace' | 'relation' | 'type' | 'function' | 'role' | 'database' | 'comment' | 'extension' | 'statistics' | 'cast' | 'operator' | 'collation'
+export type Descriptor =
+  | NamespaceRow
+  | RelationRow
+  | TypeRow
+  | FunctionRow
+  | RoleRow
+  | DatabaseRow
+  | CommentRow
+  | ExtensionRow
+  | TableStatistics
+  | CastRow
+  | OperatorRow
+  | CollationRow
+export type DescriptorKind =
+  | 'namespace'
+  | 'relation'
+  | 'type'
+  | 'function'
+  | 'role'
+  | 'database'
+  | 'comment'
+  | 'extension'
+  | 'statistics'
+  | 'cast'
+  | 'operator'
+  | 'collation'
 
 /** The catalog of a transaction with DDL. Reads see its own changes at once. */
 export interface CatalogEditor extends Catalog {
@@ -254,7 +278,15 @@ export interface TypeRow {
   readonly collation: Oid
   readonly enumLabels?: readonly { readonly oid: Oid; readonly label: string; readonly order: number }[]
   /** Checks and default over `case-test` as VALUE. */
-  readonly domain?: { readonly default?: Expression; readonly checks: readonly { readonly oid: Oid; readonly name: string; readonly check: Expression; readonly validated: boolean }[] }
+  readonly domain?: {
+    readonly default?: Expression
+    readonly checks: readonly {
+      readonly oid: Oid
+      readonly name: string
+      readonly check: Expression
+      readonly validated: boolean
+    }[]
+  }
   readonly acl?: readonly string[]
 }
 

@@ -13,11 +13,13 @@ import type { Descriptor } from './catalog.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 const tagged = (tag: string, value: Json): Json => ({ $: tag, v: value })
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 const fromBase64 = (text: unknown): Uint8Array => new Uint8Array(Buffer.from(text as string, 'base64'))
 
 export const encodeDescriptor = (row: Descriptor): Uint8Array => Buffer.from(JSON.stringify(toJson(row)))
-export const decodeDescriptor = (bytes: Buffer): Descriptor => fromJson(JSON.parse(bytes.toString('utf8'))) as Descriptor
+export const decodeDescriptor = (bytes: Buffer): Descriptor =>
+  fromJson(JSON.parse(bytes.toString('utf8'))) as Descriptor
 
 export function toJson(value: unknown): Json {
   switch (typeof value) {
@@ -25,7 +27,9 @@ export function toJson(value: unknown): Json {
     case 'boolean':
       return value
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : tagged('number', Object.is(value, -0) ? '-0' : String(value))
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : tagged('number', Object.is(value, -0) ? '-0' : String(value))
     case 'bigint':
       return tagged('bigint', value.toString())
     case 'undefined':
@@ -39,26 +43,39 @@ export function toJson(value: unknown): Json {
 
 function objectToJson(value: object): Json {
   if (Array.isArray(value)) return value.map(toJson)
-  if (value instanceof Float32Array) return tagged('float32', base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)))
+  if (value instanceof Float32Array)
+    return tagged('float32', base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)))
   if (value instanceof Uint8Array) return tagged('bytes', base64(value))
   if (value instanceof Numeric) return tagged('numeric', numericParts(value))
   if (value instanceof TimeTz) return tagged('timetz', [value.micros, value.zoneSecondsWest])
   if (value instanceof Interval) return tagged('interval', [value.months, value.days, toJson(value.micros)])
   if (value instanceof Jsonb) return tagged('jsonb', nodeToJson(value.root))
-  if (value instanceof ArrayValue) return tagged('array', [value.elements.map(toJson), toJson(value.dimensions), toJson(value.lower)])
-  if (value instanceof RecordValue) return tagged('record', [value.values.map(toJson), toJson(value.types), toJson(value.names)])
+  if (value instanceof ArrayValue)
+    return tagged('array', [value.elements.map(toJson), toJson(value.dimensions), toJson(value.lower)])
+  if (value instanceof RecordValue)
+    return tagged('record', [value.values.map(toJson), toJson(value.types), toJson(value.names)])
   if (value instanceof BitString) return tagged('bits', [base64(value.bytes), value.length])
-  const out: Record<string, Json> = {}
-  for (const [key, item] of Object.entries(value)) if (item !== undefined) out[key] = toJson(item)
-  return '$' in out ? tagged('object', out) : out
+  // fromEntries makes own properties of every key, __proto__ too.
+  const out = Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, toJson(item)]])),
+  )
+  return Object.hasOwn(out, '$') ? tagged('object', out) : out
 }
 
-const numericParts = (n: Numeric): Json => [n.digits.toString(), n.scale, ...(n.special === undefined ? [] : [n.special])]
+const numericParts = (n: Numeric): Json => [
+  n.digits.toString(),
+  n.scale,
+  ...(n.special === undefined ? [] : [n.special]),
+]
 
 /** jsonb: an object is a list of pairs, so that its keys mean nothing here. */
 function nodeToJson(node: JsonNode): Json {
   if (node instanceof Numeric) return tagged('numeric', numericParts(node))
-  if (node instanceof Map) return tagged('pairs', [...(node as ReadonlyMap<string, JsonNode>)].map(([key, item]) => [key, nodeToJson(item)]))
+  if (node instanceof Map)
+    return tagged(
+      'pairs',
+      [...(node as ReadonlyMap<string, JsonNode>)].map(([key, item]) => [key, nodeToJson(item)]),
+    )
   if (Array.isArray(node)) return (node as readonly JsonNode[]).map(nodeToJson)
   return node as null | boolean | string
 }
@@ -108,15 +125,13 @@ export function fromJson(json: Json): unknown {
   if (json === null || typeof json !== 'object') return json
   if (Array.isArray(json)) return (json as readonly Json[]).map(fromJson)
   const object = json as { readonly [key: string]: Json }
+  if (!Object.hasOwn(object, '$')) return mapObject(object)
   const tag = object['$']
-  if (tag === undefined) return mapObject(object)
   const decode = TAGS[tag as string]
   invariant(decode, `no descriptor tag ${JSON.stringify(tag)}`)
   return decode(object['v']!)
 }
 
 function mapObject(object: { readonly [key: string]: Json }): Record<string, unknown> {
-  const out: Record<string, unknown> = {}
-  for (const [key, item] of Object.entries(object)) out[key] = fromJson(item)
-  return out
+  return Object.fromEntries(Object.entries(object).map(([key, item]) => [key, fromJson(item)]))
 }

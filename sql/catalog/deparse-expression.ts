@@ -12,12 +12,24 @@ import { DEFAULT_SETTINGS } from '../types/settings.ts'
 import type { TypeContext } from '../types/type.ts'
 import { quoteLiteral } from '../types/text/quote.ts'
 import type { Value } from '../types/value.ts'
-import { collationName, formatType, functionVisible, namespaceUnless, operatorVisible, quoteIdentifier, quoteQualified } from './names.ts'
+import {
+  collationName,
+  formatType,
+  functionVisible,
+  namespaceUnless,
+  operatorVisible,
+  quoteIdentifier,
+  quoteQualified,
+} from './names.ts'
 import type { Printer } from './printer.ts'
 
 /** Values in catalogs print as with PostgreSQL's default settings. */
 export function valueText(scope: Printer['scope'], type: Oid, value: Value): string {
-  const context: TypeContext = { type: (wanted) => scope.catalog.type(wanted), settings: DEFAULT_SETTINGS, transactionTimestamp: 0 }
+  const context: TypeContext = {
+    type: (wanted) => scope.catalog.type(wanted),
+    settings: DEFAULT_SETTINGS,
+    transactionTimestamp: 0,
+  }
   return scope.catalog.type(type).output(value, context)
 }
 
@@ -50,10 +62,12 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
       return
     case 'and':
     case 'or':
-      return parenthesized(p, () => e.args.forEach((arg, i) => {
-        if (i > 0) p.text += e.kind === 'and' ? ' AND ' : ' OR '
-        operand(p, arg, false, e)
-      }))
+      return parenthesized(p, () =>
+        e.args.forEach((arg, i) => {
+          if (i > 0) p.text += e.kind === 'and' ? ' AND ' : ' OR '
+          operand(p, arg, false, e)
+        }),
+      )
     case 'not':
       return parenthesized(p, () => {
         p.text += 'NOT '
@@ -91,7 +105,8 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
         p.text += ` ${operatorName(p, e.operator)} ${e.all ? 'ALL' : 'ANY'} (`
         operand(p, e.right, true, e)
         // Without a cast, ANY (SELECT …) would read as the sub-select form.
-        if (e.right.kind === 'subquery' && e.right.link.kind === 'scalar') p.text += `::${formatType(p.scope, e.right.type, e.right.typmod)}`
+        if (e.right.kind === 'subquery' && e.right.link.kind === 'scalar')
+          p.text += `::${formatType(p.scope, e.right.type, e.right.typmod)}`
         p.text += ')'
       })
     case 'array':
@@ -176,7 +191,17 @@ function printList(p: Printer, open: string, list: readonly Expression[], close:
 
 /** Kinds of parent that put their children between brackets or keywords of their own. */
 const ENCLOSING = new Set<Expression['kind']>([
-  'subscript', 'array', 'row', 'coalesce', 'min-max', 'nullif', 'aggregate', 'grouping', 'window', 'case', 'row-compare',
+  'subscript',
+  'array',
+  'row',
+  'coalesce',
+  'min-max',
+  'nullif',
+  'aggregate',
+  'grouping',
+  'window',
+  'case',
+  'row-compare',
 ]) // prettier-ignore
 
 /** Whether an operand needs no parentheses under this parent (ruleutils' isSimpleNode). */
@@ -230,7 +255,14 @@ function relationOf(p: Printer, e: Extract<Expression, { kind: 'var' }>) {
   return level
 }
 
-const SYSTEM_COLUMNS: Readonly<Record<number, string>> = { [-1]: 'ctid', [-2]: 'xmin', [-3]: 'cmin', [-4]: 'xmax', [-5]: 'cmax', [-6]: 'tableoid' }
+const SYSTEM_COLUMNS: Readonly<Record<number, string>> = {
+  [-1]: 'ctid',
+  [-2]: 'xmin',
+  [-3]: 'cmin',
+  [-4]: 'xmax',
+  [-5]: 'cmax',
+  [-6]: 'tableoid',
+}
 
 /** 'p.id'; of a whole row 'p.*'. `bare`: the column's name alone. */
 export function varName(p: Printer, e: Extract<Expression, { kind: 'var' }>, bare: boolean): string {
@@ -250,7 +282,11 @@ export function varName(p: Printer, e: Extract<Expression, { kind: 'var' }>, bar
 const DIGITS = /^[0-9]/
 
 /** `label`: 'never' when a cast follows anyway, 'always' where a bare number would mean something else (ORDER BY 1). */
-export function printConst(p: Printer, e: Extract<Expression, { kind: 'const' }>, label: 'never' | 'needed' | 'always'): void {
+export function printConst(
+  p: Printer,
+  e: Extract<Expression, { kind: 'const' }>,
+  label: 'never' | 'needed' | 'always',
+): void {
   const cast = (): void => {
     p.text += `::${formatType(p.scope, e.type, e.typmod)}`
   }
@@ -289,7 +325,8 @@ function printCast(p: Printer, inner: Expression, type: Oid, typmod: number, par
 }
 
 function castOperand(e: Expression): Expression {
-  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.collation === undefined) return e.arg
+  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.collation === undefined)
+    return e.arg
   return e.kind === 'call' && (e.display === 'cast' || e.display === 'implicit') ? e.args[0]! : e
 }
 
@@ -421,7 +458,9 @@ function compared(when: Expression): Expression {
   return when
 }
 const testsCase = (e: Expression): boolean =>
-  e.kind === 'case-test' || ('arg' in e && e.kind !== 'case' && testsCase(e.arg)) || (e.kind === 'call' && e.args.length > 0 && testsCase(e.args[0]!))
+  e.kind === 'case-test' ||
+  ('arg' in e && e.kind !== 'case' && testsCase(e.arg)) ||
+  (e.kind === 'call' && e.args.length > 0 && testsCase(e.args[0]!))
 
 function printSubscript(p: Printer, e: Extract<Expression, { kind: 'subscript' }>): void {
   const bare = e.container.kind === 'var' || e.container.kind === 'field' || e.container.kind === 'param'
@@ -491,7 +530,10 @@ export function printSortExpression(p: Printer, e: Expression): void {
   const seen = shown(e, true)
   const needs =
     e.kind !== 'var' &&
-    (p.options.pretty || (seen.kind === 'call' && seen.display !== 'operator') || seen.kind === 'aggregate' || seen.kind === 'window')
+    (p.options.pretty ||
+      (seen.kind === 'call' && seen.display !== 'operator') ||
+      seen.kind === 'aggregate' ||
+      seen.kind === 'window')
   if (needs) p.text += '('
   printExpression(p, e, true)
   if (needs) p.text += ')'
@@ -557,5 +599,6 @@ function printFrame(p: Printer, window: Window): void {
   bound(window.start, false)
   p.text += ' AND '
   bound(window.end, true)
-  if (window.exclude !== 'none') p.text += ` EXCLUDE ${{ 'current-row': 'CURRENT ROW', group: 'GROUP', ties: 'TIES' }[window.exclude]}`
+  if (window.exclude !== 'none')
+    p.text += ` EXCLUDE ${{ 'current-row': 'CURRENT ROW', group: 'GROUP', ties: 'TIES' }[window.exclude]}`
 }

@@ -33,7 +33,8 @@ export function printQuery(p: Printer, query: Query, namesVisible: boolean, name
 /** A relation's name in the text: its alias, with _1, _2 … when an enclosing or earlier relation has it. */
 function uniqueNames(query: Query, outer: readonly Level[]): string[] {
   const taken = new Set<string>()
-  for (const level of outer) if (level.kind === 'query') for (const name of level.names) if (name !== '') taken.add(name)
+  for (const level of outer)
+    if (level.kind === 'query') for (const name of level.names) if (name !== '') taken.add(name)
   const used = usedRelations(query)
   return query.relations.map((relation, i) => {
     let name = relation.alias
@@ -90,7 +91,8 @@ function printCte(p: Printer, cte: Cte): void {
   p.text += ')'
 }
 
-export const outputNames = (query: Query): string[] => query.targets.filter((target) => !target.junk).map((target) => target.name)
+export const outputNames = (query: Query): string[] =>
+  query.targets.filter((target) => !target.junk).map((target) => target.name)
 
 function printTail(p: Printer, query: Query): void {
   if (query.orderBy.length > 0) {
@@ -134,9 +136,23 @@ function nameOf(p: Printer, relation: number): string {
 /** SELECT of all columns of one VALUES list and nothing else: printed as VALUES. */
 function simpleValues(query: Query): Extract<Relation, { kind: 'values' }> | undefined {
   const relation = query.relations[0]
-  if (relation?.kind !== 'values' || !relation.alias.startsWith('*') || query.from.length !== 1 || query.from[0]!.kind !== 'relation') return undefined
-  if (query.where !== undefined || query.groupBy.length > 0 || query.having !== undefined || query.distinct.kind !== 'none') return undefined
-  const plain = query.targets.every(({ expression: e }, i) => e.kind === 'var' && e.level === 0 && e.relation === 0 && e.column === i + 1)
+  if (
+    relation?.kind !== 'values' ||
+    !relation.alias.startsWith('*') ||
+    query.from.length !== 1 ||
+    query.from[0]!.kind !== 'relation'
+  )
+    return undefined
+  if (
+    query.where !== undefined ||
+    query.groupBy.length > 0 ||
+    query.having !== undefined ||
+    query.distinct.kind !== 'none'
+  )
+    return undefined
+  const plain = query.targets.every(
+    ({ expression: e }, i) => e.kind === 'var' && e.level === 0 && e.relation === 0 && e.column === i + 1,
+  )
   return plain && query.targets.length === relation.columns.length ? relation : undefined
 }
 
@@ -230,7 +246,10 @@ function printFrom(p: Printer, query: Query): void {
       printFromItem(p, query, item)
     } else {
       p.text += ', '
-      p.item(p.capture(() => printFromItem(p, query, item)), false)
+      p.item(
+        p.capture(() => printFromItem(p, query, item)),
+        false,
+      )
     }
   })
 }
@@ -263,7 +282,8 @@ function printFromItem(p: Printer, query: Query, item: FromItem): void {
 }
 
 function printRelation(p: Printer, relation: Relation, name: string): void {
-  if (relation.lateral && (relation.kind === 'subquery' || (relation.kind === 'function' && refersOut(relation)))) p.text += 'LATERAL '
+  if (relation.lateral && (relation.kind === 'subquery' || (relation.kind === 'function' && refersOut(relation))))
+    p.text += 'LATERAL '
   const columns = relation.columns
   const list = (): string => `(${columns.map((column) => quoteIdentifier(column.name)).join(', ')})`
   switch (relation.kind) {
@@ -299,7 +319,11 @@ function printNamed(p: Printer, relation: Relation, target: Oid, only: boolean, 
   p.text += `${only ? 'ONLY ' : ''}${relationName(p.scope, row)}`
   if (relation.aliased || name !== row.name) p.text += ` ${quoteIdentifier(name)}`
   const renamed = relation.columns.some((column, i) => column.type !== 0 && column.name !== row.columns[i]!.name)
-  if (renamed) p.text += `(${relation.columns.filter((column) => column.type !== 0).map((column) => quoteIdentifier(column.name)).join(', ')})`
+  if (renamed)
+    p.text += `(${relation.columns
+      .filter((column) => column.type !== 0)
+      .map((column) => quoteIdentifier(column.name))
+      .join(', ')})`
 }
 
 function printFunctionSource(p: Printer, relation: Extract<Relation, { kind: 'function' }>, name: string): void {
@@ -312,16 +336,23 @@ function printFunctionSource(p: Printer, relation: Extract<Relation, { kind: 'fu
   if (several) p.text += ')'
   if (relation.ordinality) p.text += ' WITH ORDINALITY'
   const first = relation.calls[0]!.call
-  const definition = first.type === OID.record && first.kind === 'call' && p.scope.catalog.function(first.function)?.allArgTypes === undefined
+  const definition =
+    first.type === OID.record &&
+    first.kind === 'call' &&
+    p.scope.catalog.function(first.function)?.allArgTypes === undefined
   const columns = relation.columns.map((column) =>
-    definition && !relation.ordinality ? `${quoteIdentifier(column.name)} ${formatType(p.scope, column.type, column.typmod)}` : quoteIdentifier(column.name),
+    definition && !relation.ordinality
+      ? `${quoteIdentifier(column.name)} ${formatType(p.scope, column.type, column.typmod)}`
+      : quoteIdentifier(column.name),
   )
   p.text += `${definition && !relation.ordinality ? ' AS' : ''} ${quoteIdentifier(name)}(${columns.join(', ')})`
 }
 
 /** A function in FROM that uses columns of its own query: only then was LATERAL needed. */
 function refersOut(relation: Extract<Relation, { kind: 'function' }>): boolean {
-  return JSON.stringify(relation.calls, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)).includes('"kind":"var"')
+  return JSON.stringify(relation.calls, (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  ).includes('"kind":"var"')
 }
 
 function printGroupBy(p: Printer, query: Query): void {
@@ -348,12 +379,23 @@ function printGroupBy(p: Printer, query: Query): void {
   p.text += ')'
 }
 
-function printSetOperation(p: Printer, query: Query, node: SetOperation, namesVisible: boolean, names: readonly string[] | undefined): void {
+function printSetOperation(
+  p: Printer,
+  query: Query,
+  node: SetOperation,
+  namesVisible: boolean,
+  names: readonly string[] | undefined,
+): void {
   if (node.kind === 'leaf') {
     const relation = query.relations[node.relation]!
     invariant(relation.kind === 'subquery', 'a leaf of a set operation is a subquery')
     const inner = relation.query
-    const needs = inner.ctes.length > 0 || inner.orderBy.length > 0 || inner.rowLocks.length > 0 || inner.limit !== undefined || inner.offset !== undefined
+    const needs =
+      inner.ctes.length > 0 ||
+      inner.orderBy.length > 0 ||
+      inner.rowLocks.length > 0 ||
+      inner.limit !== undefined ||
+      inner.offset !== undefined
     if (needs) p.text += '('
     const levels = p.levels
     // A leaf sees what the set operation's query sees from outside, and its CTEs.

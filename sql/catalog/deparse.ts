@@ -9,17 +9,32 @@ import type { Query } from '../plan/query.ts'
 import type { ConstraintRow, ForeignKeyAction, IndexKey, RelationRow, TypeRow } from './catalog.ts'
 import { printExpression } from './deparse-expression.ts'
 import { outputNames, printQuery } from './deparse-query.ts'
-import { collationName, type NameScope, namespaceUnless, qualifiedRelationName, quoteIdentifier, quoteQualified, relationName, SYSTEM_PATH } from './names.ts'
+import {
+  collationName,
+  type NameScope,
+  namespaceUnless,
+  qualifiedRelationName,
+  quoteIdentifier,
+  quoteQualified,
+  relationName,
+  SYSTEM_PATH,
+} from './names.ts'
 import { type Level, Printer, type PrintOptions } from './printer.ts'
 
 const NORMAL: PrintOptions = { pretty: false, indent: true }
 const PRETTY: PrintOptions = { pretty: true, indent: true }
 const optionsOf = (pretty: boolean): PrintOptions => (pretty ? PRETTY : NORMAL)
 
-const levelOf = (relation: RelationRow | undefined): Level => (relation === undefined ? { kind: 'none' } : { kind: 'table', row: relation })
+const levelOf = (relation: RelationRow | undefined): Level =>
+  relation === undefined ? { kind: 'none' } : { kind: 'table', row: relation }
 
 /** An expression over the columns of a table (or over VALUE, without one). */
-export function expressionText(scope: NameScope, e: Expression, relation: RelationRow | undefined, pretty = false): string {
+export function expressionText(
+  scope: NameScope,
+  e: Expression,
+  relation: RelationRow | undefined,
+  pretty = false,
+): string {
   const p = new Printer(scope, optionsOf(pretty), [levelOf(relation)], printQuery)
   printExpression(p, e, false)
   return p.text
@@ -45,7 +60,11 @@ function keyText(scope: NameScope, table: RelationRow, key: IndexKey, pretty: bo
   return bareCall(key.expression) ? text : `(${text})`
 }
 const bareCall = (e: Expression): boolean =>
-  (e.kind === 'call' && e.display === 'function') || e.kind === 'coalesce' || e.kind === 'min-max' || e.kind === 'nullif' || e.kind === 'sql-value'
+  (e.kind === 'call' && e.display === 'function') ||
+  e.kind === 'coalesce' ||
+  e.kind === 'min-max' ||
+  e.kind === 'nullif' ||
+  e.kind === 'sql-value'
 
 /** pg_get_indexdef(index, column, pretty): `column` 0 gives the whole command, n the n-th key alone. */
 export function indexText(scope: NameScope, row: RelationRow, column = 0, pretty = false): string {
@@ -62,7 +81,8 @@ export function indexText(scope: NameScope, row: RelationRow, column = 0, pretty
   const keys = index.keys.map((key) => keyText(scope, table, key, pretty) + keyOptions(scope, row, table, key))
   let text = `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(row.name)} ON `
   text += `${pretty ? relationName(scope, table) : qualifiedRelationName(scope, table)} USING ${index.method} (${keys.join(', ')})`
-  if (index.include.length > 0) text += ` INCLUDE (${index.include.map((n) => quoteIdentifier(table.columns[n - 1]!.name)).join(', ')})`
+  if (index.include.length > 0)
+    text += ` INCLUDE (${index.include.map((n) => quoteIdentifier(table.columns[n - 1]!.name)).join(', ')})`
   if (index.nullsNotDistinct) text += ' NULLS NOT DISTINCT'
   if (row.options !== undefined && row.options.length > 0) text += ` WITH (${optionsText(row.options)})`
   if (index.predicate !== undefined) {
@@ -116,8 +136,14 @@ const ACTIONS: Readonly<Record<ForeignKeyAction, string>> = {
 }
 
 /** pg_get_constraintdef of a table's constraint. */
-export function constraintText(scope: NameScope, table: RelationRow, constraint: ConstraintRow, pretty = false): string {
-  const names = (row: RelationRow, columns: readonly number[]): string => columns.map((n) => quoteIdentifier(row.columns[n - 1]!.name)).join(', ')
+export function constraintText(
+  scope: NameScope,
+  table: RelationRow,
+  constraint: ConstraintRow,
+  pretty = false,
+): string {
+  const names = (row: RelationRow, columns: readonly number[]): string =>
+    columns.map((n) => quoteIdentifier(row.columns[n - 1]!.name)).join(', ')
   let text = ''
   switch (constraint.type) {
     case 'p':
@@ -126,11 +152,15 @@ export function constraintText(scope: NameScope, table: RelationRow, constraint:
       text = constraint.type === 'p' ? 'PRIMARY KEY ' : 'UNIQUE '
       if (index?.index?.nullsNotDistinct === true) text += 'NULLS NOT DISTINCT '
       text += `(${names(table, constraint.columns)})`
-      if (index?.index !== undefined && index.index.include.length > 0) text += ` INCLUDE (${names(table, index.index.include)})`
+      if (index?.index !== undefined && index.index.include.length > 0)
+        text += ` INCLUDE (${names(table, index.index.include)})`
       break
     }
     case 'c':
-      text = constraint.check === undefined ? '' : checkText(scope, expressionText(scope, constraint.check, table, pretty), constraint.noInherit === true)
+      text =
+        constraint.check === undefined
+          ? ''
+          : checkText(scope, expressionText(scope, constraint.check, table, pretty), constraint.noInherit === true)
       break
     case 'f':
       text = foreignKeyText(scope, table, constraint, names)
@@ -145,9 +175,15 @@ export function constraintText(scope: NameScope, table: RelationRow, constraint:
   return text
 }
 
-const checkText = (_: NameScope, expression: string, noInherit: boolean): string => `CHECK (${expression})${noInherit ? ' NO INHERIT' : ''}`
+const checkText = (_: NameScope, expression: string, noInherit: boolean): string =>
+  `CHECK (${expression})${noInherit ? ' NO INHERIT' : ''}`
 
-function foreignKeyText(scope: NameScope, table: RelationRow, constraint: ConstraintRow, names: (row: RelationRow, columns: readonly number[]) => string): string {
+function foreignKeyText(
+  scope: NameScope,
+  table: RelationRow,
+  constraint: ConstraintRow,
+  names: (row: RelationRow, columns: readonly number[]) => string,
+): string {
   const key = constraint.foreignKey
   invariant(key, `foreign key ${constraint.name} without a target`)
   const target = scope.catalog.relation(key.table)
@@ -163,7 +199,11 @@ function foreignKeyText(scope: NameScope, table: RelationRow, constraint: Constr
 }
 
 /** pg_get_constraintdef of a domain's check. */
-export function domainCheckText(scope: NameScope, check: NonNullable<TypeRow['domain']>['checks'][number], pretty = false): string {
+export function domainCheckText(
+  scope: NameScope,
+  check: NonNullable<TypeRow['domain']>['checks'][number],
+  pretty = false,
+): string {
   return `CHECK (${expressionText(scope, check.check, undefined, pretty)})${check.validated ? '' : ' NOT VALID'}`
 }
 

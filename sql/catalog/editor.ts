@@ -98,7 +98,8 @@ export class Editor extends CatalogView implements CatalogEditor {
     if (kind === 'comment') return
     const classOid = CLASS_OF[kind]
     for (const comment of [...this.comments()]) {
-      if (comment.classOid === classOid && comment.object === oid) this.#change('comment', comment.oid, undefined, comment)
+      if (comment.classOid === classOid && comment.object === oid)
+        this.#change('comment', comment.oid, undefined, comment)
     }
     if (kind === 'relation' && this.statistics(oid) !== undefined) this.#change('statistics', oid, undefined)
   }
@@ -108,7 +109,8 @@ export class Editor extends CatalogView implements CatalogEditor {
     const objects = isSharedClass(row.classOid) ? this.shared : this.local
     const before = objects.named('comment', commentName(row.classOid, row.object, row.subobject))[0]
     if (before !== undefined) this.#change('comment', before.oid, undefined, before)
-    if (row.text !== '' || this.comment(row.classOid, row.object, row.subobject) !== undefined) this.#change('comment', row.oid, row)
+    if (row.text !== '' || this.comment(row.classOid, row.object, row.subobject) !== undefined)
+      this.#change('comment', row.oid, row)
   }
 
   #change(kind: DescriptorKind, oid: Oid, row: Descriptor | undefined, old?: Descriptor): void {

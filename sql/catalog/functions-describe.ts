@@ -7,15 +7,31 @@ import { type CatalogCallContext, fromCatalog } from './call-context.ts'
 import type { RelationRow } from './catalog.ts'
 import { CLASS } from './classes.ts'
 import { findConstraint } from './functions-show.ts'
-import { formatType, functionSignature, namespaceUnless, operatorSignature, quoteIdentifier, quoteQualified, relationName } from './names.ts'
+import {
+  formatType,
+  functionSignature,
+  namespaceUnless,
+  operatorSignature,
+  quoteIdentifier,
+  quoteQualified,
+  relationName,
+} from './names.ts'
 import { columnOf, dataTable, fields } from './tsv.ts'
 import { defaultOid } from './virtual-relations.ts'
 
 const RELATION_WORDS: Readonly<Record<RelationRow['kind'], string>> = {
-  r: 'table', i: 'index', S: 'sequence', v: 'view', m: 'materialized view', c: 'composite type', t: 'toast table', p: 'table',
+  r: 'table',
+  i: 'index',
+  S: 'sequence',
+  v: 'view',
+  m: 'materialized view',
+  c: 'composite type',
+  t: 'toast table',
+  p: 'table',
 } // prettier-ignore
 
-const relationText = (c: CatalogCallContext, row: RelationRow): string => `${RELATION_WORDS[row.kind]} ${relationName(c, row)}`
+const relationText = (c: CatalogCallContext, row: RelationRow): string =>
+  `${RELATION_WORDS[row.kind]} ${relationName(c, row)}`
 
 /** What one class of object is called: undefined when it does not exist. */
 interface Described {
@@ -29,8 +45,10 @@ interface Described {
 }
 type Describe = (c: CatalogCallContext, object: Oid, sub: number) => Described | undefined
 
-const namespaceName = (c: CatalogCallContext, namespace: Oid): string | undefined => c.catalog.namespace(namespace)?.name
-const qualify = (c: CatalogCallContext, namespace: Oid, name: string): string => quoteQualified(namespaceName(c, namespace), name)
+const namespaceName = (c: CatalogCallContext, namespace: Oid): string | undefined =>
+  c.catalog.namespace(namespace)?.name
+const qualify = (c: CatalogCallContext, namespace: Oid, name: string): string =>
+  quoteQualified(namespaceName(c, namespace), name)
 
 /** Objects that only the data files have: their name and schema columns. */
 const fromData =
@@ -42,7 +60,10 @@ const fromData =
     const row = fields(line)
     const name = row[columnOf(data, nameColumn)]!
     const namespace = namespaceColumn === undefined ? undefined : oid(Number(row[columnOf(data, namespaceColumn)]))
-    const shown = namespace === undefined ? quoteIdentifier(name) : quoteQualified(namespaceUnless(c, c.searchPath.includes(namespace), namespace), name)
+    const shown =
+      namespace === undefined
+        ? quoteIdentifier(name)
+        : quoteQualified(namespaceUnless(c, c.searchPath.includes(namespace), namespace), name)
     return {
       text: `${word} ${namespace === undefined ? name : shown}`,
       type,
@@ -52,7 +73,12 @@ const fromData =
     }
   }
 
-const plain = (word: string, type: string, name: string): Described => ({ text: `${word} ${name}`, type, name: quoteIdentifier(name), identity: quoteIdentifier(name) })
+const plain = (word: string, type: string, name: string): Described => ({
+  text: `${word} ${name}`,
+  type,
+  name: quoteIdentifier(name),
+  identity: quoteIdentifier(name),
+})
 
 const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
   [CLASS.relation, describeRelation],
@@ -61,7 +87,13 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
     (c, object) => {
       const row = c.catalog.typeRow(object)
       if (row === undefined) return undefined
-      return { text: `type ${formatType(c, object)}`, type: 'type', schema: namespaceName(c, row.namespace), name: quoteIdentifier(row.name), identity: formatType(c, object, undefined, true) }
+      return {
+        text: `type ${formatType(c, object)}`,
+        type: 'type',
+        schema: namespaceName(c, row.namespace),
+        name: quoteIdentifier(row.name),
+        identity: formatType(c, object, undefined, true),
+      }
     },
   ],
   [
@@ -71,7 +103,12 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       if (row === undefined) return undefined
       const type = row.kind === 'a' ? 'aggregate' : row.kind === 'p' ? 'procedure' : 'function'
       const word = type === 'aggregate' ? 'function' : type
-      return { text: `${word} ${functionSignature(c, row)}`, type, schema: namespaceName(c, row.namespace), identity: functionSignature(c, row, true) }
+      return {
+        text: `${word} ${functionSignature(c, row)}`,
+        type,
+        schema: namespaceName(c, row.namespace),
+        identity: functionSignature(c, row, true),
+      }
     },
   ],
   [
@@ -121,7 +158,11 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       const line = dataTable('pg_rewrite').lines.find((each) => each.startsWith(`${object}\t`))
       const row = c.catalog.relation(line === undefined ? object : oid(Number(fields(line)[2])))
       if (row?.view === undefined) return undefined
-      return { text: `rule _RETURN on ${relationText(c, row)}`, type: 'rule', identity: `"_RETURN" on ${qualify(c, row.namespace, row.name)}` }
+      return {
+        text: `rule _RETURN on ${relationText(c, row)}`,
+        type: 'rule',
+        identity: `"_RETURN" on ${qualify(c, row.namespace, row.name)}`,
+      }
     },
   ],
   [
@@ -131,7 +172,10 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       const line = data.lines.find((each) => each.startsWith(`${object}\t`))
       if (line === undefined) return undefined
       const [, source, target] = fields(line)
-      const words = (qualified: boolean): string => [source, target].map((type) => formatType(c, oid(Number(type)), undefined, qualified)).join(qualified ? ' AS ' : ' to ')
+      const words = (qualified: boolean): string =>
+        [source, target]
+          .map((type) => formatType(c, oid(Number(type)), undefined, qualified))
+          .join(qualified ? ' AS ' : ' to ')
       return { text: `cast from ${words(false)}`, type: 'cast', identity: `(${words(true)})` }
     },
   ],
@@ -139,20 +183,37 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
   [CLASS.accessMethod, fromData('pg_am', 'access method', 'access method', 'amname')],
   [CLASS.tablespace, fromData('pg_tablespace', 'tablespace', 'tablespace', 'spcname')],
   [CLASS.conversion, fromData('pg_conversion', 'conversion', 'conversion', 'conname', 'connamespace')],
-  [CLASS.tsConfig, fromData('pg_ts_config', 'text search configuration', 'text search configuration', 'cfgname', 'cfgnamespace')],
-  [CLASS.tsDict, fromData('pg_ts_dict', 'text search dictionary', 'text search dictionary', 'dictname', 'dictnamespace')],
+  [
+    CLASS.tsConfig,
+    fromData('pg_ts_config', 'text search configuration', 'text search configuration', 'cfgname', 'cfgnamespace'),
+  ],
+  [
+    CLASS.tsDict,
+    fromData('pg_ts_dict', 'text search dictionary', 'text search dictionary', 'dictname', 'dictnamespace'),
+  ],
   [CLASS.tsParser, fromData('pg_ts_parser', 'text search parser', 'text search parser', 'prsname', 'prsnamespace')],
-  [CLASS.tsTemplate, fromData('pg_ts_template', 'text search template', 'text search template', 'tmplname', 'tmplnamespace')],
+  [
+    CLASS.tsTemplate,
+    fromData('pg_ts_template', 'text search template', 'text search template', 'tmplname', 'tmplnamespace'),
+  ],
 ])
 
-const named = (name: string | undefined, word: string, type: string): Described | undefined => (name === undefined ? undefined : plain(word, type, name))
+const named = (name: string | undefined, word: string, type: string): Described | undefined =>
+  name === undefined ? undefined : plain(word, type, name)
 
 function describeRelation(c: CatalogCallContext, object: Oid, sub: number): Described | undefined {
   const row = c.catalog.relation(object)
   if (row === undefined) return undefined
   const identity = qualify(c, row.namespace, row.name)
   const schema = namespaceName(c, row.namespace)
-  if (sub === 0) return { text: relationText(c, row), type: RELATION_WORDS[row.kind], schema, name: quoteIdentifier(row.name), identity }
+  if (sub === 0)
+    return {
+      text: relationText(c, row),
+      type: RELATION_WORDS[row.kind],
+      schema,
+      name: quoteIdentifier(row.name),
+      identity,
+    }
   const column = row.columns[sub - 1]
   if (column === undefined || column.dropped) return undefined
   return {
@@ -209,10 +270,20 @@ function describe(c: CatalogCallContext, classOid: number, object: number, sub: 
 const IDENTIFIED = [OID.text, OID.text, OID.text, OID.text]
 
 export const DESCRIBE_FUNCTIONS: FunctionTable = {
-  pg_describe_object: fromCatalog((c, classOid: number, object: number, sub: number): Value => describe(c, classOid, object, sub)?.text ?? null),
+  pg_describe_object: fromCatalog(
+    (c, classOid: number, object: number, sub: number): Value => describe(c, classOid, object, sub)?.text ?? null,
+  ),
   pg_identify_object: fromCatalog((c, classOid: number, object: number, sub: number): Value => {
     const found = describe(c, classOid, object, sub)
     if (found === undefined) return new RecordValue([null, null, null, null], IDENTIFIED)
-    return new RecordValue([found.type, found.schema === undefined ? null : quoteIdentifier(found.schema), found.name ?? null, found.identity], IDENTIFIED)
+    return new RecordValue(
+      [
+        found.type,
+        found.schema === undefined ? null : quoteIdentifier(found.schema),
+        found.name ?? null,
+        found.identity,
+      ],
+      IDENTIFIED,
+    )
   }),
 }

@@ -7,7 +7,15 @@ import { sqlError } from '../types/error.ts'
 import { type FunctionBody, type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
-import { ACL_LETTERS, type AclObject, aclFromText, defaultAcl, parseAclItem, PRIVILEGE_NAMES, printAclItem } from './acl.ts'
+import {
+  ACL_LETTERS,
+  type AclObject,
+  aclFromText,
+  defaultAcl,
+  parseAclItem,
+  PRIVILEGE_NAMES,
+  printAclItem,
+} from './acl.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import type { ColumnRow } from './catalog.ts'
 import { nameLookup } from './lookup.ts'
@@ -49,14 +57,20 @@ interface PrivilegeKind {
   readonly find: (c: CatalogCallContext, name: string) => Oid
 }
 
-const inData = (table: string, what: string) => (_: CatalogCallContext, name: string): Oid => {
-  const line = dataTable(table).lines.map(fields).find((row) => row[1] === name)
-  if (line === undefined) throw sqlError('42704', `${what} "${name}" does not exist`)
-  return oid(Number(line[0]))
-}
-const noSuch = (what: string) => (_: CatalogCallContext, name: string): Oid => {
-  throw sqlError('42704', `${what} "${name}" does not exist`)
-}
+const inData =
+  (table: string, what: string) =>
+  (_: CatalogCallContext, name: string): Oid => {
+    const line = dataTable(table)
+      .lines.map(fields)
+      .find((row) => row[1] === name)
+    if (line === undefined) throw sqlError('42704', `${what} "${name}" does not exist`)
+    return oid(Number(line[0]))
+  }
+const noSuch =
+  (what: string) =>
+  (_: CatalogCallContext, name: string): Oid => {
+    throw sqlError('42704', `${what} "${name}" does not exist`)
+  }
 
 const KINDS: Readonly<Record<string, PrivilegeKind>> = {
   table: { object: 'relation', letters: 'arwdDxt', find: (c, name) => nameLookup(c).findRelation(name) },
@@ -98,12 +112,22 @@ function objectFunctions(): Record<string, FunctionBody> {
   const out: Record<string, FunctionBody> = {}
   for (const [word, kind] of Object.entries(KINDS)) {
     const base = `has_${word}_privilege`
-    out[`${base}_name`] = fromCatalog((c, object: string, p: string) => hasPrivilege(c, kind, c.userOid, kind.find(c, object), p))
+    out[`${base}_name`] = fromCatalog((c, object: string, p: string) =>
+      hasPrivilege(c, kind, c.userOid, kind.find(c, object), p),
+    )
     out[`${base}_id`] = fromCatalog((c, object: number, p: string) => hasPrivilege(c, kind, c.userOid, oid(object), p))
-    out[`${base}_name_name`] = fromCatalog((c, role: string, object: string, p: string) => hasPrivilege(c, kind, roleNamed(c, role), kind.find(c, object), p))
-    out[`${base}_name_id`] = fromCatalog((c, role: string, object: number, p: string) => hasPrivilege(c, kind, roleNamed(c, role), oid(object), p))
-    out[`${base}_id_name`] = fromCatalog((c, role: number, object: string, p: string) => hasPrivilege(c, kind, oid(role), kind.find(c, object), p))
-    out[`${base}_id_id`] = fromCatalog((c, role: number, object: number, p: string) => hasPrivilege(c, kind, oid(role), oid(object), p))
+    out[`${base}_name_name`] = fromCatalog((c, role: string, object: string, p: string) =>
+      hasPrivilege(c, kind, roleNamed(c, role), kind.find(c, object), p),
+    )
+    out[`${base}_name_id`] = fromCatalog((c, role: string, object: number, p: string) =>
+      hasPrivilege(c, kind, roleNamed(c, role), oid(object), p),
+    )
+    out[`${base}_id_name`] = fromCatalog((c, role: number, object: string, p: string) =>
+      hasPrivilege(c, kind, oid(role), kind.find(c, object), p),
+    )
+    out[`${base}_id_id`] = fromCatalog((c, role: number, object: number, p: string) =>
+      hasPrivilege(c, kind, oid(role), oid(object), p),
+    )
   }
   return out
 }
@@ -115,14 +139,17 @@ function columnNamed(name: string): ColumnOf {
   return (c, table) => {
     const row = c.catalog.relation(table)
     const column = row?.columns.find((each) => each.name === name && !each.dropped)
-    if (row !== undefined && column === undefined) throw sqlError('42703', `column "${name}" of relation "${row.name}" does not exist`)
+    if (row !== undefined && column === undefined)
+      throw sqlError('42703', `column "${name}" of relation "${row.name}" does not exist`)
     return column
   }
 }
-const columnNumbered = (number: number): ColumnOf => (c, table) => {
-  const column = c.catalog.relation(table)?.columns[number - 1]
-  return column?.dropped === true ? undefined : column
-}
+const columnNumbered =
+  (number: number): ColumnOf =>
+  (c, table) => {
+    const column = c.catalog.relation(table)?.columns[number - 1]
+    return column?.dropped === true ? undefined : column
+  }
 
 function hasColumnPrivilege(c: CatalogCallContext, role: Oid, table: Oid, find: ColumnOf, privilege: string): Value {
   const asked = privilegesOf(privilege, COLUMN_LETTERS)
@@ -138,7 +165,11 @@ function hasAnyColumnPrivilege(c: CatalogCallContext, role: Oid, table: Oid, pri
   if (target === undefined) return null
   if (mayUse(c, role, target, asked)) return true
   const columns = c.catalog.relation(table)?.columns ?? []
-  return columns.some((column) => !column.dropped && asked.some(({ letter, grantOption }) => columnAllows(c.catalog, role, target, column, letter, grantOption)))
+  return columns.some(
+    (column) =>
+      !column.dropped &&
+      asked.some(({ letter, grantOption }) => columnAllows(c.catalog, role, target, column, letter, grantOption)),
+  )
 }
 
 /** Each way to give the role, the table and the column. */
@@ -157,15 +188,21 @@ function columnFunctions(): Record<string, FunctionBody> {
     id: (_: CatalogCallContext, role: Value) => oid(role as number),
   }
   for (const [tableWay, table] of Object.entries(tables)) {
-    out[`has_any_column_privilege_${tableWay}`] = fromCatalog((c, t: Value, p: string) => hasAnyColumnPrivilege(c, c.userOid, table(c, t), p))
+    out[`has_any_column_privilege_${tableWay}`] = fromCatalog((c, t: Value, p: string) =>
+      hasAnyColumnPrivilege(c, c.userOid, table(c, t), p),
+    )
     for (const [roleWay, role] of Object.entries(roles)) {
-      out[`has_any_column_privilege_${roleWay}_${tableWay}`] = fromCatalog((c, r: Value, t: Value, p: string) => hasAnyColumnPrivilege(c, role(c, r), table(c, t), p))
+      out[`has_any_column_privilege_${roleWay}_${tableWay}`] = fromCatalog((c, r: Value, t: Value, p: string) =>
+        hasAnyColumnPrivilege(c, role(c, r), table(c, t), p),
+      )
     }
     for (const [columnWay, column] of Object.entries(columns)) {
-      out[`has_column_privilege_${tableWay}_${columnWay}`] = fromCatalog((c, t: Value, n: Value, p: string) => hasColumnPrivilege(c, c.userOid, table(c, t), column(n), p))
+      out[`has_column_privilege_${tableWay}_${columnWay}`] = fromCatalog((c, t: Value, n: Value, p: string) =>
+        hasColumnPrivilege(c, c.userOid, table(c, t), column(n), p),
+      )
       for (const [roleWay, role] of Object.entries(roles)) {
-        out[`has_column_privilege_${roleWay}_${tableWay}_${columnWay}`] = fromCatalog((c, r: Value, t: Value, n: Value, p: string) =>
-          hasColumnPrivilege(c, role(c, r), table(c, t), column(n), p),
+        out[`has_column_privilege_${roleWay}_${tableWay}_${columnWay}`] = fromCatalog(
+          (c, r: Value, t: Value, n: Value, p: string) => hasColumnPrivilege(c, role(c, r), table(c, t), column(n), p),
         )
       }
     }
@@ -178,10 +215,13 @@ function hasRole(c: CatalogCallContext, member: Oid, role: Oid, privilege: strin
   return privilege.split(',').some((part) => {
     const word = part.trim().toUpperCase()
     const admin = /^(USAGE|MEMBER) WITH (ADMIN|GRANT) OPTION$/.test(word)
-    if (!admin && word !== 'USAGE' && word !== 'MEMBER') throw sqlError('22023', `unrecognized privilege type: "${part.trim()}"`)
+    if (!admin && word !== 'USAGE' && word !== 'MEMBER')
+      throw sqlError('22023', `unrecognized privilege type: "${part.trim()}"`)
     if (isSuperuser(c.catalog, member)) return true
     if (!admin) return memberships(c.catalog, member, word === 'USAGE').has(role)
-    return [...memberships(c.catalog, member, false)].some((each) => c.catalog.role(each)?.memberOf.some((group) => group.role === role && group.admin) === true)
+    return [...memberships(c.catalog, member, false)].some(
+      (each) => c.catalog.role(each)?.memberOf.some((group) => group.role === role && group.admin) === true,
+    )
   })
 }
 
@@ -194,7 +234,9 @@ function roleFunctions(): Record<string, FunctionBody> {
   for (const [roleWay, role] of Object.entries(ways)) {
     out[`pg_has_role_${roleWay}`] = fromCatalog((c, r: Value, p: string) => hasRole(c, c.userOid, role(c, r), p))
     for (const [memberWay, member] of Object.entries(ways)) {
-      out[`pg_has_role_${memberWay}_${roleWay}`] = fromCatalog((c, m: Value, r: Value, p: string) => hasRole(c, member(c, m), role(c, r), p))
+      out[`pg_has_role_${memberWay}_${roleWay}`] = fromCatalog((c, m: Value, r: Value, p: string) =>
+        hasRole(c, member(c, m), role(c, r), p),
+      )
     }
   }
   return out
@@ -202,14 +244,28 @@ function roleFunctions(): Record<string, FunctionBody> {
 
 /** acldefault's letters for kinds of object. */
 const DEFAULT_KINDS: Readonly<Record<string, AclObject>> = {
-  c: 'column', r: 'relation', s: 'sequence', d: 'database', f: 'function', l: 'language', L: 'largeobject', n: 'namespace',
-  p: 'parameter', t: 'tablespace', F: 'foreign-data-wrapper', S: 'foreign-server', T: 'type',
+  c: 'column',
+  r: 'relation',
+  s: 'sequence',
+  d: 'database',
+  f: 'function',
+  l: 'language',
+  L: 'largeobject',
+  n: 'namespace',
+  p: 'parameter',
+  t: 'tablespace',
+  F: 'foreign-data-wrapper',
+  S: 'foreign-server',
+  T: 'type',
 } // prettier-ignore
 
 const unquote = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name)
 /** A printed item with its roles as oids. */
 function itemOf(c: CatalogCallContext, text: string) {
-  const [plain] = aclFromText([text], (name) => c.catalog.roleByName(unquote(name))?.oid ?? (/^\d+$/.test(name) ? oid(Number(name)) : undefined))
+  const [plain] = aclFromText(
+    [text],
+    (name) => c.catalog.roleByName(unquote(name))?.oid ?? (/^\d+$/.test(name) ? oid(Number(name)) : undefined),
+  )
   if (plain === undefined) throw sqlError('42704', `role "${text.slice(0, text.indexOf('='))}" does not exist`)
   return parseAclItem(plain)
 }
@@ -231,7 +287,12 @@ export const PRIVILEGE_FUNCTIONS: FunctionTable = {
       const item = itemOf(c, text as string)
       for (const letter of ACL_LETTERS) {
         if (!item.privileges.includes(letter)) continue
-        rows.push(new RecordValue([item.grantor, item.grantee, PRIVILEGE_NAMES[letter]!, item.grantable.includes(letter)], EXPLODED))
+        rows.push(
+          new RecordValue(
+            [item.grantor, item.grantee, PRIVILEGE_NAMES[letter]!, item.grantable.includes(letter)],
+            EXPLODED,
+          ),
+        )
       }
     }
     return rows
@@ -242,15 +303,29 @@ export const PRIVILEGE_FUNCTIONS: FunctionTable = {
     return ArrayValue.of(defaultAcl(object, oid(owner)).map((item) => aclItemText(c.catalog, item)))
   }),
   makeaclitem: fromCatalog((c, grantee: number, grantor: number, privilege: string, grantable: boolean) => {
-    const letters = privilegesOf(privilege, ACL_LETTERS).map(({ letter }) => letter).join('')
-    return aclItemText(c.catalog, printAclItem({ grantee: oid(grantee), grantor: oid(grantor), privileges: letters, grantable: grantable ? letters : '' }))
+    const letters = privilegesOf(privilege, ACL_LETTERS)
+      .map(({ letter }) => letter)
+      .join('')
+    return aclItemText(
+      c.catalog,
+      printAclItem({
+        grantee: oid(grantee),
+        grantor: oid(grantor),
+        privileges: letters,
+        grantable: grantable ? letters : '',
+      }),
+    )
   }),
   aclitem_eq: fromCatalog((_, a: string, b: string) => a === b),
   aclcontains: fromCatalog((c, acl: ArrayValue, text: string) => {
     const wanted = itemOf(c, text)
     return acl.elements.some((each) => {
       const item = itemOf(c, each as string)
-      return item.grantee === wanted.grantee && item.grantor === wanted.grantor && [...wanted.privileges].every((letter) => item.privileges.includes(letter))
+      return (
+        item.grantee === wanted.grantee &&
+        item.grantor === wanted.grantor &&
+        [...wanted.privileges].every((letter) => item.privileges.includes(letter))
+      )
     })
   }),
 }

@@ -8,7 +8,15 @@ import { quoteLiteral } from '../types/text/quote.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import type { ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
-import { constraintText, defaultText, domainCheckText, expressionText, indexText, storedText, viewText } from './deparse.ts'
+import {
+  constraintText,
+  defaultText,
+  domainCheckText,
+  expressionText,
+  indexText,
+  storedText,
+  viewText,
+} from './deparse.ts'
 import { nameLookup } from './lookup.ts'
 import { formatType, qualifiedRelationName, quoteIdentifier, quoteQualified, relationName } from './names.ts'
 import { dataTable, fields } from './tsv.ts'
@@ -28,7 +36,10 @@ function indexDefinition(c: CatalogCallContext, wanted: number, column: number, 
 }
 
 /** By pg_constraint.oid: of tables and of domains. */
-export function findConstraint(c: CatalogCallContext, wanted: number): { readonly table: RelationRow; readonly constraint: ConstraintRow } | undefined {
+export function findConstraint(
+  c: CatalogCallContext,
+  wanted: number,
+): { readonly table: RelationRow; readonly constraint: ConstraintRow } | undefined {
   for (const table of c.catalog.relations()) {
     for (const constraint of table.constraints) if (constraint.oid === wanted) return { table, constraint }
   }
@@ -51,7 +62,8 @@ function constraintDefinition(c: CatalogCallContext, wanted: number, pretty: boo
 function expression(c: CatalogCallContext, text: string, relation: number, pretty: boolean): string {
   const row = relationOf(c, relation)
   if (row === undefined) return text
-  for (const e of expressionsOf(c, row)) if (storedText(c.catalog, e, row) === text) return expressionText(c, e, row, pretty)
+  for (const e of expressionsOf(c, row))
+    if (storedText(c.catalog, e, row) === text) return expressionText(c, e, row, pretty)
   return text
 }
 
@@ -80,7 +92,8 @@ function functionArguments(c: CatalogCallContext, row: FunctionRow, defaults: bo
     if (mode === 't') return
     const name = row.argNames?.[i] ?? ''
     let text = `${MODE_WORDS[mode]}${name === '' ? '' : `${quoteIdentifier(name)} `}${formatType(c, type)}`
-    const fallback = defaults && position >= firstDefault && row.argDefaults > 0 ? row.defaults?.[position - firstDefault] : undefined
+    const fallback =
+      defaults && position >= firstDefault && row.argDefaults > 0 ? row.defaults?.[position - firstDefault] : undefined
     if (fallback !== undefined) text += ` DEFAULT ${defaultText(c, fallback)}`
     parts.push(text)
   })
@@ -105,7 +118,9 @@ const VOLATILITY: Readonly<Record<string, string>> = { i: ' IMMUTABLE', s: ' STA
 const PARALLEL: Readonly<Record<string, string>> = { s: ' PARALLEL SAFE', r: ' PARALLEL RESTRICTED', u: '' }
 
 function languageName(language: Oid): string {
-  const line = dataTable('pg_language').lines.map(fields).find((row) => Number(row[0]) === language)
+  const line = dataTable('pg_language')
+    .lines.map(fields)
+    .find((row) => Number(row[0]) === language)
   return line?.[1] ?? String(language)
 }
 
@@ -148,21 +163,77 @@ function serialSequence(c: CatalogCallContext, table: string, column: string): V
 }
 
 const ENCODINGS = [
-  'SQL_ASCII', 'EUC_JP', 'EUC_CN', 'EUC_KR', 'EUC_TW', 'EUC_JIS_2004', 'UTF8', 'MULE_INTERNAL', 'LATIN1', 'LATIN2', 'LATIN3',
-  'LATIN4', 'LATIN5', 'LATIN6', 'LATIN7', 'LATIN8', 'LATIN9', 'LATIN10', 'WIN1256', 'WIN1258', 'WIN866', 'WIN874', 'KOI8R',
-  'WIN1251', 'WIN1252', 'ISO_8859_5', 'ISO_8859_6', 'ISO_8859_7', 'ISO_8859_8', 'WIN1250', 'WIN1253', 'WIN1254', 'WIN1255',
-  'WIN1257', 'KOI8U', 'SJIS', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB', 'SHIFT_JIS_2004',
+  'SQL_ASCII',
+  'EUC_JP',
+  'EUC_CN',
+  'EUC_KR',
+  'EUC_TW',
+  'EUC_JIS_2004',
+  'UTF8',
+  'MULE_INTERNAL',
+  'LATIN1',
+  'LATIN2',
+  'LATIN3',
+  'LATIN4',
+  'LATIN5',
+  'LATIN6',
+  'LATIN7',
+  'LATIN8',
+  'LATIN9',
+  'LATIN10',
+  'WIN1256',
+  'WIN1258',
+  'WIN866',
+  'WIN874',
+  'KOI8R',
+  'WIN1251',
+  'WIN1252',
+  'ISO_8859_5',
+  'ISO_8859_6',
+  'ISO_8859_7',
+  'ISO_8859_8',
+  'WIN1250',
+  'WIN1253',
+  'WIN1254',
+  'WIN1255',
+  'WIN1257',
+  'KOI8U',
+  'SJIS',
+  'BIG5',
+  'GBK',
+  'UHC',
+  'GB18030',
+  'JOHAB',
+  'SHIFT_JIS_2004',
 ] // prettier-ignore
-const MAX_LENGTHS: Readonly<Record<number, number>> = { 0: 1, 1: 3, 2: 2, 3: 3, 4: 4, 5: 3, 6: 4, 7: 4, 35: 2, 36: 2, 37: 2, 38: 2, 39: 4, 40: 3, 41: 2 }
+const MAX_LENGTHS: Readonly<Record<number, number>> = {
+  0: 1,
+  1: 3,
+  2: 2,
+  3: 3,
+  4: 4,
+  5: 3,
+  6: 4,
+  7: 4,
+  35: 2,
+  36: 2,
+  37: 2,
+  38: 2,
+  39: 4,
+  40: 3,
+  41: 2,
+}
 
 /** A table with its indexes; an index or other relation alone. */
-const indexBytes = (c: CatalogCallContext, row: RelationRow): number => row.indexes.reduce((sum, index) => sum + c.relationBytes(index), 0)
+const indexBytes = (c: CatalogCallContext, row: RelationRow): number =>
+  row.indexes.reduce((sum, index) => sum + c.relationBytes(index), 0)
 const sizeOf = (size: (c: CatalogCallContext, row: RelationRow) => number) =>
   fromCatalog((c, wanted: number) => {
     const row = relationOf(c, wanted)
     return row === undefined ? null : size(c, row)
   })
-const ownBytes = (c: CatalogCallContext, row: RelationRow): number => (row.storageId === 0 && row.index === undefined ? 0 : c.relationBytes(row.oid))
+const ownBytes = (c: CatalogCallContext, row: RelationRow): number =>
+  row.storageId === 0 && row.index === undefined ? 0 : c.relationBytes(row.oid)
 const FORKS = ['main', 'fsm', 'vm', 'init']
 
 function databaseNamed(c: CatalogCallContext, name: string): Oid {
@@ -178,13 +249,27 @@ export function simplyUpdatable(c: CatalogCallContext, row: RelationRow): boolea
   if (row.kind === 'r' || row.kind === 'p') return row.virtual !== true
   if (row.kind !== 'v' || row.view === undefined || !('query' in row.view)) return false
   const { query } = row.view
-  const source = query.from.length === 1 && query.from[0]!.kind === 'relation' ? query.relations[query.from[0]!.relation] : undefined
+  const source =
+    query.from.length === 1 && query.from[0]!.kind === 'relation' ? query.relations[query.from[0]!.relation] : undefined
   const base = source?.kind === 'table' ? source.oid : source?.kind === 'subquery' ? source.viewOid : undefined
   const plain =
-    query.distinct.kind === 'none' && query.groupBy.length === 0 && query.having === undefined && !query.hasAggregates && query.windows.length === 0 &&
-    query.limit === undefined && query.offset === undefined && query.setOperation === undefined && query.ctes.length === 0 && !query.hasSetReturning
+    query.distinct.kind === 'none' &&
+    query.groupBy.length === 0 &&
+    query.having === undefined &&
+    !query.hasAggregates &&
+    query.windows.length === 0 &&
+    query.limit === undefined &&
+    query.offset === undefined &&
+    query.setOperation === undefined &&
+    query.ctes.length === 0 &&
+    !query.hasSetReturning
   const target = base === undefined ? undefined : relationOf(c, base)
-  return plain && target !== undefined && query.targets.some((each) => each.expression.kind === 'var') && simplyUpdatable(c, target)
+  return (
+    plain &&
+    target !== undefined &&
+    query.targets.some((each) => each.expression.kind === 'var') &&
+    simplyUpdatable(c, target)
+  )
 }
 function updatableColumn(c: CatalogCallContext, row: RelationRow, column: number): boolean {
   if (!simplyUpdatable(c, row) || column < 1) return false
@@ -196,7 +281,10 @@ function sequenceParameters(c: CatalogCallContext, wanted: number): Value {
   const row = relationOf(c, wanted)
   if (row?.sequence === undefined) throw sqlError('42809', `"${row?.name ?? wanted}" is not a sequence`)
   const s = row.sequence
-  return new RecordValue([s.start, s.min, s.max, s.increment, s.cycle, s.cache, s.type], [OID.int8, OID.int8, OID.int8, OID.int8, OID.bool, OID.int8, OID.oid])
+  return new RecordValue(
+    [s.start, s.min, s.max, s.increment, s.cycle, s.cache, s.type],
+    [OID.int8, OID.int8, OID.int8, OID.int8, OID.bool, OID.int8, OID.oid],
+  )
 }
 
 /** Properties of the access methods; null for a name that none knows. */
@@ -246,8 +334,11 @@ function columnProperty(c: CatalogCallContext, wanted: number, column: number, p
   }
 }
 
-const property = (table: Readonly<Record<string, Readonly<Record<string, boolean>>>>, method: string | undefined, name: string): Value =>
-  (method === undefined ? undefined : table[method]?.[name.toLowerCase()]) ?? null
+const property = (
+  table: Readonly<Record<string, Readonly<Record<string, boolean>>>>,
+  method: string | undefined,
+  name: string,
+): Value => (method === undefined ? undefined : table[method]?.[name.toLowerCase()]) ?? null
 
 const methodName = (c: CatalogCallContext, wanted: number): string | undefined => {
   for (const line of dataTable('pg_am').lines) {
@@ -258,7 +349,9 @@ const methodName = (c: CatalogCallContext, wanted: number): string | undefined =
 }
 
 export const SHOW_FUNCTIONS: FunctionTable = {
-  format_type: fromCatalog((c, type: number | null, typmod: number | null) => (type === null ? null : formatType(c, oid(type), typmod ?? undefined))),
+  format_type: fromCatalog((c, type: number | null, typmod: number | null) =>
+    type === null ? null : formatType(c, oid(type), typmod ?? undefined),
+  ),
   pg_get_userbyid: fromCatalog((c, role: number) => c.catalog.role(oid(role))?.name ?? `unknown (OID=${role})`),
 
   pg_get_viewdef: fromCatalog((c, row: number) => view(c, row, false)),
@@ -267,11 +360,15 @@ export const SHOW_FUNCTIONS: FunctionTable = {
   pg_get_viewdef_name: fromCatalog((c, name: string) => view(c, named(c, name).oid, false)),
   pg_get_viewdef_name_ext: fromCatalog((c, name: string, pretty: boolean) => view(c, named(c, name).oid, pretty)),
   pg_get_indexdef: fromCatalog((c, row: number) => indexDefinition(c, row, 0, false)),
-  pg_get_indexdef_ext: fromCatalog((c, row: number, column: number, pretty: boolean) => indexDefinition(c, row, column, pretty)),
+  pg_get_indexdef_ext: fromCatalog((c, row: number, column: number, pretty: boolean) =>
+    indexDefinition(c, row, column, pretty),
+  ),
   pg_get_constraintdef: fromCatalog((c, row: number) => constraintDefinition(c, row, false)),
   pg_get_constraintdef_ext: fromCatalog((c, row: number, pretty: boolean) => constraintDefinition(c, row, pretty)),
   pg_get_expr: fromCatalog((c, text: string, relation: number) => expression(c, text, relation, false)),
-  pg_get_expr_ext: fromCatalog((c, text: string, relation: number, pretty: boolean) => expression(c, text, relation, pretty)),
+  pg_get_expr_ext: fromCatalog((c, text: string, relation: number, pretty: boolean) =>
+    expression(c, text, relation, pretty),
+  ),
   pg_get_ruledef: fromCatalog((c, rule: number) => ruleDefinition(c, rule, false)),
   pg_get_ruledef_ext: fromCatalog((c, rule: number, pretty: boolean) => ruleDefinition(c, rule, pretty)),
   pg_get_serial_sequence: fromCatalog(serialSequence),
@@ -289,41 +386,57 @@ export const SHOW_FUNCTIONS: FunctionTable = {
   pg_get_function_identity_arguments: forFunction((c, row) => functionArguments(c, row, false)),
   pg_get_function_result: forFunction(functionResult),
   pg_get_functiondef: forFunction(functionDefinition),
-  pg_get_function_sqlbody: forFunction((_, row) => (row.body !== undefined && /^(RETURN |BEGIN ATOMIC)/.test(row.body) ? row.body : null)),
+  pg_get_function_sqlbody: forFunction((_, row) =>
+    row.body !== undefined && /^(RETURN |BEGIN ATOMIC)/.test(row.body) ? row.body : null,
+  ),
   pg_get_function_arg_default: fromCatalog((c, wanted: number, argument: number) => {
     const row = c.catalog.function(oid(wanted))
     const fallback = row?.defaults?.[argument - 1 - (row.argTypes.length - row.argDefaults)]
     return fallback === undefined ? null : defaultText(c, fallback)
   }),
 
-  pg_get_keywords: set(() => () =>
-    dataTable('keywords').lines.map((line) => {
-      const [word, catcode, barelabel, catdesc, baredesc] = fields(line)
-      return new RecordValue([word!, catcode!, barelabel === 't', catdesc!, baredesc!], [OID.text, OID.char, OID.bool, OID.text, OID.text])
-    }),
+  pg_get_keywords: set(
+    () => () =>
+      dataTable('keywords').lines.map((line) => {
+        const [word, catcode, barelabel, catdesc, baredesc] = fields(line)
+        return new RecordValue(
+          [word!, catcode!, barelabel === 't', catdesc!, baredesc!],
+          [OID.text, OID.char, OID.bool, OID.text, OID.text],
+        )
+      }),
   ),
   PG_encoding_to_char: fromCatalog((_, encoding: number) => ENCODINGS[encoding] ?? ''),
-  pg_encoding_max_length_sql: fromCatalog((_, encoding: number) => (ENCODINGS[encoding] === undefined ? null : (MAX_LENGTHS[encoding] ?? 1))),
+  pg_encoding_max_length_sql: fromCatalog((_, encoding: number) =>
+    ENCODINGS[encoding] === undefined ? null : (MAX_LENGTHS[encoding] ?? 1),
+  ),
 
   pg_relation_size: fromCatalog((c, wanted: number, fork: string) => {
-    if (!FORKS.includes(fork)) throw sqlError('22023', 'invalid fork name', { hint: 'Valid fork names are "main", "fsm", "vm", and "init".' })
+    if (!FORKS.includes(fork))
+      throw sqlError('22023', 'invalid fork name', { hint: 'Valid fork names are "main", "fsm", "vm", and "init".' })
     const row = relationOf(c, wanted)
     return row === undefined ? null : fork === 'main' ? ownBytes(c, row) : 0
   }),
   pg_table_size: sizeOf(ownBytes),
   pg_indexes_size: sizeOf(indexBytes),
   pg_total_relation_size: sizeOf((c, row) => ownBytes(c, row) + indexBytes(c, row)),
-  pg_database_size_oid: fromCatalog((c, wanted: number) => (c.catalog.database(oid(wanted)) === undefined ? null : c.databaseBytes(oid(wanted)))),
+  pg_database_size_oid: fromCatalog((c, wanted: number) =>
+    c.catalog.database(oid(wanted)) === undefined ? null : c.databaseBytes(oid(wanted)),
+  ),
   pg_database_size_name: fromCatalog((c, name: string) => c.databaseBytes(databaseNamed(c, name))),
   pg_tablespace_location: fromCatalog(() => ''),
   pg_relation_filenode: fromCatalog((c, wanted: number) => {
     const row = relationOf(c, wanted)
-    return row === undefined || (row.storageId === 0 && row.kind !== 'i' && row.kind !== 'S') ? null : row.storageId || row.oid
+    return row === undefined || (row.storageId === 0 && row.kind !== 'i' && row.kind !== 'S')
+      ? null
+      : row.storageId || row.oid
   }),
   pg_sequence_last_value: fromCatalog((c, wanted: number) => c.sequenceLastValue(oid(wanted))),
   pg_sequence_parameters: fromCatalog(sequenceParameters),
   pg_my_temp_schema: fromCatalog((c) => c.tempNamespace),
-  pg_is_other_temp_schema: fromCatalog((c, wanted: number) => wanted !== c.tempNamespace && (c.catalog.namespace(oid(wanted))?.name.startsWith('pg_temp_') ?? false)),
+  pg_is_other_temp_schema: fromCatalog(
+    (c, wanted: number) =>
+      wanted !== c.tempNamespace && (c.catalog.namespace(oid(wanted))?.name.startsWith('pg_temp_') ?? false),
+  ),
   /** Row security policies are not supported: none is active. */
   row_security_active: fromCatalog((c, wanted: number) => (relationOf(c, wanted) === undefined ? null : false)),
   row_security_active_name: fromCatalog((c, name: string) => (named(c, name) === undefined ? null : false)),
@@ -339,13 +452,14 @@ export const SHOW_FUNCTIONS: FunctionTable = {
     const row = relationOf(c, wanted)
     return row === undefined ? null : row.kind === 'r' && row.persistence === 'p' && row.virtual !== true
   }),
-  pg_options_to_table: set(() => (options: ArrayValue) =>
-    options.elements.map((option) => {
-      const text = String(option)
-      const equals = text.indexOf('=')
-      const [name, value] = equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)]
-      return new RecordValue([name, value], [OID.text, OID.text])
-    }),
+  pg_options_to_table: set(
+    () => (options: ArrayValue) =>
+      options.elements.map((option) => {
+        const text = String(option)
+        const equals = text.indexOf('=')
+        const [name, value] = equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)]
+        return new RecordValue([name, value], [OID.text, OID.text])
+      }),
   ),
   pg_settings_get_flags: fromCatalog((_, name: string) => {
     for (const line of dataTable('settings').lines) {
@@ -357,28 +471,45 @@ export const SHOW_FUNCTIONS: FunctionTable = {
     return null
   }),
   pg_collation_actual_version: fromCatalog(() => null),
-  pg_indexam_has_property: fromCatalog((c, method: number, name: string) => property(METHOD_PROPERTIES, methodName(c, method), name)),
-  pg_index_has_property: fromCatalog((c, index: number, name: string) => property(INDEX_PROPERTIES, relationOf(c, index)?.index?.method, name)),
+  pg_indexam_has_property: fromCatalog((c, method: number, name: string) =>
+    property(METHOD_PROPERTIES, methodName(c, method), name),
+  ),
+  pg_index_has_property: fromCatalog((c, index: number, name: string) =>
+    property(INDEX_PROPERTIES, relationOf(c, index)?.index?.method, name),
+  ),
   pg_index_column_has_property: fromCatalog(columnProperty),
-  pg_available_extensions: set(() => () => EXTENSIONS.map(([name, version, comment]) => new RecordValue([name, version, comment], [OID.name, OID.text, OID.text]))),
-  pg_available_extension_versions: set(() => () =>
-    EXTENSIONS.map(
-      ([name, version, comment]) =>
-        new RecordValue([name, version, true, false, true, null, null, comment], [OID.name, OID.text, OID.bool, OID.bool, OID.bool, OID.name, NAME_ARRAY, OID.text]),
-    ),
+  pg_available_extensions: set(
+    () => () =>
+      EXTENSIONS.map(
+        ([name, version, comment]) => new RecordValue([name, version, comment], [OID.name, OID.text, OID.text]),
+      ),
+  ),
+  pg_available_extension_versions: set(
+    () => () =>
+      EXTENSIONS.map(
+        ([name, version, comment]) =>
+          new RecordValue(
+            [name, version, true, false, true, null, null, comment],
+            [OID.name, OID.text, OID.bool, OID.bool, OID.bool, OID.name, NAME_ARRAY, OID.text],
+          ),
+      ),
   ),
   pg_extension_update_paths: set(() => () => []),
   /** The session's: how many partitions, none. */
   pg_partition_ancestors: set(() => () => []),
   pg_partition_tree: set((call) => (wanted: number) => {
     const row = relationOf(contextOf(call), wanted)
-    return row?.kind === 'p' ? [new RecordValue([wanted, null, true, 0], [OID.regclass, OID.regclass, OID.bool, OID.int4])] : []
+    return row?.kind === 'p'
+      ? [new RecordValue([wanted, null, true, 0], [OID.regclass, OID.regclass, OID.bool, OID.int4])]
+      : []
   }),
 }
 const NAME_ARRAY = oid(1003)
 
 /** name, version, comment. */
-export const EXTENSIONS: readonly (readonly [string, string, string])[] = [['vector', '0.8.0', 'vector data type and ivfflat and hnsw access methods']]
+export const EXTENSIONS: readonly (readonly [string, string, string])[] = [
+  ['vector', '0.8.0', 'vector data type and ivfflat and hnsw access methods'],
+]
 
 function ruleDefinition(c: CatalogCallContext, rule: number, pretty: boolean): Value {
   // A user view's rule has its view's oid; a system view's is in the data.

@@ -11,7 +11,8 @@ import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.
 import { CLASS } from './classes.ts'
 import { formatType } from './names.ts'
 
-const comment = (c: CatalogCallContext, classOid: Oid, object: number, sub = 0): Value => c.catalog.comment(classOid, oid(object), sub) ?? null
+const comment = (c: CatalogCallContext, classOid: Oid, object: number, sub = 0): Value =>
+  c.catalog.comment(classOid, oid(object), sub) ?? null
 
 /** The comment on an object of any class: oids are unique enough for the old one-argument form. */
 function anyComment(c: CatalogCallContext, object: number): Value {
@@ -21,7 +22,8 @@ function anyComment(c: CatalogCallContext, object: number): Value {
   }
   return null
 }
-const catalogTable = (c: CatalogCallContext, name: string): Oid | undefined => c.catalog.relationByName(PG_CATALOG, name)?.oid
+const catalogTable = (c: CatalogCallContext, name: string): Oid | undefined =>
+  c.catalog.relationByName(PG_CATALOG, name)?.oid
 const PG_CATALOG = oid(11)
 
 const commentIn: FunctionBody = fromCatalog((c, object: number, table: string) => {
@@ -30,11 +32,23 @@ const commentIn: FunctionBody = fromCatalog((c, object: number, table: string) =
 })
 
 const characterLength = (type: number, typmod: number): number | null =>
-  typmod === -1 ? null : type === OID.bpchar || type === OID.varchar ? typmod - 4 : type === OID.bit || type === OID.varbit ? typmod : null
+  typmod === -1
+    ? null
+    : type === OID.bpchar || type === OID.varchar
+      ? typmod - 4
+      : type === OID.bit || type === OID.varbit
+        ? typmod
+        : null
 const UTF8_MAX_BYTES = 4
 const ONE_GIGABYTE = 2 ** 30
 const TIMES: readonly number[] = [OID.time, OID.timestamp, OID.timestamptz, OID.timetz]
-const NUMERIC_PRECISION: ReadonlyMap<number, number> = new Map([[OID.int2, 16], [OID.int4, 32], [OID.int8, 64], [OID.float4, 24], [OID.float8, 53]])
+const NUMERIC_PRECISION: ReadonlyMap<number, number> = new Map([
+  [OID.int2, 16],
+  [OID.int4, 32],
+  [OID.int8, 64],
+  [OID.float4, 24],
+  [OID.float8, 53],
+])
 const INTEGERS: readonly number[] = [OID.int2, OID.int4, OID.int8]
 const FULL_INTERVAL_PRECISION = 65535
 
@@ -44,13 +58,20 @@ const field = (c: CatalogCallContext, table: Oid, column: string, row: RecordVal
   return row.values[columns.findIndex((each) => each.name === column)] ?? null
 }
 const throughDomain = (attribute: string, base: string): FunctionBody =>
-  fromCatalog((c, a: RecordValue, t: RecordValue) => (field(c, CLASS.type, 'typtype', t) === 'd' ? field(c, CLASS.type, base, t) : field(c, CLASS.attribute, attribute, a)))
+  fromCatalog((c, a: RecordValue, t: RecordValue) =>
+    field(c, CLASS.type, 'typtype', t) === 'd'
+      ? field(c, CLASS.type, base, t)
+      : field(c, CLASS.attribute, attribute, a),
+  )
 
 /** The body of another function, when the session has put it there. */
 function call(prosrc: string, c: CatalogCallContext, args: readonly Value[]): Value {
   const body = functionBodies.get(prosrc)
   if (body === undefined || body.kind === 'set') throw notSupported(`function ${prosrc}`)
-  const run = body.kind === 'scalar' ? body.run : body.bind({ argTypes: [OID.float8], argTypmods: [-1], returnType: OID.void, variadic: false, context: c })
+  const run =
+    body.kind === 'scalar'
+      ? body.run
+      : body.bind({ argTypes: [OID.float8], argTypmods: [-1], returnType: OID.void, variadic: false, context: c })
   return run(...(args as never[]))
 }
 const MICROS = 1e6
@@ -61,16 +82,21 @@ export const SQL_FUNCTIONS: FunctionTable = {
   'obj_description(oid)': fromCatalog(anyComment),
   'obj_description(oid,name)': commentIn,
   'shobj_description(oid,name)': commentIn,
-  'col_description(oid,int4)': fromCatalog((c, table: number, column: number) => (column === 0 ? null : comment(c, CLASS.relation, table, column))),
+  'col_description(oid,int4)': fromCatalog((c, table: number, column: number) =>
+    column === 0 ? null : comment(c, CLASS.relation, table, column),
+  ),
   'pg_relation_size(regclass)': fromCatalog((c, table: number) => call('pg_relation_size', c, [table, 'main'])),
 
   'pg_sleep_for(interval)': fromCatalog((c, length: Interval) => call('pg_sleep', c, [seconds(length)])),
-  'pg_sleep_until(timestamptz)': fromCatalog((c, until: number) => call('pg_sleep', c, [(Number(until) - c.clockTimestamp()) / MICROS])),
+  'pg_sleep_until(timestamptz)': fromCatalog((c, until: number) =>
+    call('pg_sleep', c, [(Number(until) - c.clockTimestamp()) / MICROS]),
+  ),
 
   /** The elements with their numbers from 1, whatever the array's own bounds. */
   '_pg_expandarray(anyarray)': set((each) => {
     const element = contextOf(each).catalog.typeRow(each.argTypes[0]!)?.element ?? OID.anyelement
-    return (array: ArrayValue) => array.elements.map((x, i) => new RecordValue([x, i + 1], [element, OID.int4], ['x', 'n']))
+    return (array: ArrayValue) =>
+      array.elements.map((x, i) => new RecordValue([x, i + 1], [element, OID.int4], ['x', 'n']))
   }),
   '_pg_index_position(oid,int2)': fromCatalog((c, index: number, column: number) => {
     const keys = c.catalog.relation(oid(index))?.index
@@ -86,9 +112,15 @@ export const SQL_FUNCTIONS: FunctionTable = {
     return typmod === -1 ? ONE_GIGABYTE : length === null ? null : length * UTF8_MAX_BYTES
   }),
   '_pg_numeric_precision(oid,int4)': scalar((type: number, typmod: number) =>
-    type === OID.numeric ? (typmod === -1 ? null : ((typmod - 4) >> 16) & 0xffff) : (NUMERIC_PRECISION.get(type) ?? null),
+    type === OID.numeric
+      ? typmod === -1
+        ? null
+        : ((typmod - 4) >> 16) & 0xffff
+      : (NUMERIC_PRECISION.get(type) ?? null),
   ),
-  '_pg_numeric_precision_radix(oid,int4)': scalar((type: number, _: number) => (type === OID.numeric ? 10 : NUMERIC_PRECISION.has(type) ? 2 : null)),
+  '_pg_numeric_precision_radix(oid,int4)': scalar((type: number, _: number) =>
+    type === OID.numeric ? 10 : NUMERIC_PRECISION.has(type) ? 2 : null,
+  ),
   '_pg_numeric_scale(oid,int4)': scalar((type: number, typmod: number) =>
     INTEGERS.includes(type) ? 0 : type === OID.numeric && typmod !== -1 ? (typmod - 4) & 0xffff : null,
   ),
@@ -100,7 +132,9 @@ export const SQL_FUNCTIONS: FunctionTable = {
     return typmod < 0 || precision === FULL_INTERVAL_PRECISION ? 6 : precision
   }),
   '_pg_interval_type(oid,int4)': fromCatalog((c, type: number, typmod: number) =>
-    type === OID.interval ? (/^interval[()0-9]* (.*)$/s.exec(formatType(c, oid(type), typmod))?.[1]?.toUpperCase() ?? null) : null,
+    type === OID.interval
+      ? (/^interval[()0-9]* (.*)$/s.exec(formatType(c, oid(type), typmod))?.[1]?.toUpperCase() ?? null)
+      : null,
   ),
   pg_relation_filepath: fromCatalog((c, table: number) => {
     const row = c.catalog.relation(oid(table))

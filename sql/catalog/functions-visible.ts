@@ -6,7 +6,10 @@ import { collationVisible, functionVisible, operatorVisible, relationVisible, ty
 import { dataTable, fields, columnOf } from './tsv.ts'
 
 /** null when there is no such object. */
-const visible = <T>(find: (c: CatalogCallContext, object: number) => T | undefined, test: (c: CatalogCallContext, row: T) => boolean): FunctionBody =>
+const visible = <T>(
+  find: (c: CatalogCallContext, object: number) => T | undefined,
+  test: (c: CatalogCallContext, row: T) => boolean,
+): FunctionBody =>
   fromCatalog((c, object: number) => {
     const row = find(c, object)
     return row === undefined ? null : test(c, row)

@@ -7,7 +7,17 @@ import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { NameLookup } from '../types/type.ts'
 import type { FunctionRow, OperatorRow } from './catalog.ts'
-import { collationName, formatType, functionSignature, type NameScope, namespaceUnless, operatorSignature, quoteIdentifier, quoteQualified, relationName } from './names.ts'
+import {
+  collationName,
+  formatType,
+  functionSignature,
+  type NameScope,
+  namespaceUnless,
+  operatorSignature,
+  quoteIdentifier,
+  quoteQualified,
+  relationName,
+} from './names.ts'
 import { dataTable, fields } from './tsv.ts'
 
 /** 'a."B c"' to ['a', 'B c']; unquoted parts in lower case. Throws 42602 for what is no name. */
@@ -81,15 +91,34 @@ function first<T>(namespaces: readonly Oid[], find: (namespace: Oid) => T | unde
 
 /** Type names of more than one word, and those whose catalog name is another. */
 const TYPE_WORDS: ReadonlyMap<string, string> = new Map([
-  ['boolean', 'bool'], ['smallint', 'int2'], ['integer', 'int4'], ['int', 'int4'], ['bigint', 'int8'], ['real', 'float4'],
-  ['double precision', 'float8'], ['decimal', 'numeric'], ['dec', 'numeric'], ['character varying', 'varchar'],
-  ['char varying', 'varchar'], ['national character varying', 'varchar'], ['national char varying', 'varchar'], ['nchar varying', 'varchar'],
-  ['character', 'bpchar'], ['char', 'bpchar'], ['nchar', 'bpchar'], ['national character', 'bpchar'], ['national char', 'bpchar'],
-  ['bit varying', 'varbit'], ['timestamp without time zone', 'timestamp'], ['timestamp with time zone', 'timestamptz'],
-  ['time without time zone', 'time'], ['time with time zone', 'timetz'],
+  ['boolean', 'bool'],
+  ['smallint', 'int2'],
+  ['integer', 'int4'],
+  ['int', 'int4'],
+  ['bigint', 'int8'],
+  ['real', 'float4'],
+  ['double precision', 'float8'],
+  ['decimal', 'numeric'],
+  ['dec', 'numeric'],
+  ['character varying', 'varchar'],
+  ['char varying', 'varchar'],
+  ['national character varying', 'varchar'],
+  ['national char varying', 'varchar'],
+  ['nchar varying', 'varchar'],
+  ['character', 'bpchar'],
+  ['char', 'bpchar'],
+  ['nchar', 'bpchar'],
+  ['national character', 'bpchar'],
+  ['national char', 'bpchar'],
+  ['bit varying', 'varbit'],
+  ['timestamp without time zone', 'timestamp'],
+  ['timestamp with time zone', 'timestamptz'],
+  ['time without time zone', 'time'],
+  ['time with time zone', 'timetz'],
 ]) // prettier-ignore
 
-const TYPE_PATTERN = /^(.*?)\s*(?:\(\s*([^()]*?)\s*\))?\s*(with time zone|without time zone)?\s*((?:\[\s*\d*\s*\]\s*)*|(?<=\s)array)$/is
+const TYPE_PATTERN =
+  /^(.*?)\s*(?:\(\s*([^()]*?)\s*\))?\s*(with time zone|without time zone)?\s*((?:\[\s*\d*\s*\]\s*)*|(?<=\s)array)$/is
 
 /** A type as SQL writes it: 'numeric(10,2)[]', 'timestamp(3) with time zone', 's."T"'. */
 export function findType(scope: NameScope, text: string): { readonly oid: Oid; readonly typmod: number } {
@@ -97,7 +126,8 @@ export function findType(scope: NameScope, text: string): { readonly oid: Oid; r
   const match = TYPE_PATTERN.exec(text.trim().replace(/^setof\s+/i, ''))
   if (match === null || match[1] === '') throw sqlError('42601', `invalid type name "${text}"`)
   const [, base, args, zone, dimensions] = match
-  const words = base!.toLowerCase().replace(/\s+/g, ' ') + (zone === undefined ? '' : ` ${zone.toLowerCase().replace(/\s+/g, ' ')}`)
+  const words =
+    base!.toLowerCase().replace(/\s+/g, ' ') + (zone === undefined ? '' : ` ${zone.toLowerCase().replace(/\s+/g, ' ')}`)
   const known = base!.includes('"') ? undefined : TYPE_WORDS.get(words)
   let found: Oid | undefined
   if (known !== undefined) {
@@ -111,7 +141,8 @@ export function findType(scope: NameScope, text: string): { readonly oid: Oid; r
   let typmod = -1
   if (args !== undefined) {
     const typmodIn = scope.catalog.type(found).typmodIn
-    if (typmodIn === undefined) throw sqlError('42601', `type modifier is not allowed for type "${formatType(scope, found)}"`)
+    if (typmodIn === undefined)
+      throw sqlError('42601', `type modifier is not allowed for type "${formatType(scope, found)}"`)
     typmod = typmodIn(args.split(',').map((arg) => arg.trim()))
   } else if (found === OID.bpchar && known !== undefined) {
     typmod = 5
@@ -130,9 +161,13 @@ function withArguments(scope: NameScope, text: string): { readonly name: string;
   if (!text.trimEnd().endsWith(')')) throw sqlError('22P02', 'expected a right parenthesis')
   const inside = text.slice(open + 1, text.lastIndexOf(')'))
   const args = inside.trim() === '' ? [] : inside.split(/,(?![^(]*\))/).map((arg) => arg.trim())
-  return { name: text.slice(0, open).trim(), types: args.map((arg) => (arg.toLowerCase() === 'none' ? oid(0) : findType(scope, arg).oid)) }
+  return {
+    name: text.slice(0, open).trim(),
+    types: args.map((arg) => (arg.toLowerCase() === 'none' ? oid(0) : findType(scope, arg).oid)),
+  }
 }
-const sameTypes = (a: readonly Oid[], b: readonly Oid[]): boolean => a.length === b.length && a.every((type, i) => type === b[i])
+const sameTypes = (a: readonly Oid[], b: readonly Oid[]): boolean =>
+  a.length === b.length && a.every((type, i) => type === b[i])
 
 /** Functions that a name without arguments could mean: of the first schemas on the path, hidden ones left out. */
 function functionCandidates(scope: NameScope, name: Qualified): FunctionRow[] {
@@ -167,7 +202,8 @@ function operatorCandidates(scope: NameScope, text: string): OperatorRow[] {
   const out: OperatorRow[] = []
   for (const namespace of namespacesOf(scope, name)) {
     for (const row of scope.catalog.operatorsByName(name.name)) {
-      if (row.namespace === namespace && !out.some((other) => other.left === row.left && other.right === row.right)) out.push(row)
+      if (row.namespace === namespace && !out.some((other) => other.left === row.left && other.right === row.right))
+        out.push(row)
     }
   }
   return out
@@ -182,8 +218,12 @@ function findOperator(scope: NameScope, text: string, hasArguments: boolean): Oi
     return candidates[0].oid
   }
   const { name, types } = withArguments(scope, text)
-  if (types.length === 1) throw sqlError('42P02', 'missing argument', { hint: 'Use NONE to denote the missing argument of a unary operator.' })
-  if (types.length !== 2) throw sqlError('54023', 'too many arguments', { hint: 'Provide two argument types for operator.' })
+  if (types.length === 1)
+    throw sqlError('42P02', 'missing argument', {
+      hint: 'Use NONE to denote the missing argument of a unary operator.',
+    })
+  if (types.length !== 2)
+    throw sqlError('54023', 'too many arguments', { hint: 'Provide two argument types for operator.' })
   const found = operatorCandidates(scope, name).find((row) => row.left === types[0] && row.right === types[1])
   if (found === undefined) throw sqlError('42883', `operator does not exist: ${text}`)
   return found.oid
@@ -212,7 +252,8 @@ export function nameLookup(scope: NameScope): NameLookup {
     findType: (text) => findType(scope, text),
     findFunction: (text, hasArguments) => findFunction(scope, text, hasArguments),
     findOperator: (text, hasArguments) => findOperator(scope, text, hasArguments),
-    findNamespace: (text) => found(scope.catalog.namespaceByName(single(text)), '3F000', `schema "${single(text)}" does not exist`),
+    findNamespace: (text) =>
+      found(scope.catalog.namespaceByName(single(text)), '3F000', `schema "${single(text)}" does not exist`),
     findRole: (text) => found(scope.catalog.roleByName(single(text)), '42704', `role "${single(text)}" does not exist`),
     findCollation: (text) => {
       const name = qualified(scope, text)
@@ -221,7 +262,9 @@ export function nameLookup(scope: NameScope): NameLookup {
     },
     findConfig: (text) => {
       const name = qualified(scope, text)
-      const line = dataTable('pg_ts_config').lines.map(fields).find((row) => row[1] === name.name)
+      const line = dataTable('pg_ts_config')
+        .lines.map(fields)
+        .find((row) => row[1] === name.name)
       if (line === undefined) throw sqlError('42704', `text search configuration "${text}" does not exist`)
       return oid(Number(line[0]))
     },
@@ -230,7 +273,9 @@ export function nameLookup(scope: NameScope): NameLookup {
       return row === undefined ? undefined : relationName(scope, row)
     },
     typeName: (wanted, typmod) =>
-      scope.catalog.typeRow(wanted) === undefined ? undefined : formatType(scope, wanted, typmod === undefined || typmod < 0 ? undefined : typmod),
+      scope.catalog.typeRow(wanted) === undefined
+        ? undefined
+        : formatType(scope, wanted, typmod === undefined || typmod < 0 ? undefined : typmod),
     functionName: (wanted, hasArguments) => {
       const row = scope.catalog.function(wanted)
       if (row === undefined) return undefined
@@ -243,7 +288,9 @@ export function nameLookup(scope: NameScope): NameLookup {
       const row = scope.catalog.operator(wanted)
       if (row === undefined) return undefined
       if (hasArguments) return operatorSignature(scope, row)
-      const candidates = scope.catalog.operatorsByName(row.name).filter((other) => scope.searchPath.includes(other.namespace))
+      const candidates = scope.catalog
+        .operatorsByName(row.name)
+        .filter((other) => scope.searchPath.includes(other.namespace))
       const namespace = namespaceUnless(scope, candidates.length === 1 && candidates[0]!.oid === wanted, row.namespace)
       return namespace === undefined ? row.name : `${quoteIdentifier(namespace)}.${row.name}`
     },

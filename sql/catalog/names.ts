@@ -25,7 +25,8 @@ function visible(scope: NameScope, namespace: Oid, has: (namespace: Oid) => bool
   }
   return false
 }
-const sameTypes = (a: readonly Oid[], b: readonly Oid[]): boolean => a.length === b.length && a.every((type, i) => type === b[i])
+const sameTypes = (a: readonly Oid[], b: readonly Oid[]): boolean =>
+  a.length === b.length && a.every((type, i) => type === b[i])
 
 export const relationVisible = (scope: NameScope, row: RelationRow): boolean =>
   visible(scope, row.namespace, (ns) => scope.catalog.relationByName(ns, row.name) !== undefined)
@@ -35,7 +36,9 @@ export const collationVisible = (scope: NameScope, row: CollationRow): boolean =
   visible(scope, row.namespace, (ns) => scope.catalog.collationByName(ns, row.name) !== undefined)
 export const functionVisible = (scope: NameScope, row: FunctionRow): boolean =>
   visible(scope, row.namespace, (ns) =>
-    scope.catalog.functionsByName(row.name).some((other) => other.namespace === ns && sameTypes(other.argTypes, row.argTypes)),
+    scope.catalog
+      .functionsByName(row.name)
+      .some((other) => other.namespace === ns && sameTypes(other.argTypes, row.argTypes)),
   )
 export const operatorVisible = (scope: NameScope, row: OperatorRow): boolean =>
   visible(scope, row.namespace, (ns) =>
@@ -87,7 +90,8 @@ export function formatType(scope: NameScope, type: Oid, typmod?: number, qualify
   if (type === 0) return '-'
   const row = scope.catalog.typeRow(type)
   if (row === undefined) return '???'
-  if (row.isArray && row.element !== 0 && row.storage !== 'p') return `${formatType(scope, row.element, typmod, qualify)}[]`
+  if (row.isArray && row.element !== 0 && row.storage !== 'p')
+    return `${formatType(scope, row.element, typmod, qualify)}[]`
   const modified = typmod !== undefined && typmod >= 0
   const time = TIMES.get(type)
   if (time !== undefined) return `${time[0]}${modified ? `(${typmod})` : ''} ${time[1]}`

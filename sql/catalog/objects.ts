@@ -54,7 +54,8 @@ const NAME: { readonly [K in DescriptorKind]: (row: RowOf[K]) => string } = {
 export const DESCRIPTOR_KINDS = Object.keys(NAME) as readonly DescriptorKind[]
 
 export const qualified = (namespace: Oid, name: string): string => `${namespace} ${name}`
-export const commentName = (classOid: Oid, object: Oid, subobject: number): string => `${classOid} ${object} ${subobject}`
+export const commentName = (classOid: Oid, object: Oid, subobject: number): string =>
+  `${classOid} ${object} ${subobject}`
 
 export interface Reference {
   readonly table: RelationRow
@@ -80,7 +81,10 @@ export class Objects {
 
   constructor(from?: Objects) {
     if (from === undefined) {
-      this.#kinds = Object.fromEntries(DESCRIPTOR_KINDS.map((kind) => [kind, emptyMaps()])) as Record<DescriptorKind, KindMaps>
+      this.#kinds = Object.fromEntries(DESCRIPTOR_KINDS.map((kind) => [kind, emptyMaps()])) as Record<
+        DescriptorKind,
+        KindMaps
+      >
       this.#references = new Map()
       for (const kind of DESCRIPTOR_KINDS) this.#own.add(kind)
     } else {

@@ -58,7 +58,7 @@ export class Printer {
     const amount =
       this.indentLevel < INDENT_LIMIT
         ? Math.max(this.indentLevel, 0) + plus
-        : INDENT_LIMIT + Math.floor((this.indentLevel - INDENT_LIMIT) / (INDENT_STANDARD / 2)) % INDENT_LIMIT + plus
+        : INDENT_LIMIT + (Math.floor((this.indentLevel - INDENT_LIMIT) / (INDENT_STANDARD / 2)) % INDENT_LIMIT) + plus
     this.text += ' '.repeat(amount) + word
     this.indentLevel = Math.max(0, this.indentLevel + after)
   }

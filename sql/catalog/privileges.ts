@@ -45,10 +45,19 @@ export function securable(catalog: Catalog, kind: AclObject, object: Oid): Secur
   const row = rowOf(catalog, kind, object)
   if (row === undefined) return undefined
   const relation = kind === 'relation' ? catalog.relation(object) : undefined
-  return { kind: relation?.kind === 'S' ? 'sequence' : kind, owner: row.owner, acl: row.acl, system: relation?.virtual === true && relation.namespace === PG_CATALOG }
+  return {
+    kind: relation?.kind === 'S' ? 'sequence' : kind,
+    owner: row.owner,
+    acl: row.acl,
+    system: relation?.virtual === true && relation.namespace === PG_CATALOG,
+  }
 }
 
-function rowOf(catalog: Catalog, kind: AclObject, object: Oid): { readonly owner: Oid; readonly acl?: readonly string[] } | undefined {
+function rowOf(
+  catalog: Catalog,
+  kind: AclObject,
+  object: Oid,
+): { readonly owner: Oid; readonly acl?: readonly string[] } | undefined {
   switch (kind) {
     case 'relation':
     case 'sequence':
@@ -92,7 +101,14 @@ export function allows(catalog: Catalog, role: Oid, object: Securable, letter: s
 }
 
 /** Privilege on one column: the table's, or the column's own. */
-export function columnAllows(catalog: Catalog, role: Oid, table: Securable, column: ColumnRow, letter: string, grantOption = false): boolean {
+export function columnAllows(
+  catalog: Catalog,
+  role: Oid,
+  table: Securable,
+  column: ColumnRow,
+  letter: string,
+  grantOption = false,
+): boolean {
   if (allows(catalog, role, table, letter, grantOption)) return true
   return column.acl !== undefined && aclAllows(column.acl, memberships(catalog, role, true), letter, grantOption)
 }

@@ -6,7 +6,14 @@
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
-import { catalogKey, catalogSpan, readVarint, statisticsKey, statisticsSpan, systemKey } from '../../storage/keys/map.ts'
+import {
+  catalogKey,
+  catalogSpan,
+  readVarint,
+  statisticsKey,
+  statisticsSpan,
+  systemKey,
+} from '../../storage/keys/map.ts'
 import { type Kv, PAGE_HEADER_BYTES, type Span, type Txn } from '../../storage/kv/kv.ts'
 import { sqlError } from '../types/error.ts'
 import { bootstrapLocal, bootstrapShared, FIRST_USER_OID } from './bootstrap.ts'
@@ -107,11 +114,15 @@ class Store implements CatalogStore {
     let loaded = this.#databases.get(database)
     if (loaded === undefined) {
       const shared = this.#sharedObjects()
-      if (shared.get('database', database) === undefined) throw sqlError('3D000', `database with OID ${database} does not exist`)
+      if (shared.get('database', database) === undefined)
+        throw sqlError('3D000', `database with OID ${database} does not exist`)
       const local = this.#read((txn) => load(txn, database))
       loaded = { local, view: new CatalogView(this.#version, database, local, shared) }
       this.#databases.set(database, loaded)
-      this.#orphans.set(database, [...local.all('relation')].filter((row) => row.session !== undefined))
+      this.#orphans.set(
+        database,
+        [...local.all('relation')].filter((row) => row.session !== undefined),
+      )
     }
     return loaded
   }
@@ -140,7 +151,8 @@ class Store implements CatalogStore {
     const shared = this.#sharedObjects()
     for (const [database, other] of this.#databases) {
       if (shared.get('database', database) === undefined) this.#databases.delete(database)
-      else if (sharedChanged || other === loaded) other.view = new CatalogView(this.#version, database, other.local, shared)
+      else if (sharedChanged || other === loaded)
+        other.view = new CatalogView(this.#version, database, other.local, shared)
     }
   }
 

@@ -139,8 +139,11 @@ export class CatalogView implements Catalog {
     const opclass = this.defaultOpclass('btree', type)
     if (opclass === undefined) return undefined
     const { family, inputType } = opclass
-    const [lt, le, eq, ge, gt] = [1, 2, 3, 4, 5].map((strategy) => builtin.familyOperator(family, inputType, inputType, strategy))
-    if (lt === undefined || le === undefined || eq === undefined || ge === undefined || gt === undefined) return undefined
+    const [lt, le, eq, ge, gt] = [1, 2, 3, 4, 5].map((strategy) =>
+      builtin.familyOperator(family, inputType, inputType, strategy),
+    )
+    if (lt === undefined || le === undefined || eq === undefined || ge === undefined || gt === undefined)
+      return undefined
     return { family, opclass: opclass.oid, lt, le, eq, ge, gt }
   }
   btreeStrategy(operator: Oid): { readonly strategy: 1 | 2 | 3 | 4 | 5; readonly family: Oid } | undefined {
@@ -179,7 +182,8 @@ export class CatalogView implements Catalog {
 
   /** A value of the one type is one of the other as it stands (PostgreSQL's IsBinaryCoercible). */
   binaryCoercible(source: Oid, target: Oid): boolean {
-    if (source === target || target === OID.any || target === OID.anyelement || target === OID.anycompatible) return true
+    if (source === target || target === OID.any || target === OID.anyelement || target === OID.anycompatible)
+      return true
     const base = this.baseType(source)
     if (base === target) return true
     const row = this.typeRow(base)
@@ -263,7 +267,10 @@ export class CatalogView implements Catalog {
   }
 
   /** Descriptors first; a built-in row that a descriptor replaces is left out. */
-  *#both<K extends 'namespace' | 'relation' | 'type' | 'function' | 'operator'>(kind: K, own: Iterable<RowOf[K]>): Iterable<RowOf[K]> {
+  *#both<K extends 'namespace' | 'relation' | 'type' | 'function' | 'operator'>(
+    kind: K,
+    own: Iterable<RowOf[K]>,
+  ): Iterable<RowOf[K]> {
     for (const row of own) if (this.local.get(kind, row.oid) === undefined) yield row
     yield* this.local.all(kind)
   }
@@ -286,7 +293,8 @@ const BUILTIN: Partial<Record<DescriptorKind, (wanted: Oid) => unknown>> = {
 
 /** `public` is a descriptor of each database: it can be dropped. */
 const PUBLIC = oid(2200)
-const builtinNamespace = (row: NamespaceRow | undefined): NamespaceRow | undefined => (row?.oid === PUBLIC ? undefined : row)
+const builtinNamespace = (row: NamespaceRow | undefined): NamespaceRow | undefined =>
+  row?.oid === PUBLIC ? undefined : row
 function* withoutPublic(): Iterable<NamespaceRow> {
   for (const row of builtin.namespaces.all()) if (row.oid !== PUBLIC) yield row
 }

@@ -43,7 +43,12 @@ interface QueryLike {
   readonly relations: readonly { readonly kind: string; readonly oid?: Oid; readonly viewOid?: Oid }[]
 }
 
-function walk(node: unknown, queries: readonly QueryLike[], table: RelationRow | undefined, add: (to: ObjectAddress) => void): void {
+function walk(
+  node: unknown,
+  queries: readonly QueryLike[],
+  table: RelationRow | undefined,
+  add: (to: ObjectAddress) => void,
+): void {
   if (typeof node !== 'object' || node === null) return
   if (Array.isArray(node)) {
     for (const item of node) walk(item, queries, table, add)
@@ -55,7 +60,8 @@ function walk(node: unknown, queries: readonly QueryLike[], table: RelationRow |
   const { kind } = record
   if (kind === 'var') {
     const relation = queries[record['level'] as number]?.relations[record['relation'] as number]
-    const target = relation === undefined ? (queries.length === 0 ? table?.oid : undefined) : (relation.oid ?? relation.viewOid)
+    const target =
+      relation === undefined ? (queries.length === 0 ? table?.oid : undefined) : (relation.oid ?? relation.viewOid)
     if (target !== undefined) add(address(CLASS.relation, target, Math.max(0, record['column'] as number)))
   } else if (kind === 'table') {
     add(address(CLASS.relation, record['oid'] as Oid))
@@ -101,7 +107,8 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
     }
   }
   for (const kind of ['operator', 'collation'] as const) {
-    for (const row of userRows(view, kind, undefined)) yield* inNamespace(address(CLASS_OF[kind], row.oid), row.namespace)
+    for (const row of userRows(view, kind, undefined))
+      yield* inNamespace(address(CLASS_OF[kind], row.oid), row.namespace)
   }
   for (const row of view.ownAll('extension')) yield* inNamespace(address(CLASS.extension, row.oid), row.namespace)
 }
@@ -120,10 +127,15 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
   if (row.index !== undefined) yield* indexDependencies(view, row, self)
   for (const column of row.columns) {
     if (column.dropped || row.kind === 'i') continue
-    if (isUser(column.type)) yield { from: address(CLASS.relation, row.oid, column.number), to: address(CLASS.type, column.type), type: 'n' }
+    if (isUser(column.type))
+      yield { from: address(CLASS.relation, row.oid, column.number), to: address(CLASS.type, column.type), type: 'n' }
     if (column.default === undefined) continue
     const from = address(CLASS.attrdef, oid(defaultOid(row.oid, column.number)))
-    yield { from, to: address(CLASS.relation, row.oid, column.number), type: column.generated === undefined ? 'a' : 'i' }
+    yield {
+      from,
+      to: address(CLASS.relation, row.oid, column.number),
+      type: column.generated === undefined ? 'a' : 'i',
+    }
     for (const to of references(column.default, row)) {
       if (to.object !== row.oid || to.sub !== column.number) yield { from, to, type: to.object === row.oid ? 'a' : 'n' }
     }
@@ -136,11 +148,13 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
     }
     if (constraint.foreignKey !== undefined) {
       if (constraint.index !== undefined) yield { from, to: address(CLASS.relation, constraint.index), type: 'n' }
-      for (const column of constraint.foreignKey.columns) yield { from, to: address(CLASS.relation, constraint.foreignKey.table, column), type: 'n' }
+      for (const column of constraint.foreignKey.columns)
+        yield { from, to: address(CLASS.relation, constraint.foreignKey.table, column), type: 'n' }
     }
   }
   const owner = row.sequence?.ownedBy
-  if (owner !== undefined) yield { from: self, to: address(CLASS.relation, owner.table, owner.column), type: owner.identity ? 'i' : 'a' }
+  if (owner !== undefined)
+    yield { from: self, to: address(CLASS.relation, owner.table, owner.column), type: owner.identity ? 'i' : 'a' }
   if (row.view !== undefined && 'query' in row.view) {
     const rule = address(CLASS.rewrite, row.oid)
     yield { from: rule, to: self, type: 'i' }
@@ -151,7 +165,9 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
 function* indexDependencies(view: CatalogView, row: RelationRow, self: ObjectAddress): Iterable<Dependency> {
   const index = row.index!
   const table = view.relation(index.table)
-  const constraint = table?.constraints.find((each) => (each.type === 'p' || each.type === 'u') && each.index === row.oid)
+  const constraint = table?.constraints.find(
+    (each) => (each.type === 'p' || each.type === 'u') && each.index === row.oid,
+  )
   if (constraint !== undefined) {
     yield { from: self, to: address(CLASS.constraint, constraint.oid), type: 'i' }
     return
@@ -188,16 +204,32 @@ function* sharedRows(view: CatalogView): Iterable<RowRecord> {
   for (const kind of ['relation', 'type', 'function', 'namespace'] as const) {
     for (const row of userRows(view, kind, undefined)) {
       // Array and row types, indexes and the like belong to their object.
-      if (kind === 'type' && ('isArray' in row && (row.isArray || row.relation !== 0))) continue
+      if (kind === 'type' && 'isArray' in row && (row.isArray || row.relation !== 0)) continue
       if (kind === 'relation' && 'index' in row) continue
-      const base = { dbid: view.databaseOid, classid: CLASS_OF[kind], objid: row.oid, objsubid: 0, refclassid: CLASS.role }
+      const base = {
+        dbid: view.databaseOid,
+        classid: CLASS_OF[kind],
+        objid: row.oid,
+        objsubid: 0,
+        refclassid: CLASS.role,
+      }
       if (row.owner !== BOOTSTRAP) yield { ...base, refobjid: row.owner, deptype: 'o' }
       const grantees = new Set((row.acl ?? []).map((item) => Number(item.slice(0, item.indexOf('=')))))
-      for (const grantee of grantees) if (grantee >= FIRST_USER_OID && grantee !== row.owner) yield { ...base, refobjid: grantee, deptype: 'a' }
+      for (const grantee of grantees)
+        if (grantee >= FIRST_USER_OID && grantee !== row.owner) yield { ...base, refobjid: grantee, deptype: 'a' }
     }
   }
   for (const row of view.databases()) {
-    if (row.owner !== BOOTSTRAP) yield { dbid: 0, classid: CLASS.database, objid: row.oid, objsubid: 0, refclassid: CLASS.role, refobjid: row.owner, deptype: 'o' }
+    if (row.owner !== BOOTSTRAP)
+      yield {
+        dbid: 0,
+        classid: CLASS.database,
+        objid: row.oid,
+        objsubid: 0,
+        refclassid: CLASS.role,
+        refobjid: row.owner,
+        deptype: 'o',
+      }
   }
 }
 

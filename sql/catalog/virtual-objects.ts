@@ -17,7 +17,8 @@ const TYPE_FUNCTIONS: Readonly<Record<string, readonly [string, string, string, 
   e: ['enum_in', 'enum_out', 'enum_recv', 'enum_send'],
 }
 
-const functionOid = (view: CatalogView, name: string): number => (name === '' ? 0 : (view.functionsByName(name)[0]?.oid ?? 0))
+const functionOid = (view: CatalogView, name: string): number =>
+  name === '' ? 0 : (view.functionsByName(name)[0]?.oid ?? 0)
 
 function* typeRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
   for (const row of userRows(view, 'type', lookup, 'oid')) yield typeRecord(view, row)
@@ -75,7 +76,8 @@ const ARRAY_ANALYZE = 3816
 function builtinFunctions(view: CatalogView, type: Oid): { readonly output: number; readonly send: number } {
   const row = view.typeRow(type)
   const prefix = row?.name ?? ''
-  const first = (...names: string[]): number => names.map((name) => functionOid(view, name)).find((found) => found !== 0) ?? 0
+  const first = (...names: string[]): number =>
+    names.map((name) => functionOid(view, name)).find((found) => found !== 0) ?? 0
   return { output: first(`${prefix}out`, `${prefix}_out`), send: first(`${prefix}send`, `${prefix}_send`) }
 }
 
@@ -117,7 +119,10 @@ function functionRecord(view: CatalogView, row: FunctionRow): RowRecord {
     proallargtypes: row.allArgTypes === undefined ? null : numberArray(row.allArgTypes),
     proargmodes: textArray(row.argModes),
     proargnames: textArray(row.argNames),
-    proargdefaults: row.defaults === undefined || row.defaults.length === 0 ? null : row.defaults.map((value) => defaultText(scope, value)).join(', '),
+    proargdefaults:
+      row.defaults === undefined || row.defaults.length === 0
+        ? null
+        : row.defaults.map((value) => defaultText(scope, value)).join(', '),
     prosrc: row.body ?? row.source,
     proacl: aclValue(view, row.acl),
   }
@@ -147,7 +152,14 @@ function* operatorRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
 
 function* castRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
   for (const row of userRows(view, 'cast', lookup, 'oid')) {
-    yield { oid: row.oid, castsource: row.source, casttarget: row.target, castfunc: row.function, castcontext: row.context, castmethod: row.method }
+    yield {
+      oid: row.oid,
+      castsource: row.source,
+      casttarget: row.target,
+      castfunc: row.function,
+      castcontext: row.context,
+      castmethod: row.method,
+    }
   }
 }
 
@@ -202,7 +214,8 @@ function timestampOf(iso: string): number {
 
 function* memberRows(view: CatalogView): Iterable<RowRecord> {
   for (const row of view.roles()) {
-    for (const { role, admin, grantor } of row.memberOf) yield { roleid: role, member: row.oid, grantor, admin_option: admin }
+    for (const { role, admin, grantor } of row.memberOf)
+      yield { roleid: role, member: row.oid, grantor, admin_option: admin }
   }
 }
 
@@ -231,7 +244,8 @@ function* databaseRows(view: CatalogView): Iterable<RowRecord> {
 
 function* settingRows(view: CatalogView): Iterable<RowRecord> {
   for (const row of view.databases()) {
-    if (row.settings !== undefined && row.settings.length > 0) yield { setdatabase: row.oid, setrole: 0, setconfig: textArray(row.settings) }
+    if (row.settings !== undefined && row.settings.length > 0)
+      yield { setdatabase: row.oid, setrole: 0, setconfig: textArray(row.settings) }
   }
   for (const row of view.roles()) {
     for (const [database, settings] of Object.entries(row.settings ?? {})) {
@@ -242,7 +256,8 @@ function* settingRows(view: CatalogView): Iterable<RowRecord> {
 
 function* descriptionRows(view: CatalogView): Iterable<RowRecord> {
   for (const row of view.comments()) {
-    if (!isSharedClass(row.classOid)) yield { objoid: row.object, classoid: row.classOid, objsubid: row.subobject, description: row.text }
+    if (!isSharedClass(row.classOid))
+      yield { objoid: row.object, classoid: row.classOid, objsubid: row.subobject, description: row.text }
   }
 }
 function* sharedDescriptionRows(view: CatalogView): Iterable<RowRecord> {
@@ -253,7 +268,14 @@ function* sharedDescriptionRows(view: CatalogView): Iterable<RowRecord> {
 
 function* extensionRows(view: CatalogView): Iterable<RowRecord> {
   for (const row of view.ownAll('extension')) {
-    yield { oid: row.oid, extname: row.name, extowner: row.owner, extnamespace: row.namespace, extrelocatable: true, extversion: row.version }
+    yield {
+      oid: row.oid,
+      extname: row.name,
+      extowner: row.owner,
+      extnamespace: row.namespace,
+      extrelocatable: true,
+      extversion: row.version,
+    }
   }
 }
 

@@ -44,7 +44,8 @@ function* classRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterab
       relnatts: row.kind === 'i' ? row.index!.keys.length + row.index!.include.length : row.columns.length,
       relchecks: row.constraints.filter((constraint) => constraint.type === 'c').length,
       relhasrules: row.kind === 'v' || row.kind === 'm',
-      relhastriggers: row.constraints.some((constraint) => constraint.type === 'f') || view.referencing(row.oid).length > 0,
+      relhastriggers:
+        row.constraints.some((constraint) => constraint.type === 'f') || view.referencing(row.oid).length > 0,
       relhassubclass: false,
       relrowsecurity: false,
       relforcerowsecurity: false,
@@ -109,7 +110,10 @@ export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnR
   })
   const keys = row.index!.keys.map((key, i) => {
     const own = table?.columns[key.column - 1]
-    const name = own?.name ?? (key.expression?.kind === 'call' ? view.function(key.expression.function)?.name : undefined) ?? 'expr'
+    const name =
+      own?.name ??
+      (key.expression?.kind === 'call' ? view.function(key.expression.function)?.name : undefined) ??
+      'expr'
     return column(i + 1, name, key.type, key.typmod, key.collation)
   })
   const included = row.index!.include.map((number, i) => {
@@ -119,7 +123,14 @@ export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnR
   return [...keys, ...included]
 }
 
-const attribute = (relation: Oid, number: number, name: string, type: number, typmod: number, collation: number): RowRecord => ({
+const attribute = (
+  relation: Oid,
+  number: number,
+  name: string,
+  type: number,
+  typmod: number,
+  collation: number,
+): RowRecord => ({
   attrelid: relation,
   attname: name,
   atttypid: type,
@@ -141,7 +152,14 @@ const attribute = (relation: Oid, number: number, name: string, type: number, ty
 function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): RowRecord {
   const type = column.dropped ? undefined : view.typeRow(column.type)
   return {
-    ...attribute(row.oid, column.number, column.dropped ? `........pg.dropped.${column.number}........` : column.name, column.dropped ? 0 : column.type, column.typmod, column.collation),
+    ...attribute(
+      row.oid,
+      column.number,
+      column.dropped ? `........pg.dropped.${column.number}........` : column.name,
+      column.dropped ? 0 : column.type,
+      column.typmod,
+      column.collation,
+    ),
     attlen: type?.length ?? 0,
     attbyval: type?.byValue ?? false,
     attalign: type?.align ?? 'i',
@@ -155,7 +173,10 @@ function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): R
     attgenerated: column.generated === undefined ? '' : 's',
     attisdropped: column.dropped,
     attacl: aclValue(view, column.acl),
-    attmissingval: column.missing === undefined || column.missing.value === null ? null : ArrayValue.of([valueText(systemScope(view), column.type, column.missing.value)]),
+    attmissingval:
+      column.missing === undefined || column.missing.value === null
+        ? null
+        : ArrayValue.of([valueText(systemScope(view), column.type, column.missing.value)]),
   }
 }
 
@@ -166,7 +187,12 @@ function* defaultRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iter
   for (const row of userRows(view, 'relation', lookup, 'adrelid')) {
     for (const column of row.columns) {
       if (column.default === undefined || column.dropped) continue
-      yield { oid: defaultOid(row.oid, column.number), adrelid: row.oid, adnum: column.number, adbin: storedText(view, column.default, row) }
+      yield {
+        oid: defaultOid(row.oid, column.number),
+        adrelid: row.oid,
+        adnum: column.number,
+        adbin: storedText(view, column.default, row),
+      }
     }
   }
 }
@@ -175,7 +201,9 @@ function* indexRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterab
     const index = row.index
     if (index === undefined) continue
     const table = view.relation(index.table)
-    const expressions = index.keys.flatMap((key) => (key.expression === undefined ? [] : [storedText(view, key.expression, table)]))
+    const expressions = index.keys.flatMap((key) =>
+      key.expression === undefined ? [] : [storedText(view, key.expression, table)],
+    )
     yield {
       indexrelid: row.oid,
       indrelid: index.table,
@@ -324,7 +352,8 @@ const HISTOGRAM = 2
 const CORRELATION = 3
 
 /** Values of a column of any type as anyarray: shown as text. */
-const texts = (scope: NameScope, type: Oid, values: readonly Value[]): Value => ArrayValue.of(values.map((value) => (value === null ? null : valueText(scope, type, value))))
+const texts = (scope: NameScope, type: Oid, values: readonly Value[]): Value =>
+  ArrayValue.of(values.map((value) => (value === null ? null : valueText(scope, type, value))))
 
 function* statisticRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
   const scope = systemScope(view)
@@ -336,12 +365,28 @@ function* statisticRows(view: CatalogView, lookup: Parameters<RowSource>[1]): It
       const order = view.btree(of.type)
       const slots: { kind: number; operator: number; numbers: Value; values: Value }[] = []
       if (column.commonValues.length > 0) {
-        slots.push({ kind: MCV, operator: order?.eq ?? 0, numbers: ArrayValue.of(column.commonFrequencies), values: texts(scope, of.type, column.commonValues) })
+        slots.push({
+          kind: MCV,
+          operator: order?.eq ?? 0,
+          numbers: ArrayValue.of(column.commonFrequencies),
+          values: texts(scope, of.type, column.commonValues),
+        })
       }
       if (column.histogram.length > 0) {
-        slots.push({ kind: HISTOGRAM, operator: order?.lt ?? 0, numbers: null, values: texts(scope, of.type, column.histogram) })
+        slots.push({
+          kind: HISTOGRAM,
+          operator: order?.lt ?? 0,
+          numbers: null,
+          values: texts(scope, of.type, column.histogram),
+        })
       }
-      if (order !== undefined) slots.push({ kind: CORRELATION, operator: order.lt, numbers: ArrayValue.of([column.correlation]), values: null })
+      if (order !== undefined)
+        slots.push({
+          kind: CORRELATION,
+          operator: order.lt,
+          numbers: ArrayValue.of([column.correlation]),
+          values: null,
+        })
       const record: Record<string, Value> = {
         starelid: statistics.oid,
         staattnum: column.column,

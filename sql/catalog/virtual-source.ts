@@ -30,15 +30,18 @@ export function* userRows<K extends DescriptorKind>(
 }
 
 /** A role's name inside an aclitem. */
-const roleText = (catalog: Catalog, role: Oid): string => (role === 0 ? '' : quoteIdent(catalog.role(role)?.name ?? String(role)))
+const roleText = (catalog: Catalog, role: Oid): string =>
+  role === 0 ? '' : quoteIdent(catalog.role(role)?.name ?? String(role))
 
-export const aclItemText = (catalog: Catalog, item: string): string => printAclItem(parseAclItem(item), (role) => roleText(catalog, role))
+export const aclItemText = (catalog: Catalog, item: string): string =>
+  printAclItem(parseAclItem(item), (role) => roleText(catalog, role))
 
 /** aclitem[] as PostgreSQL shows it: roles by name. */
 export const aclValue = (catalog: Catalog, acl: readonly string[] | undefined): Value =>
   acl === undefined ? null : ArrayValue.of(acl.map((item) => aclItemText(catalog, item)))
 
-export const textArray = (texts: readonly string[] | undefined): Value => (texts === undefined ? null : ArrayValue.of(texts))
+export const textArray = (texts: readonly string[] | undefined): Value =>
+  texts === undefined ? null : ArrayValue.of(texts)
 export const numberArray = (numbers: readonly number[]): Value => ArrayValue.of(numbers)
 /** int2vector, oidvector: from 0. */
 export const vector = (numbers: readonly number[]): Value => new ArrayValue(numbers, [numbers.length], [0])

@@ -20,7 +20,9 @@ export type Row = readonly Value[]
 const DESCRIPTOR_ROWS: Readonly<Record<string, RowSource>> = { ...RELATION_ROWS, ...OBJECT_ROWS, ...DEPENDENCY_ROWS }
 
 /** Tables whose rows can be replaced by a descriptor, and the columns that it changes. */
-const REPLACED: Readonly<Record<string, { readonly kind: DescriptorKind; readonly owner?: string; readonly acl?: string }>> = {
+const REPLACED: Readonly<
+  Record<string, { readonly kind: DescriptorKind; readonly owner?: string; readonly acl?: string }>
+> = {
   pg_class: { kind: 'relation', owner: 'relowner', acl: 'relacl' },
   pg_type: { kind: 'type', owner: 'typowner', acl: 'typacl' },
   pg_proc: { kind: 'function', owner: 'proowner', acl: 'proacl' },
@@ -83,7 +85,10 @@ export function* virtualRows(
     return
   }
   const columns = target.columns.map((column) => column.name)
-  for (const record of source(view, lookup === undefined ? undefined : { column: columns[lookup.column - 1]!, value: lookup.value })) {
+  for (const record of source(
+    view,
+    lookup === undefined ? undefined : { column: columns[lookup.column - 1]!, value: lookup.value },
+  )) {
     const row = columns.map((column) => record[column] ?? null)
     if (lookup === undefined || row[lookup.column - 1] === lookup.value) yield row
   }

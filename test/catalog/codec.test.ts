@@ -6,8 +6,14 @@ import { ArrayValue, BitString, Interval, Jsonb, Numeric, RecordValue, TimeTz } 
 
 const roundTrip = (value: unknown): unknown => fromJson(JSON.parse(JSON.stringify(toJson(value))) as never)
 
-const number = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0))
-const numeric = fc.record({ digits: fc.bigInt(), scale: fc.nat(20) }).map(({ digits, scale }) => new Numeric(digits, scale))
+const number = fc.oneof(
+  fc.double(),
+  fc.integer(),
+  fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0),
+)
+const numeric = fc
+  .record({ digits: fc.bigInt(), scale: fc.nat(20) })
+  .map(({ digits, scale }) => new Numeric(digits, scale))
 const scalar = fc.oneof(
   number,
   fc.bigInt(),
@@ -37,10 +43,22 @@ const value = fc.oneof(
   scalar,
   node.map((root) => new Jsonb(root as never)),
   fc.array(scalar).map((elements) => ArrayValue.of(elements)),
-  fc.array(scalar).map((values) => new RecordValue(values, values.map(() => 25 as never), undefined)),
+  fc.array(scalar).map(
+    (values) =>
+      new RecordValue(
+        values,
+        values.map(() => 25 as never),
+        undefined,
+      ),
+  ),
 )
 const tree = fc.letrec((tie) => ({
-  tree: fc.oneof({ depthSize: 'small' }, value, fc.array(fc.oneof(tie('tree'), fc.constant(undefined))), fc.dictionary(fc.oneof(fc.string(), fc.constant('$')), tie('tree'))),
+  tree: fc.oneof(
+    { depthSize: 'small' },
+    value,
+    fc.array(fc.oneof(tie('tree'), fc.constant(undefined))),
+    fc.dictionary(fc.oneof(fc.string(), fc.constant('$')), tie('tree')),
+  ),
 })).tree
 
 test('every tree comes back as it was', () => {

@@ -1,4 +1,4 @@
-/** What PostgreSQL 15 answered (recorded.json) against ours: names of types, functions and operators, definitions, printed views. */
+/** What PostgreSQL 15 answered (recorded.txt) against ours: names of types, functions and operators, definitions, printed views. */
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type BindContext, bind } from '../../sql/binder/binder.ts'
@@ -26,7 +26,7 @@ interface Recorded {
   readonly privileges: readonly Row[]
   readonly queries: Readonly<Record<string, readonly [string, string]>>
 }
-const recorded = JSON.parse(readFileSync(new URL('./recorded.json', import.meta.url), 'utf8')) as Recorded
+const recorded = JSON.parse(readFileSync(new URL('./recorded.txt', import.meta.url), 'utf8')) as Recorded
 
 const catalog = builtinCatalog()
 const scope = { catalog, searchPath: [oid(11), PUBLIC] }
@@ -53,7 +53,8 @@ function same(rows: readonly Row[], ours: (row: Row) => unknown): void {
   expect(rows.map(ours)).toEqual(rows)
 }
 
-test('format_type', () => same(recorded.formatType, ([type, typmod]) => [type!, typmod!, call('format_type', type!, typmod!)]))
+test('format_type', () =>
+  same(recorded.formatType, ([type, typmod]) => [type!, typmod!, call('format_type', type!, typmod!)]))
 
 test('signatures of functions', () => {
   same(recorded.functions, ([self]) => [
@@ -74,7 +75,11 @@ test('every printed signature finds its function again', () => {
 })
 
 test('operators', () =>
-  same(recorded.operators, ([self]) => [self!, context.names!.operatorName(oid(self as number), true), context.names!.operatorName(oid(self as number), false)]))
+  same(recorded.operators, ([self]) => [
+    self!,
+    context.names!.operatorName(oid(self as number), true),
+    context.names!.operatorName(oid(self as number), false),
+  ]))
 
 test('every type’s printed name finds it again', () => {
   for (const row of catalog.types()) {
@@ -91,22 +96,61 @@ test('pg_describe_object, pg_identify_object', () => {
 })
 
 test('indexes of the system catalogs', () =>
-  same(recorded.indexes, ([self]) => [self!, call('pg_get_indexdef', self!), call('pg_get_indexdef_ext', self!, 1, true)]))
-test('constraints of the system catalogs', () => same(recorded.constraints, ([self]) => [self!, call('pg_get_constraintdef', self!)]))
-test('has_table_privilege', () => same(recorded.privileges, ([role, relation, privilege]) => [role!, relation!, privilege!, call('has_table_privilege_name_name', role!, relation!, privilege!)]))
+  same(recorded.indexes, ([self]) => [
+    self!,
+    call('pg_get_indexdef', self!),
+    call('pg_get_indexdef_ext', self!, 1, true),
+  ]))
+test('constraints of the system catalogs', () =>
+  same(recorded.constraints, ([self]) => [self!, call('pg_get_constraintdef', self!)]))
+test('has_table_privilege', () =>
+  same(recorded.privileges, ([role, relation, privilege]) => [
+    role!,
+    relation!,
+    privilege!,
+    call('has_table_privilege_name_name', role!, relation!, privilege!),
+  ]))
 
 describe('views are printed back', async () => {
   const kv = await memoryKv()
   const store = await openCatalogStore(kv)
   const editor = store.edit(DATABASE, begin(kv))
   const n = (number: number, name: string, type: number, typmod = -1) => column(number, name, type, { typmod })
-  editor.put('relation', table(oid(20001), 'p', [
-    n(1, 'id', 23), n(2, 's', 25), n(3, 'n', 1700, 655366), n(4, 'v', 1043, 14), n(5, 'd', 1082), n(6, 'ts', 1184), n(7, 'arr', 1007), n(8, 'j', 3802),
-    n(9, 'b', 16), n(10, 'f', 701), n(11, 'big', 20), n(12, 'c', 1042, 7),
-  ], { rowType: oid(20002) })) // prettier-ignore
-  const rowType = (self: number, name: string, relation: number) => ({ ...catalog.typeByName(oid(11), 'pg_class')!, oid: oid(self), name, namespace: PUBLIC, relation: oid(relation), array: oid(0) })
+  editor.put(
+    'relation',
+    table(
+      oid(20001),
+      'p',
+      [
+        n(1, 'id', 23),
+        n(2, 's', 25),
+        n(3, 'n', 1700, 655366),
+        n(4, 'v', 1043, 14),
+        n(5, 'd', 1082),
+        n(6, 'ts', 1184),
+        n(7, 'arr', 1007),
+        n(8, 'j', 3802),
+        n(9, 'b', 16),
+        n(10, 'f', 701),
+        n(11, 'big', 20),
+        n(12, 'c', 1042, 7),
+      ],
+      { rowType: oid(20002) },
+    ),
+  ) // prettier-ignore
+  const rowType = (self: number, name: string, relation: number) => ({
+    ...catalog.typeByName(oid(11), 'pg_class')!,
+    oid: oid(self),
+    name,
+    namespace: PUBLIC,
+    relation: oid(relation),
+    array: oid(0),
+  })
   editor.put('type', rowType(20002, 'p', 20001))
-  editor.put('relation', table(oid(20003), 'c', [n(1, 'id', 23), n(2, 'pid', 23), n(3, 'u', 25)], { rowType: oid(20004) }))
+  editor.put(
+    'relation',
+    table(oid(20003), 'c', [n(1, 'id', 23), n(2, 'pid', 23), n(3, 'u', 25)], { rowType: oid(20004) }),
+  )
   editor.put('type', rowType(20004, 'c', 20003))
   const names = { catalog: editor, searchPath: [oid(11), PUBLIC] }
 
@@ -114,7 +158,12 @@ describe('views are printed back', async () => {
     const [parsed] = await parse(sql)
     const b: BindContext = {
       ...names,
-      typeContext: { type: (wanted) => editor.type(wanted), settings: DEFAULT_SETTINGS, transactionTimestamp: 0, names: nameLookup(names) },
+      typeContext: {
+        type: (wanted) => editor.type(wanted),
+        settings: DEFAULT_SETTINGS,
+        transactionTimestamp: 0,
+        names: nameLookup(names),
+      },
       source: sql,
       parameters: [],
       parametersFixed: true,

@@ -13,12 +13,23 @@ describe('a new store', () => {
   test('has databases, superusers, predefined roles and schemas', async () => {
     const { store } = await open()
     const catalog = store.catalog(DATABASE)
-    expect([...catalog.databases()].map((row) => row.name).sort()).toEqual(['alopex', 'postgres', 'template0', 'template1'])
+    expect([...catalog.databases()].map((row) => row.name).sort()).toEqual([
+      'alopex',
+      'postgres',
+      'template0',
+      'template1',
+    ])
     expect(catalog.databaseName).toBe('postgres')
     expect(catalog.role(OWNER)?.name).toBe('postgres')
     for (const name of ['postgres', 'alopex', 'someone']) expect(catalog.roleByName(name)?.superuser).toBe(true)
-    expect(catalog.roleByName('pg_monitor')?.memberOf.map((each) => catalog.role(each.role)?.name)).toEqual(['pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables'])
-    expect(['public', 'pg_catalog', 'information_schema', 'pg_toast'].map((name) => catalog.namespaceByName(name)?.name)).not.toContain(undefined)
+    expect(catalog.roleByName('pg_monitor')?.memberOf.map((each) => catalog.role(each.role)?.name)).toEqual([
+      'pg_read_all_settings',
+      'pg_read_all_stats',
+      'pg_stat_scan_tables',
+    ])
+    expect(
+      ['public', 'pg_catalog', 'information_schema', 'pg_toast'].map((name) => catalog.namespaceByName(name)?.name),
+    ).not.toContain(undefined)
     expect(() => store.catalog(oid(99))).toThrow('database with OID 99 does not exist')
   })
 
@@ -86,7 +97,10 @@ describe('an editor', () => {
     expect(second.relationByName(PUBLIC, 'one')?.name).toBe('one')
     await b.commit()
     store.publish(second)
-    expect(['one', 'two'].map((name) => store.catalog(DATABASE).relationByName(PUBLIC, name)?.name)).toEqual(['one', 'two'])
+    expect(['one', 'two'].map((name) => store.catalog(DATABASE).relationByName(PUBLIC, name)?.name)).toEqual([
+      'one',
+      'two',
+    ])
   })
 
   test('refuses to overwrite what another transaction has changed since', async () => {
@@ -102,7 +116,9 @@ describe('an editor', () => {
     expect(() => second.put('relation', { ...row, name: 'b' })).toThrow()
     await a.commit()
     store.publish(first)
-    expect(() => second.put('relation', { ...row, name: 'b' })).toThrow('could not serialize access due to concurrent update')
+    expect(() => second.put('relation', { ...row, name: 'b' })).toThrow(
+      'could not serialize access due to concurrent update',
+    )
     b.rollback()
   })
 
@@ -114,7 +130,9 @@ describe('an editor', () => {
     expect(() => createTable(second, 't')).toThrow()
     await a.commit()
     store.publish(first)
-    expect(() => createTable(second, 't')).toThrow('duplicate key value violates unique constraint "pg_class_relname_nsp_index"')
+    expect(() => createTable(second, 't')).toThrow(
+      'duplicate key value violates unique constraint "pg_class_relname_nsp_index"',
+    )
     b.rollback()
   })
 
@@ -124,7 +142,8 @@ describe('an editor', () => {
     const editor = store.edit(DATABASE, txn)
     const row = createTable(editor, 't')
     const classOid = oid(1259)
-    const comment = (text: string) => editor.put('comment', { oid: editor.nextOid(), classOid, object: row.oid, subobject: 0, text })
+    const comment = (text: string) =>
+      editor.put('comment', { oid: editor.nextOid(), classOid, object: row.oid, subobject: 0, text })
     comment('one')
     comment('two')
     expect([...editor.comments()]).toHaveLength(1)
@@ -194,8 +213,22 @@ describe('foreign keys', () => {
     const editor = store.edit(DATABASE, txn)
     const parent = createTable(editor, 'parent')
     const constraint = {
-      oid: editor.nextOid(), name: 'fk', type: 'f', columns: [1], deferrable: false, initiallyDeferred: false, validated: true,
-      foreignKey: { table: parent.oid, columns: [1], onUpdate: 'no-action', onDelete: 'cascade', onDeleteColumns: [], match: 'simple', operators: [oid(96)] },
+      oid: editor.nextOid(),
+      name: 'fk',
+      type: 'f',
+      columns: [1],
+      deferrable: false,
+      initiallyDeferred: false,
+      validated: true,
+      foreignKey: {
+        table: parent.oid,
+        columns: [1],
+        onUpdate: 'no-action',
+        onDelete: 'cascade',
+        onDeleteColumns: [],
+        match: 'simple',
+        operators: [oid(96)],
+      },
     } as const // prettier-ignore
     const mark = editor.mark()
     const child = table(editor.nextOid(), 'child', [column(1, 'p', 23)], { constraints: [constraint] })

@@ -17,7 +17,17 @@ import { registerVector } from '../../sql/types/vector/vector.ts'
 import { manualClock } from '../storage/manual-clock.ts'
 
 export function registerEverything(): void {
-  for (const register of [registerNumber, registerText, registerDatetime, registerMisc, registerJson, registerVector, registerRecords, registerArrays]) register()
+  for (const register of [
+    registerNumber,
+    registerText,
+    registerDatetime,
+    registerMisc,
+    registerJson,
+    registerVector,
+    registerRecords,
+    registerArrays,
+  ])
+    register()
   installCatalogFunctions()
 }
 
@@ -38,10 +48,24 @@ export const DATABASE = oid(5)
 export const OWNER = oid(10)
 
 export function column(number: number, name: string, type: number, options: Partial<ColumnRow> = {}): ColumnRow {
-  return { number, name, type: oid(type), typmod: -1, collation: oid(type === 25 || type === 1043 ? 100 : 0), notNull: false, dropped: false, ...options }
+  return {
+    number,
+    name,
+    type: oid(type),
+    typmod: -1,
+    collation: oid(type === 25 || type === 1043 ? 100 : 0),
+    notNull: false,
+    dropped: false,
+    ...options,
+  }
 }
 
-export function table(self: Oid, name: string, columns: readonly ColumnRow[], options: Partial<RelationRow> = {}): RelationRow {
+export function table(
+  self: Oid,
+  name: string,
+  columns: readonly ColumnRow[],
+  options: Partial<RelationRow> = {},
+): RelationRow {
   return {
     oid: self,
     name,

@@ -19,8 +19,12 @@ const LEFT_OUT = new Set(['pg_statistic', 'pg_statistic_ext', 'pg_statistic_ext_
 /** What stands in a file beyond the table's own columns: name, SQL over the row `t`. */
 const EXTRA: Record<string, readonly (readonly [name: string, type: string, sql: string])[]> = {
   pg_proc: [
-    ['argdefaults', 'text[]', `(select array_agg(pg_get_function_arg_default(t.oid, n) order by n) filter (where pg_get_function_arg_default(t.oid, n) is not null)
-       from generate_series(1, coalesce(array_length(t.proallargtypes, 1), t.pronargs)) n where t.pronargdefaults > 0)`],
+    [
+      'argdefaults',
+      'text[]',
+      `(select array_agg(pg_get_function_arg_default(t.oid, n) order by n) filter (where pg_get_function_arg_default(t.oid, n) is not null)
+       from generate_series(1, coalesce(array_length(t.proallargtypes, 1), t.pronargs)) n where t.pronargdefaults > 0)`,
+    ],
   ],
   pg_type: [
     ['domainchecks', 'text[]', `(select array_agg(pg_get_expr(conbin, 0)) from pg_constraint where contypid = t.oid)`],
@@ -53,7 +57,9 @@ const ORDER: Record<string, string> = {
 }
 
 const escape = (text: string | null): string =>
-  text === null ? '\\N' : text.replace(/[\\\n\t\r]/g, (c) => (c === '\\' ? '\\\\' : c === '\n' ? '\\n' : c === '\t' ? '\\t' : '\\r'))
+  text === null
+    ? '\\N'
+    : text.replace(/[\\\n\t\r]/g, (c) => (c === '\\' ? '\\\\' : c === '\n' ? '\\n' : c === '\t' ? '\\t' : '\\r'))
 
 type TextRow = Record<string, string | null>
 
@@ -64,7 +70,10 @@ async function main(url: string): Promise<void> {
   await admin.query('create database catalog_dump template template0')
   const target = new URL(url)
   target.pathname = '/catalog_dump'
-  const client = new pg.Client({ connectionString: target.href, types: { getTypeParser: () => (text: unknown) => text } })
+  const client = new pg.Client({
+    connectionString: target.href,
+    types: { getTypeParser: () => (text: unknown) => text },
+  })
   await client.connect()
   const ask = async (sql: string): Promise<TextRow[]> => (await client.query<TextRow>(sql)).rows
   mkdirSync(OUT, { recursive: true })
@@ -114,14 +123,34 @@ async function main(url: string): Promise<void> {
     `select name, boot_val, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals,
        array_to_string(pg_settings_get_flags(name), ' ') as flags from pg_settings where name !~ '\\.' order by name`,
   )
-  const settingColumns = ['name', 'boot_val', 'unit', 'category', 'short_desc', 'extra_desc', 'context', 'vartype', 'min_val', 'max_val'] as const
-  write('settings', [...settingColumns.map((c) => [c, 'text'] as const), ['enumvals', 'text[]'], ['flags', 'text']], settings)
-  write('keywords', ['word', 'catcode', 'barelabel', 'catdesc', 'baredesc'].map((c) => [c, 'text'] as const), await ask('select * from pg_get_keywords() order by word'))
+  const settingColumns = [
+    'name',
+    'boot_val',
+    'unit',
+    'category',
+    'short_desc',
+    'extra_desc',
+    'context',
+    'vartype',
+    'min_val',
+    'max_val',
+  ] as const
+  write(
+    'settings',
+    [...settingColumns.map((c) => [c, 'text'] as const), ['enumvals', 'text[]'], ['flags', 'text']],
+    settings,
+  )
+  write(
+    'keywords',
+    ['word', 'catcode', 'barelabel', 'catdesc', 'baredesc'].map((c) => [c, 'text'] as const),
+    await ask('select * from pg_get_keywords() order by word'),
+  )
   await client.end()
   await admin.query('drop database catalog_dump')
   await admin.end()
 }
 
 const url = process.argv[2]
-if (url === undefined) throw new Error('usage: npx tsx test/oracle/dump-catalog.ts <connection url of a PostgreSQL 15 superuser>')
+if (url === undefined)
+  throw new Error('usage: npx tsx test/oracle/dump-catalog.ts <connection url of a PostgreSQL 15 superuser>')
 await main(url)
