@@ -38,8 +38,9 @@ export function sameHash(catalog: Catalog, left: Oid, right: Oid): HashKey | und
 /** Distinct non-NULL whole numbers to dense ones: open addressing, linear probing, at most half full. */
 class NumberTable {
   size = 0
-  #keys = new Float64Array(16)
-  #slots = new Int32Array(32).fill(-1)
+  /** Key and number of each slot, side by side in the same order; number -1 is an empty slot. */
+  #keys = new Float64Array(32)
+  #ids = new Int32Array(32).fill(-1)
   #mask = 31
 
   static hash(key: number): number {
@@ -49,41 +50,45 @@ class NumberTable {
     return h ^ (h >>> 13)
   }
   find(key: number): number {
-    let slot = NumberTable.hash(key) & this.#mask
-    for (;;) {
-      const index = this.#slots[slot]!
-      if (index < 0 || this.#keys[index] === key) return index
-      slot = (slot + 1) & this.#mask
+    const ids = this.#ids
+    const keys = this.#keys
+    const mask = this.#mask
+    for (let slot = NumberTable.hash(key) & mask; ; slot = (slot + 1) & mask) {
+      const id = ids[slot]!
+      if (id < 0 || keys[slot] === key) return id
     }
   }
   add(key: number): number {
-    let slot = NumberTable.hash(key) & this.#mask
-    for (;;) {
-      const index = this.#slots[slot]!
-      if (index < 0) break
-      if (this.#keys[index] === key) return index
-      slot = (slot + 1) & this.#mask
+    const mask = this.#mask
+    let slot = NumberTable.hash(key) & mask
+    for (; ; slot = (slot + 1) & mask) {
+      const id = this.#ids[slot]!
+      if (id < 0) break
+      if (this.#keys[slot] === key) return id
     }
-    const index = this.size++
-    if (index === this.#keys.length) {
-      const keys = new Float64Array(index * 2)
-      keys.set(this.#keys)
-      this.#keys = keys
-    }
-    this.#keys[index] = key
-    this.#slots[slot] = index
-    if (this.size * 2 > this.#slots.length) this.#grow()
-    return index
+    const id = this.size++
+    this.#keys[slot] = key
+    this.#ids[slot] = id
+    if (this.size * 2 > this.#ids.length) this.#grow()
+    return id
   }
   #grow(): void {
-    const slots = new Int32Array(this.#slots.length * 4).fill(-1)
-    const mask = slots.length - 1
-    for (let index = 0; index < this.size; index++) {
-      let slot = NumberTable.hash(this.#keys[index]!) & mask
-      while (slots[slot]! >= 0) slot = (slot + 1) & mask
-      slots[slot] = index
+    const oldKeys = this.#keys
+    const oldIds = this.#ids
+    const length = oldIds.length * 4
+    const mask = length - 1
+    const keys = new Float64Array(length)
+    const ids = new Int32Array(length).fill(-1)
+    for (let old = 0; old < oldIds.length; old++) {
+      const id = oldIds[old]!
+      if (id < 0) continue
+      let slot = NumberTable.hash(oldKeys[old]!) & mask
+      while (ids[slot]! >= 0) slot = (slot + 1) & mask
+      keys[slot] = oldKeys[old]!
+      ids[slot] = id
     }
-    this.#slots = slots
+    this.#keys = keys
+    this.#ids = ids
     this.#mask = mask
   }
 }

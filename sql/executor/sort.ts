@@ -1,5 +1,5 @@
 /**
- * Sort. In memory: the first key becomes a double (a number as it is, a string's first three code units) and a radix sort
+ * Sort. In memory: the first key becomes a double (a number as it is, of a string what follows the beginning that all share) and a radix sort
  * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows. Input that is
  * ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
  */
@@ -223,34 +223,76 @@ const RADIX_MIN = 512
 export function sortRows(rows: MutableRow[], columns: readonly ColumnOrder[], order: RowOrder, catalog: Catalog): MutableRow[] {
   const [first] = columns
   if (rows.length < RADIX_MIN || first === undefined) return rows.sort(order)
-  const toDouble = NUMERIC.has(first.type) ? numberPrefix : TEXTUAL.has(first.type) ? textPrefix : undefined
-  if (toDouble === undefined) return rows.sort(order)
+  const numeric = NUMERIC.has(first.type)
+  if (!numeric && !TEXTUAL.has(first.type)) return rows.sort(order)
   const present: MutableRow[] = []
   const absent: MutableRow[] = []
   for (const row of rows) (row[first.column] === null ? absent : present).push(row)
-  const doubles = new Float64Array(present.length)
-  for (let i = 0; i < present.length; i++) doubles[i] = toDouble(present[i]![first.column] as never)
+  const { doubles, exact } = numeric ? numberKeys(present, first) : textKeys(present, first.column)
   const ids = radixSort(doubles, first.descending)
   const sorted = new Array<MutableRow>(present.length)
   for (let i = 0; i < ids.length; i++) sorted[i] = present[ids[i]!]!
-  // Equal doubles: a number decides nothing more (unless it is wide), a string's prefix does not decide.
-  const exact = columns.length === 1 && toDouble === numberPrefix && !wide(present, first)
-  if (!exact) sortTies(sorted, doubles, ids, order)
+  // Where the doubles say all there is to the first key, equal ones differ in the other keys only.
   const rest = rowOrder(catalog, columns.slice(1))
+  if (!exact) sortTies(sorted, doubles, ids, order)
+  else if (columns.length > 1) sortTies(sorted, doubles, ids, rest)
   absent.sort(rest)
   return first.nullsFirst ? absent.concat(sorted) : absent.length === 0 ? sorted : sorted.concat(absent)
+}
+
+interface RadixKeys {
+  readonly doubles: Float64Array
+  /** Equal doubles are equal keys. */
+  readonly exact: boolean
 }
 
 const wide = (rows: readonly MutableRow[], { column, type }: ColumnOrder): boolean =>
   (type === OID.int8 || type === OID.timestamp || type === OID.timestamptz) && rows.some((row) => typeof row[column] === 'bigint')
 
-const numberPrefix = (value: number | bigint): number => Number(value) + 0
+function numberKeys(rows: readonly MutableRow[], first: ColumnOrder): RadixKeys {
+  const doubles = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) doubles[i] = Number(rows[i]![first.column]) + 0
+  return { doubles, exact: !wide(rows, first) }
+}
 
-/** Three UTF-16 units moved so that they order as code points do: surrogates stand for what lies above U+FFFF. */
-function textPrefix(s: string): number {
+/** Characters in a double: seven of ASCII, or three UTF-16 units. */
+const ASCII_CHARACTERS = 7
+const UNITS = 3
+
+/** What follows the beginning that all strings share. */
+function textKeys(rows: readonly MutableRow[], column: number): RadixKeys {
+  const textAt = (i: number) => rows[i]![column] as string
+  let shared = rows.length === 0 ? 0 : textAt(0).length
+  for (let i = 1; i < rows.length && shared > 0; i++) {
+    const before = textAt(i - 1)
+    const here = textAt(i)
+    let same = 0
+    while (same < shared && here.charCodeAt(same) === before.charCodeAt(same)) same++
+    shared = same
+  }
+  let ascii = true
+  let longest = 0
+  for (let i = 0; i < rows.length; i++) {
+    const s = textAt(i)
+    if (s.length > longest) longest = s.length
+    for (let at = shared; at < s.length && at < shared + ASCII_CHARACTERS; at++) if (s.charCodeAt(at) > 127) ascii = false
+  }
+  const doubles = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) doubles[i] = ascii ? asciiPrefix(textAt(i), shared) : unitPrefix(textAt(i), shared)
+  return { doubles, exact: longest <= shared + (ascii ? ASCII_CHARACTERS : UNITS) }
+}
+
+function asciiPrefix(s: string, from: number): number {
   let prefix = 0
-  for (let i = 0; i < 3; i++) {
-    let unit = i < s.length ? s.charCodeAt(i) + 1 : 0
+  for (let at = from; at < from + ASCII_CHARACTERS; at++) prefix = prefix * 129 + (at < s.length ? s.charCodeAt(at) + 1 : 0)
+  return prefix
+}
+
+/** Units moved so that they order as code points do: surrogates stand for what lies above U+FFFF. */
+function unitPrefix(s: string, from: number): number {
+  let prefix = 0
+  for (let at = from; at < from + UNITS; at++) {
+    let unit = at < s.length ? s.charCodeAt(at) + 1 : 0
     if (unit > 0xd800) unit += unit > 0xe000 ? -0x800 : 0x2000
     prefix = prefix * 0x1_0001 + unit
   }

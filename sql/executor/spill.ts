@@ -23,7 +23,7 @@ const SPECIALS = [undefined, 'NaN', 'Infinity', '-Infinity'] as const
 type Node = Value | JsonNode | readonly Node[]
 
 class Encoder {
-  buffer: Buffer = Buffer.allocUnsafe(1 << 16)
+  buffer: Buffer = Buffer.allocUnsafe(1 << 12)
   length = 0
   reserve(bytes: number): void {
     if (this.length + bytes <= this.buffer.length) return
@@ -232,28 +232,28 @@ export function closeSpills(x: Execution): void {
   for (const file of (x.kept.get(OPEN) as Set<SpillFile> | undefined) ?? []) file.close()
 }
 
-/** Rows written once, then read any number of times. */
+/** Rows written once, then read any number of times. The file is made when the first chunk is full. */
 export class SpillFile {
   rows = 0
   readonly #open: Set<SpillFile>
   readonly #encoder = new Encoder()
-  #fd: number
+  #fd: number | undefined
   #written = 0
   constructor(x: Execution) {
     let open = x.kept.get(OPEN) as Set<SpillFile> | undefined
     if (open === undefined) x.kept.set(OPEN, (open = new Set()))
     this.#open = open
+  }
+  #create(): number {
     const path = join(tmpdir(), `alopex-${process.pid}-${randomUUID()}`)
     try {
-      this.#fd = openSync(path, 'wx+', 0o600)
+      const fd = openSync(path, 'wx+', 0o600)
       unlinkSync(path)
+      this.#open.add(this)
+      return fd
     } catch (error) {
       throw failed(error, 'create')
     }
-    open.add(this)
-  }
-  get bytes(): number {
-    return this.#written + this.#encoder.length
   }
   /** Each row: its length in bytes, then its values. */
   write(row: Row): void {
@@ -268,6 +268,7 @@ export class SpillFile {
   }
   #flush(): void {
     const e = this.#encoder
+    this.#fd ??= this.#create()
     try {
       for (let at = 0; at < e.length; ) at += writeSync(this.#fd, e.buffer, at, e.length - at, this.#written + at)
     } catch (error) {
@@ -276,21 +277,30 @@ export class SpillFile {
     this.#written += e.length
     e.length = 0
   }
+  /** Up to `count` bytes from `position` on: from the file, or from what has not been written to it yet. */
+  readInto(buffer: Buffer, at: number, count: number, position: number): number {
+    const e = this.#encoder
+    if (position >= this.#written) return e.buffer.copy(buffer, at, position - this.#written, Math.min(e.length, position - this.#written + count))
+    try {
+      return readSync(this.#fd!, buffer, at, Math.min(count, this.#written - position), position)
+    } catch (error) {
+      throw failed(error, 'read from')
+    }
+  }
+  get bytes(): number {
+    return this.#written + this.#encoder.length
+  }
   /** A reader of its own; it sees what is written after it was made, too. */
   reader(): BatchReader {
-    return new FileReader(() => {
-      this.#flush()
-      return { fd: this.#fd, end: this.#written }
-    })
+    return new FileReader(this)
   }
   *read(): Generator<RowBatch, void, undefined> {
     const reader = this.reader()
     for (let batch = reader.next(); batch !== undefined; batch = reader.next()) yield batch
   }
   close(): void {
-    if (!this.#open.delete(this)) return
+    if (this.#fd === undefined || !this.#open.delete(this)) return
     closeSync(this.#fd)
-    this.#fd = -1
   }
 }
 
@@ -300,14 +310,15 @@ export interface BatchReader {
 }
 
 class FileReader implements BatchReader {
-  readonly #state: () => { readonly fd: number; readonly end: number }
-  #buffer: Buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  readonly #file: SpillFile
+  #buffer: Buffer
   /** Unread bytes are [at, filled) of the buffer; the file has been read up to `position`. */
   #at = 0
   #filled = 0
   #position = 0
-  constructor(state: () => { readonly fd: number; readonly end: number }) {
-    this.#state = state
+  constructor(file: SpillFile) {
+    this.#file = file
+    this.#buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, file.bytes + 64))
   }
   next(): RowBatch | undefined {
     const batch: RowBatch = []
@@ -323,25 +334,21 @@ class FileReader implements BatchReader {
     }
   }
   #refill(): boolean {
-    const { fd, end } = this.#state()
-    if (this.#position >= end) return false
+    if (this.#position >= this.#file.bytes) return false
     this.#buffer.copyWithin(0, this.#at, this.#filled)
     this.#filled -= this.#at
     this.#at = 0
-    const needed = this.#filled >= 4 ? this.#buffer.readUInt32LE(0) + 4 : 0
+    const row = this.#filled >= 4 ? this.#buffer.readUInt32LE(0) + 4 : 0
+    const needed = Math.max(row, Math.min(CHUNK_BYTES, this.#filled + this.#file.bytes - this.#position))
     if (needed > this.#buffer.length) {
       const larger = Buffer.allocUnsafe(needed)
       this.#buffer.copy(larger, 0, 0, this.#filled)
       this.#buffer = larger
     }
-    try {
-      const count = readSync(fd, this.#buffer, this.#filled, Math.min(this.#buffer.length - this.#filled, end - this.#position), this.#position)
-      this.#filled += count
-      this.#position += count
-      return count > 0
-    } catch (error) {
-      throw failed(error, 'read from')
-    }
+    const count = this.#file.readInto(this.#buffer, this.#filled, this.#buffer.length - this.#filled, this.#position)
+    this.#filled += count
+    this.#position += count
+    return count > 0
   }
 }
 

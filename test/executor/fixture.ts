@@ -41,6 +41,7 @@ export const context: CallContext = {
 export function execution(options: Partial<Execution> = {}): Execution {
   return {
     txn: undefined as unknown as Txn,
+    deferred: undefined as unknown as Execution['deferred'],
     catalog,
     context,
     parameters: [],
