@@ -5,9 +5,9 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import { arrayType } from '../types/array/array.ts'
 import { notSupported, sqlError } from '../types/error.ts'
-import { builtinTypes } from '../types/registry.ts'
 import { type CompositeColumn, compositeType } from '../types/record/composite.ts'
 import { enumType } from '../types/record/enum.ts'
+import { builtinTypes } from '../types/registry.ts'
 import type { Type } from '../types/type.ts'
 import type { RelationRow, TypeRow } from './catalog.ts'
 

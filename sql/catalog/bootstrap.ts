@@ -1,7 +1,7 @@
 /** What a new store begins with: the databases, the superusers, PostgreSQL's predefined roles, the public schema. */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
-import type { DatabaseRow, NamespaceRow, RoleRow } from './catalog.ts'
 import * as builtin from './builtin.ts'
+import type { DatabaseRow, NamespaceRow, RoleRow } from './catalog.ts'
 import { Objects } from './objects.ts'
 import { dataTable, reader } from './tsv.ts'
 import { CatalogView } from './view.ts'

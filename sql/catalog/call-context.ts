@@ -1,8 +1,8 @@
 /** What catalog functions ask of the session beyond CallContext. The session's context implements it. */
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { CallContext, CallInfo, FunctionBody } from '../types/function.ts'
-import type { Int64, Value } from '../types/value.ts'
 import { bound } from '../types/function.ts'
+import type { Int64, Value } from '../types/value.ts'
 import type { Catalog } from './catalog.ts'
 import type { NameScope } from './names.ts'
 

@@ -8,7 +8,7 @@
  * Properties that are undefined are left out, as everywhere in JSON; undefined inside an array has a tag.
  */
 import { invariant } from '../../storage/keys/invariant.ts'
-import { ArrayValue, BitString, Interval, type JsonNode, Jsonb, Numeric, RecordValue, TimeTz } from '../types/value.ts'
+import { ArrayValue, BitString, Interval, Jsonb, type JsonNode, Numeric, RecordValue, TimeTz } from '../types/value.ts'
 import type { Descriptor } from './catalog.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }

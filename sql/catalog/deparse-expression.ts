@@ -9,8 +9,8 @@ import type { Window } from '../plan/query.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { DEFAULT_SETTINGS } from '../types/settings.ts'
-import type { TypeContext } from '../types/type.ts'
 import { quoteLiteral } from '../types/text/quote.ts'
+import type { TypeContext } from '../types/type.ts'
 import type { Value } from '../types/value.ts'
 import {
   collationName,
@@ -37,7 +37,8 @@ export function valueText(scope: Printer['scope'], type: Oid, value: Value): str
 export function printExpression(p: Printer, e: Expression, implicit: boolean): void {
   switch (e.kind) {
     case 'const':
-      return printConst(p, e, 'needed')
+      printConst(p, e, 'needed')
+      return
     case 'param':
       p.text += `$${e.index}`
       return
@@ -48,59 +49,80 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
     case 'outer':
       throw notSupported(`printing a planned expression (${e.kind})`)
     case 'call':
-      return printCall(p, e, implicit)
+      printCall(p, e, implicit)
+      return
     case 'relabel':
-      if (e.type === e.arg.type && e.collation !== undefined && e.display === 'implicit') return printCollate(p, e)
-      if (e.display === 'implicit' && !implicit) return printExpression(p, e.arg, false)
-      return printCast(p, e.arg, e.type, e.typmod, e)
+      if (e.type === e.arg.type && e.collation !== undefined && e.display === 'implicit') {
+        printCollate(p, e)
+        return
+      }
+      if (e.display === 'implicit' && !implicit) {
+        printExpression(p, e.arg, false)
+        return
+      }
+      printCast(p, e.arg, e.type, e.typmod, e)
+      return
     case 'coerce-io':
     case 'array-coerce':
-      if (e.display === 'implicit' && !implicit) return printExpression(p, e.arg, false)
-      return printCast(p, e.arg, e.type, e.typmod, e)
+      if (e.display === 'implicit' && !implicit) {
+        printExpression(p, e.arg, false)
+        return
+      }
+      printCast(p, e.arg, e.type, e.typmod, e)
+      return
     case 'case-test':
       p.text += 'VALUE'
       return
     case 'and':
     case 'or':
-      return parenthesized(p, () =>
+      parenthesized(p, () =>
         e.args.forEach((arg, i) => {
           if (i > 0) p.text += e.kind === 'and' ? ' AND ' : ' OR '
           operand(p, arg, false, e)
         }),
       )
+      return
     case 'not':
-      return parenthesized(p, () => {
+      parenthesized(p, () => {
         p.text += 'NOT '
         operand(p, e.arg, false, e)
       })
+      return
     case 'is-null':
-      return parenthesized(p, () => {
+      parenthesized(p, () => {
         operand(p, e.arg, true, e)
         const rowTyped = !e.argIsRow && p.scope.catalog.typeRow(e.arg.type)?.kind === 'c'
         if (rowTyped) p.text += e.negated ? ' IS DISTINCT FROM NULL' : ' IS NOT DISTINCT FROM NULL'
         else p.text += e.negated ? ' IS NOT NULL' : ' IS NULL'
       })
+      return
     case 'boolean-test':
-      return parenthesized(p, () => {
+      parenthesized(p, () => {
         operand(p, e.arg, false, e)
         p.text += ` IS ${e.negated ? 'NOT ' : ''}${e.test.toUpperCase()}`
       })
+      return
     case 'distinct':
-      return parenthesized(p, () => {
+      parenthesized(p, () => {
         operand(p, e.left, true, e)
         p.text += ' IS DISTINCT FROM '
         operand(p, e.right, true, e)
       })
+      return
     case 'nullif':
-      return printList(p, 'NULLIF(', [e.left, e.right], ')')
+      printList(p, 'NULLIF(', [e.left, e.right], ')')
+      return
     case 'case':
-      return printCase(p, e)
+      printCase(p, e)
+      return
     case 'coalesce':
-      return printList(p, 'COALESCE(', e.args, ')')
+      printList(p, 'COALESCE(', e.args, ')')
+      return
     case 'min-max':
-      return printList(p, `${e.op.toUpperCase()}(`, e.args, ')')
+      printList(p, `${e.op.toUpperCase()}(`, e.args, ')')
+      return
     case 'any-array':
-      return parenthesized(p, () => {
+      parenthesized(p, () => {
         operand(p, e.left, true, e)
         p.text += ` ${operatorName(p, e.operator)} ${e.all ? 'ALL' : 'ANY'} (`
         operand(p, e.right, true, e)
@@ -109,6 +131,7 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
           p.text += `::${formatType(p.scope, e.right.type, e.right.typmod)}`
         p.text += ')'
       })
+      return
     case 'array':
       printList(p, 'ARRAY[', e.elements, ']')
       if (e.elements.length === 0) p.text += `::${formatType(p.scope, e.type, -1)}`
@@ -119,7 +142,8 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
       return
     case 'row-compare':
       printList(p, '(ROW(', e.left, `) ${operatorName(p, e.operators[0]!)} ROW(`)
-      return printList(p, '', e.right, '))')
+      printList(p, '', e.right, '))')
+      return
     case 'field': {
       // A column of a relation's own row is that column.
       if (e.arg.kind === 'var' && e.arg.column === 0) {
@@ -134,15 +158,20 @@ export function printExpression(p: Printer, e: Expression, implicit: boolean): v
       return
     }
     case 'subscript':
-      return printSubscript(p, e)
+      printSubscript(p, e)
+      return
     case 'subquery':
-      return printSubquery(p, e)
+      printSubquery(p, e)
+      return
     case 'aggregate':
-      return printAggregate(p, e)
+      printAggregate(p, e)
+      return
     case 'window':
-      return printWindowCall(p, e)
+      printWindowCall(p, e)
+      return
     case 'grouping':
-      return printList(p, 'GROUPING(', e.args, ')')
+      printList(p, 'GROUPING(', e.args, ')')
+      return
     case 'sql-value':
       p.text += e.op === 'current_schema' || e.typmod < 0 ? e.op.toUpperCase() : `${e.op.toUpperCase()}(${e.typmod})`
       return
@@ -342,11 +371,17 @@ function printCollate(p: Printer, e: Extract<Expression, { kind: 'relabel' }>): 
 type Call = Extract<Expression, { kind: 'call' }>
 
 function printCall(p: Printer, e: Call, implicit: boolean): void {
-  if (e.display === 'implicit' && !implicit) return operand(p, e.args[0]!, false, e)
-  if (e.display === 'implicit' || e.display === 'cast') return printCast(p, e.args[0]!, e.type, castTypmod(e), e)
+  if (e.display === 'implicit' && !implicit) {
+    operand(p, e.args[0]!, false, e)
+    return
+  }
+  if (e.display === 'implicit' || e.display === 'cast') {
+    printCast(p, e.args[0]!, e.type, castTypmod(e), e)
+    return
+  }
   if (e.display === 'operator' && e.operator !== undefined) {
     const [left, right] = e.args
-    return parenthesized(p, () => {
+    parenthesized(p, () => {
       if (right === undefined) {
         p.text += `${operatorName(p, e.operator!)} `
         operand(p, left!, true, e)
@@ -356,10 +391,11 @@ function printCall(p: Printer, e: Call, implicit: boolean): void {
       p.text += ` ${operatorName(p, e.operator!)} `
       operand(p, right, true, e)
     })
+    return
   }
   const row = p.scope.catalog.function(e.function)
   const special = row !== undefined && row.namespace === PG_CATALOG ? SQL_SYNTAX[row.name] : undefined
-  if (special !== undefined && special(p, e)) return
+  if (special?.(p, e) === true) return
   p.text += `${functionName(p, e.function)}(`
   printArguments(p, e.args, e.variadic)
   p.text += ')'
@@ -526,7 +562,10 @@ function printFilter(p: Printer, filter: Expression | undefined): void {
 
 /** Function-like expressions stand in parentheses in ORDER BY and PARTITION BY; numbers carry their type. */
 export function printSortExpression(p: Printer, e: Expression): void {
-  if (e.kind === 'const') return printConst(p, e, 'always')
+  if (e.kind === 'const') {
+    printConst(p, e, 'always')
+    return
+  }
   const seen = shown(e, true)
   const needs =
     e.kind !== 'var' &&

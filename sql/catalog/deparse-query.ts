@@ -174,7 +174,10 @@ function printPlainSelect(p: Printer, query: Query, namesVisible: boolean, names
     p.text += ' '
   }
   const values = simpleValues(query)
-  if (values !== undefined) return printValues(p, values.rows)
+  if (values !== undefined) {
+    printValues(p, values.rows)
+    return
+  }
   p.text += 'SELECT'
   if (query.distinct.kind === 'all') p.text += ' DISTINCT'
   if (query.distinct.kind === 'on') {
@@ -257,7 +260,10 @@ function printFrom(p: Printer, query: Query): void {
 const JOIN_WORDS = { inner: ' JOIN ', left: ' LEFT JOIN ', right: ' RIGHT JOIN ', full: ' FULL JOIN ' } as const
 
 function printFromItem(p: Printer, query: Query, item: FromItem): void {
-  if (item.kind === 'relation') return printRelation(p, query.relations[item.relation]!, nameOf(p, item.relation))
+  if (item.kind === 'relation') {
+    printRelation(p, query.relations[item.relation]!, nameOf(p, item.relation))
+    return
+  }
   const outer = !p.options.pretty || item.alias !== undefined
   const right = p.options.pretty && item.right.kind === 'join' && item.right.alias === undefined
   const conditional = item.on !== undefined || item.using !== undefined
@@ -288,9 +294,13 @@ function printRelation(p: Printer, relation: Relation, name: string): void {
   const list = (): string => `(${columns.map((column) => quoteIdentifier(column.name)).join(', ')})`
   switch (relation.kind) {
     case 'table':
-      return printNamed(p, relation, relation.oid, relation.only, name)
+      printNamed(p, relation, relation.oid, relation.only, name)
+      return
     case 'subquery':
-      if (relation.viewOid !== undefined) return printNamed(p, relation, relation.viewOid, false, name)
+      if (relation.viewOid !== undefined) {
+        printNamed(p, relation, relation.viewOid, false, name)
+        return
+      }
       p.text += '('
       printQuery(p, relation.query, true)
       p.text += ')'
@@ -307,7 +317,8 @@ function printRelation(p: Printer, relation: Relation, name: string): void {
       if (relation.aliased || name !== relation.name) p.text += ` ${quoteIdentifier(name)}`
       return
     case 'function':
-      return printFunctionSource(p, relation, name)
+      printFunctionSource(p, relation, name)
+      return
     case 'excluded':
       throw notSupported('printing excluded rows')
   }

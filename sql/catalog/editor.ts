@@ -88,7 +88,10 @@ export class Editor extends CatalogView implements CatalogEditor {
   }
 
   put(kind: DescriptorKind, row: Descriptor): void {
-    if (kind === 'comment') return this.#putComment(row as CommentRow)
+    if (kind === 'comment') {
+      this.#putComment(row as CommentRow)
+      return
+    }
     this.#change(kind, row.oid, row)
   }
 

@@ -12,8 +12,8 @@ import {
   type AclObject,
   aclFromText,
   defaultAcl,
-  parseAclItem,
   PRIVILEGE_NAMES,
+  parseAclItem,
   printAclItem,
 } from './acl.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'

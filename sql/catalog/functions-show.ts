@@ -348,7 +348,21 @@ const methodName = (c: CatalogCallContext, wanted: number): string | undefined =
   return c.catalog.opclass(oid(wanted))?.method
 }
 
+/** What this server does not have: publications, slots, subscriptions, prepared transactions. Their views are empty. */
+const NOTHING = set(() => () => [])
+const ABSENT = [
+  'pg_get_publication_tables',
+  'pg_get_replication_slots',
+  'pg_show_replication_origin_status',
+  'pg_stat_get_subscription',
+  'pg_stats_ext_mcvlist_items',
+  'pg_prepared_xact',
+]
+
 export const SHOW_FUNCTIONS: FunctionTable = {
+  ...Object.fromEntries(ABSENT.map((name) => [name, NOTHING])),
+  current_database: fromCatalog((c) => c.catalog.databaseName),
+  pg_indexam_progress_phasename: fromCatalog(() => null),
   format_type: fromCatalog((c, type: number | null, typmod: number | null) =>
     type === null ? null : formatType(c, oid(type), typmod ?? undefined),
   ),

@@ -3,10 +3,10 @@
  * by their signature, as every built-in of language SQL.
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
-import { type FunctionBody, type FunctionTable, functionBodies, scalar, set } from '../types/function.ts'
 import { notSupported } from '../types/error.ts'
+import { type FunctionBody, type FunctionTable, functionBodies, scalar, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
-import { type ArrayValue, Interval, RecordValue, type Value } from '../types/value.ts'
+import { type ArrayValue, type Interval, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import { CLASS } from './classes.ts'
 import { formatType } from './names.ts'

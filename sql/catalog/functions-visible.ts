@@ -3,7 +3,7 @@ import { oid } from '../../storage/keys/brand.ts'
 import type { FunctionBody, FunctionTable } from '../types/function.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'
 import { collationVisible, functionVisible, operatorVisible, relationVisible, typeVisible } from './names.ts'
-import { dataTable, fields, columnOf } from './tsv.ts'
+import { columnOf, dataTable, fields } from './tsv.ts'
 
 /** null when there is no such object. */
 const visible = <T>(

@@ -26,8 +26,15 @@ export function* userRows<K extends DescriptorKind>(
     if (row !== undefined && !view.isBuiltin(kind, row.oid)) yield row
     return
   }
-  for (const row of view.ownAll(kind)) if (!view.isBuiltin(kind, row.oid)) yield row
+  const name = lookup !== undefined && NAME_COLUMNS.has(lookup.column) ? lookup.value : undefined
+  for (const row of view.ownAll(kind)) {
+    if (name !== undefined && (row as { readonly name?: string }).name !== name) continue
+    if (!view.isBuiltin(kind, row.oid)) yield row
+  }
 }
+
+/** Columns that hold a descriptor's name: others are not even made into rows. */
+const NAME_COLUMNS = new Set(['relname', 'typname', 'proname', 'oprname', 'collname'])
 
 /** A role's name inside an aclitem. */
 const roleText = (catalog: Catalog, role: Oid): string =>

@@ -6,14 +6,14 @@ import { builtinCatalog } from '../../sql/catalog/bootstrap.ts'
 import type { CatalogCallContext } from '../../sql/catalog/call-context.ts'
 import { queryText } from '../../sql/catalog/deparse.ts'
 import { nameLookup } from '../../sql/catalog/lookup.ts'
+import { openCatalogStore } from '../../sql/catalog/store.ts'
 import { parse } from '../../sql/parser/parser.ts'
 import { functionBodies } from '../../sql/types/function.ts'
 import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
-import { RecordValue, type Value } from '../../sql/types/value.ts'
+import type { RecordValue, Value } from '../../sql/types/value.ts'
 import { oid } from '../../storage/keys/brand.ts'
-import { column, DATABASE, memoryKv, begin, OWNER, PUBLIC, registerEverything, table } from './support.ts'
-import { openCatalogStore } from '../../sql/catalog/store.ts'
 import { QUERIES } from './queries.ts'
+import { begin, column, DATABASE, memoryKv, OWNER, PUBLIC, registerEverything, table } from './support.ts'
 
 type Row = readonly (string | number | boolean | null)[]
 interface Recorded {

@@ -1,7 +1,7 @@
 /** The catalog store over a real kv: bootstrap, editors, undo, publishing, rebasing, reopening. */
 import { describe, expect, test } from 'vitest'
-import { oid } from '../../storage/keys/brand.ts'
 import { openCatalogStore } from '../../sql/catalog/store.ts'
+import { oid } from '../../storage/keys/brand.ts'
 import { begin, column, createTable, DATABASE, memoryKv, OWNER, PUBLIC, table } from './support.ts'
 
 const open = async () => {

@@ -1,9 +1,5 @@
 /** A catalog store in memory, and descriptors as CREATE TABLE would write them. */
-import { openMemoryEngine } from '../../storage/engine/memory.ts'
-import { type Oid, oid } from '../../storage/keys/brand.ts'
-import type { Kv, Txn } from '../../storage/kv/kv.ts'
-import { openKv } from '../../storage/kv/open-kv.ts'
-import { openLocalLog } from '../../storage/range/local-log.ts'
+
 import type { CatalogEditor, ColumnRow, RelationRow } from '../../sql/catalog/catalog.ts'
 import { installCatalogFunctions } from '../../sql/catalog/functions.ts'
 import { registerArrays } from '../../sql/types/array/array.ts'
@@ -14,6 +10,11 @@ import { registerNumber } from '../../sql/types/number/number.ts'
 import { registerRecords } from '../../sql/types/record/record.ts'
 import { registerText } from '../../sql/types/text/text.ts'
 import { registerVector } from '../../sql/types/vector/vector.ts'
+import { openMemoryEngine } from '../../storage/engine/memory.ts'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Kv, Txn } from '../../storage/kv/kv.ts'
+import { openKv } from '../../storage/kv/open-kv.ts'
+import { openLocalLog } from '../../storage/range/local-log.ts'
 import { manualClock } from '../storage/manual-clock.ts'
 
 export function registerEverything(): void {

@@ -56,7 +56,7 @@ const ORDER: Record<string, string> = {
   pg_ts_config_map: 'mapcfg, maptokentype, mapseqno',
 }
 
-const escape = (text: string | null): string =>
+const escaped = (text: string | null): string =>
   text === null
     ? '\\N'
     : text.replace(/[\\\n\t\r]/g, (c) => (c === '\\' ? '\\\\' : c === '\n' ? '\\n' : c === '\t' ? '\\t' : '\\r'))
@@ -81,7 +81,7 @@ async function main(url: string): Promise<void> {
 
   const write = (name: string, columns: readonly (readonly [string, string])[], rows: readonly TextRow[]): void => {
     const lines = [columns.map(([column, type]) => `${column}:${type}`).join('\t')]
-    for (const row of rows) lines.push(columns.map(([column]) => escape(row[column] ?? null)).join('\t'))
+    for (const row of rows) lines.push(columns.map(([column]) => escaped(row[column] ?? null)).join('\t'))
     writeFileSync(`${OUT}${name}.tsv`, `${lines.join('\n')}\n`)
   }
 
