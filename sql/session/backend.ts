@@ -14,6 +14,7 @@ import { KvError } from '../../storage/range/errors.ts'
 import type { Catalog, RoleRow } from '../catalog/catalog.ts'
 import type { CatalogStore } from '../catalog/store.ts'
 import { DeferredChecks } from '../executor/deferred.ts'
+import { runPlan } from '../executor/executor.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { type Execution, type Instrument, Pause, SLICE_OVER } from '../executor/operator.ts'
 import { type ParsedStatement, parse } from '../parser/parser.ts'
@@ -21,6 +22,7 @@ import { type Notice, type SqlError, sqlError } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
+import { type Lifted, lift, liftedStatement, shapeOf } from './lift.ts'
 import { type ContextHost, SessionContext, clockMicros } from './call-context.ts'
 import type { Portal } from './portal.ts'
 import { nextSlice, sliceOver, startSlice } from './scheduler.ts'
@@ -246,9 +248,19 @@ export class Backend implements Session, ContextHost {
   query(sql: string, sink: Sink): MaybePromise<void> {
     this.#begin(sql, sink)
     return this.#guard(() => {
+      const scope = `${this.databaseOid}|${this.#searchPath().name}|`
+      const shape = shapeOf(sql)
+      if (shape !== undefined) {
+        const lifted = liftedStatement(scope, shape)
+        if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
+      }
       const known = cachedStatement(this.databaseOid, this.#searchPath().name, sql, [])
       if (known !== undefined) return this.#only(known, sink)
       const parsed = parse(sql)
+      if (shape !== undefined && !(parsed instanceof Promise) && parsed.length === 1) {
+        const lifted = lift(scope, shape, parsed[0]!.node, sql)
+        if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
+      }
       return parsed instanceof Promise ? parsed.then((list) => this.#several(sql, list, sink)) : this.#several(sql, parsed, sink)
     })
   }
@@ -275,6 +287,44 @@ export class Backend implements Session, ContextHost {
     return run(0)
   }
 
+  /** A statement whose literals became parameters. A literal that cannot be read fails as it stands in the text. */
+  #runLifted(lifted: Lifted, sql: string, sink: Sink): MaybePromise<void> {
+    this.#severalStatements = false
+    const { statement } = lifted
+    this.#checkFailed(statement)
+    this.#ensureTransaction(statement.tag)
+    let parameters: Value[] | undefined
+    try {
+      const prepared = prepareQuery(this, statement, true)
+      if (!this.#hasPartialIndex(prepared)) parameters = this.#literalValues(prepared, lifted.values)
+    } catch (error) {
+      // The same error, at the literal's own place; anything else is one of the statement itself.
+      if (!(error instanceof Error) || error.name !== 'SqlError') throw error
+    }
+    if (parameters === undefined) {
+      const parsed = parse(sql)
+      return parsed instanceof Promise ? parsed.then((list) => this.#several(sql, list, sink)) : this.#several(sql, parsed, sink)
+    }
+    return this.#runSimpleWith(statement, parameters, sink, true)
+  }
+
+  /** Conditions with constants may match a partial index; with parameters they cannot. */
+  #hasPartialIndex(prepared: PreparedQuery): boolean {
+    for (const table of prepared.relationsUsed) {
+      for (const index of this.catalog.relation(table)?.indexes ?? []) if (this.catalog.relation(index)?.index?.predicate !== undefined) return true
+    }
+    return false
+  }
+
+  #literalValues(prepared: PreparedQuery, values: readonly Value[]): Value[] {
+    const result: Value[] = []
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!
+      result.push(typeof value === 'string' ? this.catalog.type(prepared.parameterTypes[i]!).input(value, -1, this.context) : value)
+    }
+    return result
+  }
+
   #only(statement: Statement, sink: Sink): MaybePromise<void> {
     this.#severalStatements = false
     return this.#runSimple(statement, sink, true)
@@ -282,6 +332,9 @@ export class Backend implements Session, ContextHost {
 
   /** One statement of a simple Query; the last one's implicit transaction is committed before its tag is sent. */
   #runSimple(statement: Statement, sink: Sink, last: boolean): MaybePromise<void> {
+    return this.#runSimpleWith(statement, [], sink, last)
+  }
+  #runSimpleWith(statement: Statement, parameters: readonly Value[], sink: Sink, last: boolean): MaybePromise<void> {
     const finish = (tag: string): MaybePromise<void> => {
       if (last || IMPLICIT_END.has(statement.tag)) {
         const waiting = this.#endImplicit()
@@ -290,7 +343,7 @@ export class Backend implements Session, ContextHost {
       sink.commandComplete(tag)
       return undefined
     }
-    const tag = this.runStatement(statement, [], sink, true)
+    const tag = this.runStatement(statement, parameters, sink, true)
     return tag instanceof Promise ? tag.then(finish) : finish(tag)
   }
 
@@ -455,6 +508,7 @@ export class Backend implements Session, ContextHost {
   }
   closePortalNow(portal: Portal): void {
     portal.steps?.return(undefined)
+    portal.cursor?.rows?.close()
     this.portals.delete(portal.name)
   }
 
@@ -522,9 +576,9 @@ export class Backend implements Session, ContextHost {
     txn.beginStatement()
     this.statementStart = this.queryStart
     this.#suspensions = new Suspensions()
-    portal.execution = this.newExecution(txn, planned.outerSlots, portal.parameters)
+    portal.execution = this.newExecution(txn, planned.outerSlots, portal.parameters, portal.instruments)
     if (planned.writes.length > 0 || mayRestart(portal.prepared!)) return this.#toEnd(portal, maxRows, sink)
-    portal.steps = portal.prepared!.operator.run(portal.execution)
+    portal.steps = runPlan(portal.prepared!.operator, portal.execution)
     startSlice()
     return this.#rows(portal, maxRows, sink)
   }
@@ -588,8 +642,9 @@ export class Backend implements Session, ContextHost {
     const rows: Portal['pending'] = []
     const start = (): void => {
       rows.length = 0
-      portal.execution = this.newExecution(this.transaction.ensure(), portal.prepared!.planned.outerSlots, portal.parameters)
-      portal.steps = portal.prepared!.operator.run(portal.execution)
+      portal.instruments?.clear()
+      portal.execution = this.newExecution(this.transaction.ensure(), portal.prepared!.planned.outerSlots, portal.parameters, portal.instruments)
+      portal.steps = runPlan(portal.prepared!.operator, portal.execution)
       this.#suspensions.rewind()
       startSlice()
     }
@@ -764,7 +819,7 @@ export class Backend implements Session, ContextHost {
   }
 
   #closePortals(): void {
-    for (const portal of [...this.portals.values()]) if (portal.cursor?.hold !== true) this.closePortalNow(portal)
+    for (const portal of [...this.portals.values()]) if (portal.cursor?.held !== true) this.closePortalNow(portal)
   }
 
   #transactionEnded(committed: boolean): void {

@@ -56,10 +56,11 @@ function register(): void {
   registerText()
   registerMisc()
   registerDatetime()
-  registerArrays()
   registerRecords()
   registerJson()
   registerVector()
+  // Arrays of everything registered before.
+  registerArrays()
   installCatalogFunctions()
   installSessionFunctions()
   registerControl()

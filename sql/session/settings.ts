@@ -36,6 +36,7 @@ const REPORTED = [
 
 /** What differs from PostgreSQL's boot values here, and this server's own parameters. */
 const BOOT: Readonly<Record<string, string>> = {
+  server_version: '15.18 (Alopex 0.1.0)',
   server_encoding: 'UTF8',
   client_encoding: 'UTF8',
   TimeZone: 'UTC',

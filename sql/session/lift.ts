@@ -1,0 +1,226 @@
+/**
+ * Literals lifted out of simple queries, so that `… where aid = 17` and `… where aid = 42` share one plan: the text's shape
+ * is the key, the literals become parameters.
+ *
+ *     select b from t where a = 17 and c = 'x' limit 5
+ *     shape   select b from t where a = ?i and c = ?s limit ?i        literals 17, 'x', 5
+ *     plan    select b from t where a = $1 and c = $2 limit 5         5 is not in a place where it may vary
+ *
+ * A literal may vary where its value changes neither what the statement means nor, much, how it is best run: as an operand
+ * of = and IN in conditions, in VALUES rows and in assigned values. Others (ranges, LIKE, LIMIT, ORDER BY 2, typed literals,
+ * function arguments) stay, and statements that differ in them have plans of their own.
+ */
+import type { Node } from '@pgsql/types'
+import { LRUCache } from 'lru-cache'
+import type { Oid } from '../../storage/keys/brand.ts'
+import { tagOf } from '../parser/parser.ts'
+import { OID } from '../types/oids.ts'
+import type { Value } from '../types/value.ts'
+import { type Statement, makeStatement } from './statement.ts'
+
+/** Longer texts are parsed as they are. */
+const TEXT_MAX = 4096
+const LITERALS_MAX = 64
+
+export interface Shape {
+  readonly key: string
+  /** Where each literal begins in the text, and its value: a number for plain integers, else its text. */
+  readonly starts: readonly number[]
+  readonly values: readonly (number | string)[]
+  /** Types as the binder gives literals: int4, int8, numeric, or unknown for strings. */
+  readonly types: readonly Oid[]
+}
+
+const INT4_MAX = 2147483647
+
+const isDigit = (c: number): boolean => c >= 48 && c <= 57
+const isWord = (c: number): boolean => (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c === 36 || isDigit(c) || c >= 128
+
+/**
+ * The text with its literals cut out; undefined when there are none or the text holds something this scanner leaves to the
+ * grammar (comments, dollar quotes, escapes, non-ASCII text, several statements).
+ */
+export function shapeOf(sql: string): Shape | undefined {
+  const { length } = sql
+  if (length > TEXT_MAX) return undefined
+  const starts: number[] = []
+  const values: (number | string)[] = []
+  const types: Oid[] = []
+  let key = ''
+  let from = 0
+  let i = 0
+  while (i < length) {
+    const c = sql.charCodeAt(i)
+    if (isDigit(c)) {
+      const start = i
+      while (i < length && isDigit(sql.charCodeAt(i))) i++
+      const next = i < length ? sql.charCodeAt(i) : 0
+      // Decimals, exponents, 0x…: left to the grammar.
+      if (next === 46 || isWord(next)) return undefined
+      if (i - start > 9 && Number(sql.slice(start, i)) > INT4_MAX) return undefined
+      key += sql.slice(from, start)
+      key += '?i'
+      starts.push(start)
+      values.push(integerAt(sql, start, i))
+      types.push(OID.int4)
+      from = i
+    } else if (c === 39) {
+      const start = i++
+      for (;;) {
+        const end = sql.indexOf("'", i)
+        if (end < 0) return undefined
+        i = end + 1
+        if (sql.charCodeAt(i) !== 39) break
+        i++
+      }
+      key += sql.slice(from, start)
+      key += '?s'
+      starts.push(start)
+      values.push(sql.slice(start + 1, i - 1).replaceAll("''", "'"))
+      types.push(OID.unknown)
+      from = i
+    } else if (isWord(c)) {
+      if (c === 36 || c >= 128) return undefined
+      const start = i
+      while (i < length && isWord(sql.charCodeAt(i))) i++
+      // E'…', B'…', X'…', U&'…', N'…' are other kinds of literal.
+      if (i - start === 1 && (sql.charCodeAt(i) === 39 || sql.charCodeAt(i) === 38)) return undefined
+    } else if (c === 34) {
+      const end = sql.indexOf('"', i + 1)
+      if (end < 0) return undefined
+      i = end + 1
+    } else {
+      if (c === 45 && sql.charCodeAt(i + 1) === 45) return undefined
+      if (c === 47 && sql.charCodeAt(i + 1) === 42) return undefined
+      if (c === 46 && isDigit(sql.charCodeAt(i + 1))) return undefined
+      if (c === 59 && i < length - 1 && sql.slice(i + 1).trim() !== '') return undefined
+      i++
+    }
+    if (starts.length > LITERALS_MAX) return undefined
+  }
+  if (starts.length === 0) return undefined
+  key += sql.slice(from)
+  return { key, starts, values, types }
+}
+
+function integerAt(sql: string, start: number, end: number): number {
+  let n = 0
+  for (let i = start; i < end; i++) n = n * 10 + sql.charCodeAt(i) - 48
+  return n
+}
+
+/** What is known of a shape: which literals stay, and the statement for each combination of those. */
+interface Known {
+  readonly fixed: readonly number[]
+  readonly lifted: readonly number[]
+  readonly statements: Map<string, Statement>
+}
+
+const SHAPES = 1000
+const STATEMENTS_PER_SHAPE = 50
+const shapes = new LRUCache<string, Known>({ max: SHAPES })
+
+export interface Lifted {
+  readonly statement: Statement
+  /** Values of its parameters; strings of unknown type still as text. */
+  readonly values: readonly Value[]
+}
+
+/** The kept statement of this shape, if there is one. */
+export function liftedStatement(scope: string, shape: Shape): Lifted | undefined {
+  const known = shapes.get(scope + shape.key)
+  if (known === undefined) return undefined
+  const statement = known.statements.get(fixedText(known, shape))
+  return statement === undefined ? undefined : { statement, values: known.lifted.map((at) => shape.values[at]!) }
+}
+
+const fixedText = (known: Known, shape: Shape): string => (known.fixed.length === 0 ? '' : known.fixed.map((at) => shape.values[at]).join('\u0000'))
+
+/** Makes (and keeps) the statement with parameters from the parsed text; undefined when nothing in it may vary. */
+export function lift(scope: string, shape: Shape, node: Node, sql: string): Lifted | undefined {
+  if (!LIFTABLE.has(tagOf(node))) return undefined
+  const byStart = new Map(shape.starts.map((start, i) => [start, i]))
+  const lifted: number[] = []
+  const replaced = replaceLiterals(node, 'fixed', (location, isString) => {
+    const at = byStart.get(location)
+    if (at === undefined || (typeof shape.values[at] === 'string') !== isString || lifted.includes(at)) return undefined
+    lifted.push(at)
+    return lifted.length
+  }) as Node
+  if (lifted.length === 0) return undefined
+  const fixed = shape.starts.map((_, i) => i).filter((i) => !lifted.includes(i))
+  const key = scope + shape.key
+  let known = shapes.get(key)
+  if (known === undefined || known.statements.size >= STATEMENTS_PER_SHAPE) {
+    known = { fixed, lifted, statements: new Map() }
+    shapes.set(key, known)
+  }
+  // Which literals may vary depends on the shape alone.
+  const statement = makeStatement(replaced, sql, sql, lifted.map((at) => shape.types[at]!))
+  known.statements.set(fixedText(known, shape), statement)
+  return { statement, values: lifted.map((at) => shape.values[at]!) }
+}
+
+const LIFTABLE = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'])
+
+type Lift = (location: number, isString: boolean) => number | undefined
+
+/**
+ * Where a node stands. 'condition': inside WHERE or ON, where operands of = may vary; 'value': a VALUES item or an assigned
+ * value, which may vary itself; 'operand': directly under such an operator; 'fixed': anywhere else.
+ */
+type Place = 'fixed' | 'condition' | 'value' | 'operand'
+
+/** The tree with literals in varying places replaced by parameters. */
+function replaceLiterals(tree: unknown, place: Place, lift: Lift): unknown {
+  if (typeof tree !== 'object' || tree === null) return tree
+  if (Array.isArray(tree)) return tree.map((each) => replaceLiterals(each, place, lift))
+  const node = tree as Record<string, unknown>
+  const literal = node['A_Const'] as { ival?: object; sval?: object; location?: number } | undefined
+  if (literal !== undefined) {
+    if ((place !== 'value' && place !== 'operand') || (literal.ival === undefined && literal.sval === undefined)) return tree
+    const number = lift(literal.location ?? 0, literal.sval !== undefined)
+    return number === undefined ? tree : { ParamRef: { number, location: literal.location } }
+  }
+  const result: Record<string, unknown> = {}
+  for (const name in node) result[name] = replaceLiterals(node[name], placeOf(name, node, place), lift)
+  return result
+}
+
+/** Where the field `name` of `node` stands, given where the node does. */
+function placeOf(name: string, node: Record<string, unknown>, place: Place): Place {
+  switch (name) {
+    case 'whereClause':
+    case 'quals':
+      return 'condition'
+    case 'valuesLists':
+      return 'value'
+    case 'targetList':
+      // UPDATE's assignments; SELECT's targets may have to match GROUP BY and ORDER BY.
+      return 'relation' in node ? 'value' : 'fixed'
+    case 'ResTarget':
+    case 'val':
+      return place
+    case 'lexpr':
+    case 'rexpr':
+      if (place === 'value') return 'value'
+      return (place === 'condition' || place === 'operand') && isEquality(node) ? 'operand' : place === 'operand' ? 'condition' : place
+    // Wrappers of the parse tree, and AND/OR, hand the place down.
+    case 'A_Expr':
+    case 'BoolExpr':
+    case 'List':
+    case 'items':
+      return place
+    case 'args':
+      return 'boolop' in node ? place : 'fixed'
+    default:
+      return 'fixed'
+  }
+}
+
+/** a = 1, a IN (1, 2), a = ANY ('{1,2}'). */
+function isEquality(node: Record<string, unknown>): boolean {
+  const name = node['name'] as { String?: { sval?: string } }[] | undefined
+  const kind = node['kind']
+  return name?.length === 1 && name[0]?.String?.sval === '=' && (kind === 'AEXPR_OP' || kind === 'AEXPR_IN' || kind === 'AEXPR_OP_ANY')
+}
