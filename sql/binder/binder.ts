@@ -15,23 +15,21 @@ import { type BindContext, errorAt } from './context.ts'
 import { bindExpression, provideContainers, settleUnknown } from './expression.ts'
 import { columnsOf } from './from.ts'
 import { bindDelete, bindInsert, bindUpdate } from './modify.ts'
-import { type Clause, type Scope, createScope, itemOf } from './scope.ts'
+import { type Clause, createScope, itemOf, type Scope } from './scope.ts'
 import { bindQuery, provideQueryBinders } from './select.ts'
 
 provideContainers({ subquery: (b, scope, node) => bindQuery(b, scope, node), call: bindCall })
 provideQueryBinders({ modify: bindModify, view: bindView })
 
-export { typeName } from './context.ts'
+export { canCoerce, cannotCast, coerceTo, coerceType } from './coerce.ts'
 export type { BindContext } from './context.ts'
-export { outputColumns } from './from.ts'
-export { assignTo, defaultOf } from './modify.ts'
-export { coerceTo, canCoerce, coerceType, cannotCast } from './coerce.ts'
-export { resolveTypeName, findType, namesOf, stringOf } from './typename.ts'
-export { columnName } from './select.ts'
-export { findFunction, findBinaryOperator } from './resolve.ts'
+export { baseType, elementType, errorAt, findRelation, requireNamespace, typeName } from './context.ts'
 export { findCollation } from './expression.ts'
-export { errorAt, findRelation, requireNamespace, baseType, elementType } from './context.ts'
-export { requireRelation, columnsOf } from './from.ts'
+export { columnsOf, outputColumns, requireRelation } from './from.ts'
+export { assignTo, defaultOf } from './modify.ts'
+export { findBinaryOperator, findFunction } from './resolve.ts'
+export { columnName } from './select.ts'
+export { findType, namesOf, resolveTypeName, stringOf } from './typename.ts'
 
 const BINDABLE = ['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'] as const
 /** Whether a statement is a query that this binder takes (others are utility statements). */
@@ -64,7 +62,14 @@ function bindView(b: BindContext, view: RelationRow): Query {
     const parsed = parse(view.view.sql)
     if (parsed instanceof Promise) throw sqlError('54001', 'stack depth limit exceeded')
     const informationSchema = b.catalog.namespaceByName('information_schema')
-    const context: BindContext = { ...b, source: view.view.sql, searchPath: informationSchema?.oid === view.namespace ? [PG_CATALOG, informationSchema.oid] : [PG_CATALOG], parameters: [], parametersFixed: true, relationsUsed: new Set() }
+    const context: BindContext = {
+      ...b,
+      source: view.view.sql,
+      searchPath: informationSchema?.oid === view.namespace ? [PG_CATALOG, informationSchema.oid] : [PG_CATALOG],
+      parameters: [],
+      parametersFixed: true,
+      relationsUsed: new Set(),
+    }
     known = { query: bind(context, parsed[0]!.node), used: context.relationsUsed }
     systemViews.set(view.oid, known)
   }
@@ -81,10 +86,23 @@ function noteRelations(b: BindContext, query: Query): void {
 }
 
 /** An expression over one table's columns (relation 0): CHECK, DEFAULT, index expressions, generated columns. */
-export function bindTableExpression(b: BindContext, table: Pick<RelationRow, 'name' | 'columns' | 'rowType'> | undefined, node: Node, clause: Clause): Expression {
+export function bindTableExpression(
+  b: BindContext,
+  table: Pick<RelationRow, 'name' | 'columns' | 'rowType'> | undefined,
+  node: Node,
+  clause: Clause,
+): Expression {
   const scope = createScope(undefined, clause)
   if (table !== undefined) {
-    scope.relations.push({ kind: 'table', oid: (table as RelationRow).oid, only: false, alias: table.name, aliased: false, columns: columnsOf(table as RelationRow), lateral: false })
+    scope.relations.push({
+      kind: 'table',
+      oid: (table as RelationRow).oid,
+      only: false,
+      alias: table.name,
+      aliased: false,
+      columns: columnsOf(table as RelationRow),
+      lateral: false,
+    })
     scope.items = [itemOf(0, scope.relations[0]!, { rowType: table.rowType })]
   }
   const e = bindExpression(b, scope, node)
@@ -106,8 +124,13 @@ const containsSubquery = (e: unknown): boolean => {
 }
 
 /** A boolean condition over one table. */
-export const bindTableCondition = (b: BindContext, table: Pick<RelationRow, 'name' | 'columns' | 'rowType'>, node: Node, clause: Clause, construct: string): Expression =>
-  coerceToBoolean(b, bindTableExpression(b, table, node, clause), construct)
+export const bindTableCondition = (
+  b: BindContext,
+  table: Pick<RelationRow, 'name' | 'columns' | 'rowType'>,
+  node: Node,
+  clause: Clause,
+  construct: string,
+): Expression => coerceToBoolean(b, bindTableExpression(b, table, node, clause), construct)
 
 /** An expression without any columns: SET values, EXECUTE arguments, CALL arguments. */
 export function bindConstantExpression(b: BindContext, node: Node, clause: Clause = 'other'): Expression {

@@ -12,9 +12,9 @@ import { OID, PG_CATALOG } from '../types/oids.ts'
 import { canCoerce, coerceTo, coerceToBoolean, coerceToSpecific, coerceType, findPathway } from './coerce.ts'
 import { type BindContext, baseType, errorAt, typeName } from './context.ts'
 import { bindExpression, bindField, bindList, rowFields, settleUnknown } from './expression.ts'
-import { bindText } from './text.ts'
 import { displayOf, findFunction, functionArguments, functionMissing } from './resolve.ts'
 import { type Clause, type Scope, within } from './scope.ts'
+import { bindText } from './text.ts'
 import { namesOf, typeForCall } from './typename.ts'
 
 export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expression {
@@ -37,13 +37,21 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
   try {
     args = bindList(b, scope, nodes)
     order = bindSortKeys(b, scope, node.agg_order ?? [])
-    filter = node.agg_filter && within(scope, 'filter', () => coerceToBoolean(b, bindExpression(b, scope, node.agg_filter!), 'FILTER', location))
+    filter =
+      node.agg_filter &&
+      within(scope, 'filter', () => coerceToBoolean(b, bindExpression(b, scope, node.agg_filter!), 'FILTER', location))
   } finally {
     if (mayAggregate && !over) scope.insideAggregate--
     if (over) scope.insideWindow--
   }
 
-  const plain = !node.agg_star && !node.agg_distinct && order.length === 0 && filter === undefined && !over && names.every((each) => each === undefined)
+  const plain =
+    !node.agg_star &&
+    !node.agg_distinct &&
+    order.length === 0 &&
+    filter === undefined &&
+    !over &&
+    names.every((each) => each === undefined)
   // f(x) may be a column of x.
   if (plain && args.length === 1 && schema === undefined) {
     const arg = args[0]!
@@ -56,7 +64,8 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
   const match = findFunction(b, schema, name, types, names, node.func_variadic === true, location)
 
   if (match.kind !== 'found' || isCastLike(b, match.row.oid, types)) {
-    const cast = plain && args.length === 1 ? castCall(b, schema, name, args[0]!, match.kind === 'found', location) : undefined
+    const cast =
+      plain && args.length === 1 ? castCall(b, schema, name, args[0]!, match.kind === 'found', location) : undefined
     if (cast !== undefined) return cast
   }
   if (match.kind !== 'found') throw functionMissing(b, schema, name, types, names, match.kind, location)
@@ -66,21 +75,40 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
   const resolved = functionArguments(b, match.candidate, all, (text, type) => bindText(b, text, type), location)
   switch (row.kind) {
     case 'a':
-      return over ? windowCall(b, scope, node, row.oid, resolved, filter, true) : aggregateCall(b, scope, node, row.oid, args.length, order, filter, resolved)
+      return over
+        ? windowCall(b, scope, node, row.oid, resolved, filter, true)
+        : aggregateCall(b, scope, node, row.oid, args.length, order, filter, resolved)
     case 'w':
       if (!over) throw errorAt(b, '42809', `window function ${row.name} requires an OVER clause`, location)
       return windowCall(b, scope, node, row.oid, resolved, filter, false)
     case 'p':
-      throw errorAt(b, '42809', `${row.name}(${types.map((type) => typeName(b, type)).join(', ')}) is a procedure`, location, { hint: 'To call a procedure, use CALL.' })
+      throw errorAt(
+        b,
+        '42809',
+        `${row.name}(${types.map((type) => typeName(b, type)).join(', ')}) is a procedure`,
+        location,
+        { hint: 'To call a procedure, use CALL.' },
+      )
     case 'f':
       break
   }
-  if (node.agg_star) throw errorAt(b, '42809', `${name}(*) specified, but ${name} is not an aggregate function`, location)
-  if (node.agg_distinct) throw errorAt(b, '42809', `DISTINCT specified, but ${name} is not an aggregate function`, location)
-  if (withinGroup) throw errorAt(b, '42809', `WITHIN GROUP specified, but ${name} is not an aggregate function`, location)
-  if (order.length > 0) throw errorAt(b, '42809', `ORDER BY specified, but ${name} is not an aggregate function`, location)
-  if (filter !== undefined) throw errorAt(b, '42809', `FILTER specified, but ${name} is not an aggregate function`, location)
-  if (over) throw errorAt(b, '42809', `OVER specified, but ${name} is not a window function nor an aggregate function`, location)
+  if (node.agg_star)
+    throw errorAt(b, '42809', `${name}(*) specified, but ${name} is not an aggregate function`, location)
+  if (node.agg_distinct)
+    throw errorAt(b, '42809', `DISTINCT specified, but ${name} is not an aggregate function`, location)
+  if (withinGroup)
+    throw errorAt(b, '42809', `WITHIN GROUP specified, but ${name} is not an aggregate function`, location)
+  if (order.length > 0)
+    throw errorAt(b, '42809', `ORDER BY specified, but ${name} is not an aggregate function`, location)
+  if (filter !== undefined)
+    throw errorAt(b, '42809', `FILTER specified, but ${name} is not an aggregate function`, location)
+  if (over)
+    throw errorAt(
+      b,
+      '42809',
+      `OVER specified, but ${name} is not a window function nor an aggregate function`,
+      location,
+    )
   if (row.returnsSet) checkSetReturning(b, scope, location)
   return {
     kind: 'call',
@@ -100,10 +128,18 @@ const isCastLike = (b: BindContext, fn: Oid, types: readonly Oid[]): boolean => 
   return !row.argTypes.every((type, i) => type === types[i])
 }
 
-function castCall(b: BindContext, schema: string | undefined, name: string, arg: Expression, foundFunction: boolean, location?: number): Expression | undefined {
+function castCall(
+  b: BindContext,
+  schema: string | undefined,
+  name: string,
+  arg: Expression,
+  foundFunction: boolean,
+  location?: number,
+): Expression | undefined {
   const type = typeForCall(b, schema, name)
   if (type === undefined) return undefined
-  if (arg.type === OID.unknown) return foundFunction ? undefined : coerceTo(b, arg, type.oid, -1, 'explicit', 'cast', location)
+  if (arg.type === OID.unknown)
+    return foundFunction ? undefined : coerceTo(b, arg, type.oid, -1, 'explicit', 'cast', location)
   const way = findPathway(b, type.oid, arg.type, 'explicit')
   const textToIo = way.kind === 'io' && (b.catalog.typeRow(arg.type)?.kind === 'c' || type.category !== 'S')
   if (way.kind === 'relabel' || (way.kind === 'io' && !textToIo) || (way.kind === 'function' && !foundFunction)) {
@@ -112,51 +148,141 @@ function castCall(b: BindContext, schema: string | undefined, name: string, arg:
   return undefined
 }
 
-const NO_SETS: ReadonlySet<Clause> = new Set(['where', 'having', 'join', 'check', 'default', 'index expression', 'index predicate', 'generated', 'limit', 'offset', 'filter', 'update'])
-const CLAUSE_NAMES: Partial<Record<Clause, string>> = { where: 'WHERE', having: 'HAVING', join: 'JOIN conditions', check: 'check constraints', default: 'DEFAULT expressions', 'index expression': 'index expressions', 'index predicate': 'index predicates', generated: 'column generation expressions', limit: 'LIMIT', offset: 'OFFSET', values: 'VALUES', update: 'UPDATE', filter: 'FILTER', 'group by': 'GROUP BY', returning: 'RETURNING', from: 'FROM clause of their own query level', 'function in from': 'functions in FROM', 'partition by': 'window definitions', 'window order by': 'window definitions' }
+const NO_SETS: ReadonlySet<Clause> = new Set([
+  'where',
+  'having',
+  'join',
+  'check',
+  'default',
+  'index expression',
+  'index predicate',
+  'generated',
+  'limit',
+  'offset',
+  'filter',
+  'update',
+])
+const CLAUSE_NAMES: Partial<Record<Clause, string>> = {
+  where: 'WHERE',
+  having: 'HAVING',
+  join: 'JOIN conditions',
+  check: 'check constraints',
+  default: 'DEFAULT expressions',
+  'index expression': 'index expressions',
+  'index predicate': 'index predicates',
+  generated: 'column generation expressions',
+  limit: 'LIMIT',
+  offset: 'OFFSET',
+  values: 'VALUES',
+  update: 'UPDATE',
+  filter: 'FILTER',
+  'group by': 'GROUP BY',
+  returning: 'RETURNING',
+  from: 'FROM clause of their own query level',
+  'function in from': 'functions in FROM',
+  'partition by': 'window definitions',
+  'window order by': 'window definitions',
+}
 const clauseName = (clause: Clause): string => CLAUSE_NAMES[clause] ?? clause.toUpperCase()
 
 export function checkSetReturning(b: BindContext, scope: Scope, location?: number): void {
-  if (NO_SETS.has(scope.clause)) throw errorAt(b, '0A000', `set-returning functions are not allowed in ${clauseName(scope.clause)}`, location)
-  if (scope.insideAggregate > 0) throw errorAt(b, '0A000', 'aggregate function calls cannot contain set-returning function calls', location, { hint: 'You might be able to move the set-returning function into a LATERAL FROM item.' })
+  if (NO_SETS.has(scope.clause))
+    throw errorAt(b, '0A000', `set-returning functions are not allowed in ${clauseName(scope.clause)}`, location)
+  if (scope.insideAggregate > 0)
+    throw errorAt(b, '0A000', 'aggregate function calls cannot contain set-returning function calls', location, {
+      hint: 'You might be able to move the set-returning function into a LATERAL FROM item.',
+    })
   scope.hasSetReturning = true
 }
 
 // ── Aggregates ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-const NO_AGGREGATES: ReadonlySet<Clause> = new Set(['where', 'join', 'group by', 'limit', 'offset', 'values', 'check', 'default', 'index expression', 'index predicate', 'generated', 'update', 'returning', 'filter', 'function in from'])
+const NO_AGGREGATES: ReadonlySet<Clause> = new Set([
+  'where',
+  'join',
+  'group by',
+  'limit',
+  'offset',
+  'values',
+  'check',
+  'default',
+  'index expression',
+  'index predicate',
+  'generated',
+  'update',
+  'returning',
+  'filter',
+  'function in from',
+])
 
-function aggregateCall(b: BindContext, scope: Scope, node: FuncCall, fn: Oid, directCount: number, order: readonly SortKey[], filter: Expression | undefined, resolved: { readonly args: readonly Expression[]; readonly type: Oid }): Expression {
+function aggregateCall(
+  b: BindContext,
+  scope: Scope,
+  node: FuncCall,
+  fn: Oid,
+  directCount: number,
+  order: readonly SortKey[],
+  filter: Expression | undefined,
+  resolved: { readonly args: readonly Expression[]; readonly type: Oid },
+): Expression {
   const location = node.location
   const row = b.catalog.function(fn)!
   const info = b.catalog.aggregate(fn)
   const ordered = info !== undefined && info.kind !== 'n'
-  if (ordered && !node.agg_within_group) throw errorAt(b, '42809', `WITHIN GROUP is required for ordered-set aggregate ${row.name}`, location)
-  if (!ordered && node.agg_within_group) throw errorAt(b, '42809', `${row.name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP`, location)
+  if (ordered && !node.agg_within_group)
+    throw errorAt(b, '42809', `WITHIN GROUP is required for ordered-set aggregate ${row.name}`, location)
+  if (!ordered && node.agg_within_group)
+    throw errorAt(b, '42809', `${row.name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP`, location)
   if (node.agg_star && row.argTypes.length > 0) {
     throw errorAt(b, '42809', `${row.name}(*) must be used to call a parameterless aggregate function`, location)
   }
-  if (!node.agg_star && row.argTypes.length === 0 && !ordered) throw errorAt(b, '42809', `${row.name}(*) must be used to call a parameterless aggregate function`, location)
+  if (!node.agg_star && row.argTypes.length === 0 && !ordered)
+    throw errorAt(b, '42809', `${row.name}(*) must be used to call a parameterless aggregate function`, location)
   const direct = ordered ? resolved.args.slice(0, directCount) : []
   const args = ordered ? [] : resolved.args
-  const keys = ordered ? order.map((key, i) => ({ ...key, expression: resolved.args[directCount + i] ?? key.expression })) : order
+  const keys = ordered
+    ? order.map((key, i) => ({ ...key, expression: resolved.args[directCount + i] ?? key.expression }))
+    : order
   if (node.agg_distinct) {
-    for (const arg of args) if (b.catalog.btree(arg.type) === undefined) throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, arg.type)}`, location)
+    for (const arg of args)
+      if (b.catalog.btree(arg.type) === undefined)
+        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, arg.type)}`, location)
     if (keys.some((key) => !args.some((arg) => sameExpression(arg, key.expression)))) {
-      throw errorAt(b, '42P10', 'in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list', location)
+      throw errorAt(
+        b,
+        '42P10',
+        'in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list',
+        location,
+      )
     }
   }
   // It belongs to the innermost query whose columns it uses; without columns to this one.
   const levels = new Set<number>()
-  for (const e of [...resolved.args, ...keys.map((key) => key.expression), ...(filter === undefined ? [] : [filter])]) collectLevels(e, levels)
+  for (const e of [...resolved.args, ...keys.map((key) => key.expression), ...(filter === undefined ? [] : [filter])])
+    collectLevels(e, levels)
   const level = levels.size === 0 ? 0 : Math.min(...levels)
   let owner: Scope = scope
   for (let i = 0; i < level; i++) owner = owner.parent ?? owner
-  if (NO_AGGREGATES.has(owner.clause)) throw errorAt(b, '42803', `aggregate functions are not allowed in ${clauseName(owner.clause)}`, location)
-  if (owner.clause === 'from') throw errorAt(b, '42803', 'aggregate functions are not allowed in FROM clause of their own query level', location)
+  if (NO_AGGREGATES.has(owner.clause))
+    throw errorAt(b, '42803', `aggregate functions are not allowed in ${clauseName(owner.clause)}`, location)
+  if (owner.clause === 'from')
+    throw errorAt(b, '42803', 'aggregate functions are not allowed in FROM clause of their own query level', location)
   if (owner.insideAggregate > 0) throw errorAt(b, '42803', 'aggregate function calls cannot be nested', location)
   owner.hasAggregates = true
-  return { kind: 'aggregate', function: fn, directArgs: direct, args, star: node.agg_star === true, distinct: node.agg_distinct === true, orderBy: keys, filter, variadic: node.func_variadic === true, level, type: resolved.type, typmod: -1 }
+  return {
+    kind: 'aggregate',
+    function: fn,
+    directArgs: direct,
+    args,
+    star: node.agg_star === true,
+    distinct: node.agg_distinct === true,
+    orderBy: keys,
+    filter,
+    variadic: node.func_variadic === true,
+    level,
+    type: resolved.type,
+    typmod: -1,
+  }
 }
 
 function collectLevels(e: Expression, levels: Set<number>): void {
@@ -175,11 +301,17 @@ export function bindSortKeys(b: BindContext, scope: Scope, nodes: readonly Node[
   })
 }
 
-export function sortDirection(b: BindContext, node: Node, type: Oid): { readonly descending: boolean; readonly nullsFirst: boolean } {
+export function sortDirection(
+  b: BindContext,
+  node: Node,
+  type: Oid,
+): { readonly descending: boolean; readonly nullsFirst: boolean } {
   if (!('SortBy' in node)) throw notSupported('this ORDER BY item')
   const { sortby_dir: direction, sortby_nulls: nulls, useOp, location } = node.SortBy
   if (b.catalog.btree(baseType(b, type)) === undefined) {
-    throw errorAt(b, '42883', `could not identify an ordering operator for type ${typeName(b, type)}`, location, { hint: 'Use an explicit ordering operator or modify the query.' })
+    throw errorAt(b, '42883', `could not identify an ordering operator for type ${typeName(b, type)}`, location, {
+      hint: 'Use an explicit ordering operator or modify the query.',
+    })
   }
   let descending = direction === 'SORTBY_DESC'
   if (direction === 'SORTBY_USING') {
@@ -192,19 +324,42 @@ export function sortDirection(b: BindContext, node: Node, type: Oid): { readonly
 
 // ── Windows ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function windowCall(b: BindContext, scope: Scope, node: FuncCall, fn: Oid, resolved: { readonly args: readonly Expression[]; readonly type: Oid }, filter: Expression | undefined, aggregate: boolean): Expression {
+function windowCall(
+  b: BindContext,
+  scope: Scope,
+  node: FuncCall,
+  fn: Oid,
+  resolved: { readonly args: readonly Expression[]; readonly type: Oid },
+  filter: Expression | undefined,
+  aggregate: boolean,
+): Expression {
   const location = node.location
   const name = namesOf(node.funcname).at(-1)!
   if (node.agg_distinct) throw errorAt(b, '0A000', 'DISTINCT is not implemented for window functions', location)
-  if (node.agg_within_group) throw errorAt(b, '0A000', `OVER is not supported for ordered-set aggregate ${name}`, location)
-  if ((node.agg_order?.length ?? 0) > 0) throw errorAt(b, '0A000', 'aggregate ORDER BY is not implemented for window functions', location)
-  if (filter !== undefined && !aggregate) throw errorAt(b, '0A000', 'FILTER is not implemented for non-aggregate window functions', location)
+  if (node.agg_within_group)
+    throw errorAt(b, '0A000', `OVER is not supported for ordered-set aggregate ${name}`, location)
+  if ((node.agg_order?.length ?? 0) > 0)
+    throw errorAt(b, '0A000', 'aggregate ORDER BY is not implemented for window functions', location)
+  if (filter !== undefined && !aggregate)
+    throw errorAt(b, '0A000', 'FILTER is not implemented for non-aggregate window functions', location)
   if (scope.insideWindow > 0) throw errorAt(b, '42P20', 'window function calls cannot be nested', location)
-  if (scope.insideAggregate > 0) throw errorAt(b, '42803', 'aggregate function calls cannot contain window function calls', location)
-  if (scope.clause !== 'select' && scope.clause !== 'order by' && scope.clause !== 'distinct on') throw errorAt(b, '42P20', `window functions are not allowed in ${clauseName(scope.clause)}`, location)
+  if (scope.insideAggregate > 0)
+    throw errorAt(b, '42803', 'aggregate function calls cannot contain window function calls', location)
+  if (scope.clause !== 'select' && scope.clause !== 'order by' && scope.clause !== 'distinct on')
+    throw errorAt(b, '42P20', `window functions are not allowed in ${clauseName(scope.clause)}`, location)
   scope.hasWindows = true
   const window = windowOf(b, scope, node.over!)
-  return { kind: 'window', function: fn, args: resolved.args, star: node.agg_star === true, filter, aggregate, window, type: resolved.type, typmod: -1 }
+  return {
+    kind: 'window',
+    function: fn,
+    args: resolved.args,
+    star: node.agg_star === true,
+    filter,
+    aggregate,
+    window,
+    type: resolved.type,
+    typmod: -1,
+  }
 }
 
 /** Position in scope.windows of the window an OVER clause means; equal definitions share one. */
@@ -215,46 +370,106 @@ function windowOf(b: BindContext, scope: Scope, node: WindowDef): number {
     return at
   }
   const window = bindWindow(b, scope, node)
-  const same = scope.windows.findIndex((other) => other.name === undefined && sameExpression({ ...other, name: undefined }, window))
+  const same = scope.windows.findIndex(
+    (other) => other.name === undefined && sameExpression({ ...other, name: undefined }, window),
+  )
   return same >= 0 ? same : scope.windows.push(window) - 1
 }
 
 const FRAME = {
-  nonDefault: 0x1, range: 0x2, rows: 0x4, groups: 0x8, between: 0x10, startUnboundedPreceding: 0x20, endUnboundedPreceding: 0x40, startUnboundedFollowing: 0x80,
-  endUnboundedFollowing: 0x100, startCurrent: 0x200, endCurrent: 0x400, startPreceding: 0x800, endPreceding: 0x1000, startFollowing: 0x2000, endFollowing: 0x4000,
-  excludeCurrent: 0x8000, excludeGroup: 0x10000, excludeTies: 0x20000,
+  nonDefault: 0x1,
+  range: 0x2,
+  rows: 0x4,
+  groups: 0x8,
+  between: 0x10,
+  startUnboundedPreceding: 0x20,
+  endUnboundedPreceding: 0x40,
+  startUnboundedFollowing: 0x80,
+  endUnboundedFollowing: 0x100,
+  startCurrent: 0x200,
+  endCurrent: 0x400,
+  startPreceding: 0x800,
+  endPreceding: 0x1000,
+  startFollowing: 0x2000,
+  endFollowing: 0x4000,
+  excludeCurrent: 0x8000,
+  excludeGroup: 0x10000,
+  excludeTies: 0x20000,
 } as const // prettier-ignore
 
 export function bindWindow(b: BindContext, scope: Scope, node: WindowDef): Window {
-  const base = node.refname === undefined || node.refname === '' ? undefined : scope.windows[scope.windowNames.get(node.refname) ?? -1]
-  if (node.refname && base === undefined) throw errorAt(b, '42704', `window "${node.refname}" does not exist`, node.location)
-  const partition = within(scope, 'partition by', () => bindList(b, scope, node.partitionClause).map((e) => settleUnknown(b, e)))
+  const base =
+    node.refname === undefined || node.refname === ''
+      ? undefined
+      : scope.windows[scope.windowNames.get(node.refname) ?? -1]
+  if (node.refname && base === undefined)
+    throw errorAt(b, '42704', `window "${node.refname}" does not exist`, node.location)
+  const partition = within(scope, 'partition by', () =>
+    bindList(b, scope, node.partitionClause).map((e) => settleUnknown(b, e)),
+  )
   const order = within(scope, 'window order by', () => bindSortKeys(b, scope, node.orderClause ?? []))
   if (base !== undefined) {
-    if (partition.length > 0) throw errorAt(b, '42P20', `cannot override PARTITION BY clause of window "${node.refname}"`, node.location)
-    if (order.length > 0 && base.orderBy.length > 0) throw errorAt(b, '42P20', `cannot override ORDER BY clause of window "${node.refname}"`, node.location)
-    if (base.explicitFrame) throw errorAt(b, '42P20', `cannot copy window "${node.refname}" because it has a frame clause`, node.location)
+    if (partition.length > 0)
+      throw errorAt(b, '42P20', `cannot override PARTITION BY clause of window "${node.refname}"`, node.location)
+    if (order.length > 0 && base.orderBy.length > 0)
+      throw errorAt(b, '42P20', `cannot override ORDER BY clause of window "${node.refname}"`, node.location)
+    if (base.explicitFrame)
+      throw errorAt(b, '42P20', `cannot copy window "${node.refname}" because it has a frame clause`, node.location)
   }
   const options = node.frameOptions ?? 0
   const has = (bit: number): boolean => (options & bit) !== 0
   const mode = has(FRAME.rows) ? 'rows' : has(FRAME.groups) ? 'groups' : 'range'
   const partitionBy = base?.partitionBy ?? partition
   const orderBy = order.length > 0 ? order : (base?.orderBy ?? [])
-  if (mode === 'groups' && orderBy.length === 0) throw errorAt(b, '42P20', 'GROUPS mode requires an ORDER BY clause', node.location)
+  if (mode === 'groups' && orderBy.length === 0)
+    throw errorAt(b, '42P20', 'GROUPS mode requires an ORDER BY clause', node.location)
   const offsets = { start: oid(0), end: oid(0) }
-  const bound = (side: 'start' | 'end', unboundedPreceding: number, unboundedFollowing: number, current: number, preceding: number, following: number, offset: Node | undefined): FrameBound => {
+  const bound = (
+    side: 'start' | 'end',
+    unboundedPreceding: number,
+    unboundedFollowing: number,
+    current: number,
+    preceding: number,
+    following: number,
+    offset: Node | undefined,
+  ): FrameBound => {
     if (has(unboundedPreceding)) return { kind: 'unbounded-preceding' }
     if (has(unboundedFollowing)) return { kind: 'unbounded-following' }
     if (has(preceding) || has(following)) {
       const e = bindExpression(b, scope, offset!)
-      return { kind: has(preceding) ? 'preceding' : 'following', offset: frameOffset(b, e, mode, orderBy, side, offsets, node.location) }
+      return {
+        kind: has(preceding) ? 'preceding' : 'following',
+        offset: frameOffset(b, e, mode, orderBy, side, offsets, node.location),
+      }
     }
     if (has(current)) return { kind: 'current-row' }
     return side === 'start' ? { kind: 'unbounded-preceding' } : { kind: 'current-row' }
   }
-  const start = bound('start', FRAME.startUnboundedPreceding, FRAME.startUnboundedFollowing, FRAME.startCurrent, FRAME.startPreceding, FRAME.startFollowing, node.startOffset)
-  const end = bound('end', FRAME.endUnboundedPreceding, FRAME.endUnboundedFollowing, FRAME.endCurrent, FRAME.endPreceding, FRAME.endFollowing, node.endOffset)
-  const exclude = has(FRAME.excludeCurrent) ? 'current-row' : has(FRAME.excludeGroup) ? 'group' : has(FRAME.excludeTies) ? 'ties' : 'none'
+  const start = bound(
+    'start',
+    FRAME.startUnboundedPreceding,
+    FRAME.startUnboundedFollowing,
+    FRAME.startCurrent,
+    FRAME.startPreceding,
+    FRAME.startFollowing,
+    node.startOffset,
+  )
+  const end = bound(
+    'end',
+    FRAME.endUnboundedPreceding,
+    FRAME.endUnboundedFollowing,
+    FRAME.endCurrent,
+    FRAME.endPreceding,
+    FRAME.endFollowing,
+    node.endOffset,
+  )
+  const exclude = has(FRAME.excludeCurrent)
+    ? 'current-row'
+    : has(FRAME.excludeGroup)
+      ? 'group'
+      : has(FRAME.excludeTies)
+        ? 'ties'
+        : 'none'
   return {
     name: undefined,
     partitionBy,
@@ -264,21 +479,47 @@ export function bindWindow(b: BindContext, scope: Scope, node: WindowDef): Windo
     end,
     exclude,
     explicitFrame: has(FRAME.nonDefault),
-    inRange: { start: offsets.start === 0 ? undefined : offsets.start, end: offsets.end === 0 ? undefined : offsets.end },
+    inRange: {
+      start: offsets.start === 0 ? undefined : offsets.start,
+      end: offsets.end === 0 ? undefined : offsets.end,
+    },
   }
 }
 
-function frameOffset(b: BindContext, e: Expression, mode: 'rows' | 'range' | 'groups', orderBy: Window['orderBy'], side: 'start' | 'end', found: { start: Oid; end: Oid }, location?: number): Expression {
+function frameOffset(
+  b: BindContext,
+  e: Expression,
+  mode: 'rows' | 'range' | 'groups',
+  orderBy: Window['orderBy'],
+  side: 'start' | 'end',
+  found: { start: Oid; end: Oid },
+  location?: number,
+): Expression {
   if (mode !== 'range') return coerceToSpecific(b, e, OID.int8, mode.toUpperCase(), location)
-  if (orderBy.length !== 1) throw errorAt(b, '42P20', 'RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column', location)
+  if (orderBy.length !== 1)
+    throw errorAt(b, '42P20', 'RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column', location)
   const type = baseType(b, orderBy[0]!.expression.type)
   // in_range(value, base, offset, sub, less): the support function that takes this offset type.
   const candidates = b.catalog
     .functionsByName('in_range')
-    .filter((row) => row.namespace === PG_CATALOG && row.argTypes[0] === type && (e.type === OID.unknown || canCoerce(b, [e.type], [row.argTypes[2]!], 'implicit')))
-  const exact = candidates.find((row) => row.argTypes[2] === e.type) ?? candidates.find((row) => row.argTypes[2] === type) ?? candidates[0]
+    .filter(
+      (row) =>
+        row.namespace === PG_CATALOG &&
+        row.argTypes[0] === type &&
+        (e.type === OID.unknown || canCoerce(b, [e.type], [row.argTypes[2]!], 'implicit')),
+    )
+  const exact =
+    candidates.find((row) => row.argTypes[2] === e.type) ??
+    candidates.find((row) => row.argTypes[2] === type) ??
+    candidates[0]
   if (exact === undefined) {
-    throw errorAt(b, '0A000', `RANGE with offset PRECEDING/FOLLOWING is not supported for column type ${typeName(b, type)} and offset type ${typeName(b, e.type)}`, location, { hint: 'Cast the offset value to an appropriate type.' })
+    throw errorAt(
+      b,
+      '0A000',
+      `RANGE with offset PRECEDING/FOLLOWING is not supported for column type ${typeName(b, type)} and offset type ${typeName(b, e.type)}`,
+      location,
+      { hint: 'Cast the offset value to an appropriate type.' },
+    )
   }
   found[side] = exact.oid
   return coerceType(b, e, exact.argTypes[2]!, -1, 'implicit', 'implicit', location)

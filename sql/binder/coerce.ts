@@ -10,7 +10,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Display, Expression } from '../plan/expression.ts'
 import { OID } from '../types/oids.ts'
-import { type BindContext, arrayTypeOf, at, baseType, elementType, errorAt, typeName } from './context.ts'
+import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, typeName } from './context.ts'
 
 export type CoercionContext = 'implicit' | 'assignment' | 'explicit'
 const LEVEL: Readonly<Record<CoercionContext, number>> = { implicit: 0, assignment: 1, explicit: 2 }
@@ -30,8 +30,17 @@ const DATETIME = new Set<Oid>([OID.date, OID.time, OID.timetz, OID.timestamp, OI
 const CLOCK_WORD = /now|today|tomorrow|yesterday/i
 
 const POLYMORPHIC = new Set<Oid>([
-  OID.anyelement, OID.anyarray, OID.anynonarray, OID.anyenum, OID.anyrange, OID.anymultirange,
-  OID.anycompatible, OID.anycompatiblearray, OID.anycompatiblenonarray, OID.anycompatiblerange, OID.anycompatiblemultirange,
+  OID.anyelement,
+  OID.anyarray,
+  OID.anynonarray,
+  OID.anyenum,
+  OID.anyrange,
+  OID.anymultirange,
+  OID.anycompatible,
+  OID.anycompatiblearray,
+  OID.anycompatiblenonarray,
+  OID.anycompatiblerange,
+  OID.anycompatiblemultirange,
 ]) // prettier-ignore
 export const isPolymorphic = (type: Oid): boolean => POLYMORPHIC.has(type)
 
@@ -64,7 +73,12 @@ export function findPathway(b: BindContext, target: Oid, source: Oid, context: C
 }
 
 /** Whether values of these types may be passed where those are wanted (PostgreSQL's can_coerce_type). */
-export function canCoerce(b: BindContext, inputs: readonly Oid[], targets: readonly Oid[], context: CoercionContext): boolean {
+export function canCoerce(
+  b: BindContext,
+  inputs: readonly Oid[],
+  targets: readonly Oid[],
+  context: CoercionContext,
+): boolean {
   let polymorphic = false
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]!
@@ -87,23 +101,47 @@ export function canCoerce(b: BindContext, inputs: readonly Oid[], targets: reado
 const constant = (type: Oid, value: Expression & { kind: 'const' }): Expression => ({ ...value, type })
 
 /** Reads a literal of unknown type as `target`. */
-export function readLiteral(b: BindContext, text: string | null, target: Oid, typmod: number, location?: number): Expression {
+export function readLiteral(
+  b: BindContext,
+  text: string | null,
+  target: Oid,
+  typmod: number,
+  location?: number,
+): Expression {
   const base = baseType(b, target)
   if (DATETIME.has(base) && text !== null) {
     b.dependsOnSettings = true
     if (CLOCK_WORD.test(text)) b.dependsOnClock = true
   }
   const row = b.catalog.typeRow(base)
-  if (row?.kind === 'p' && base !== OID.record && base !== OID.cstring && base !== OID.void && base !== OID.unknown && base !== OID.any) {
+  if (
+    row?.kind === 'p' &&
+    base !== OID.record &&
+    base !== OID.cstring &&
+    base !== OID.void &&
+    base !== OID.unknown &&
+    base !== OID.any
+  ) {
     throw errorAt(b, '0A000', `cannot accept a value of type ${typeName(b, base)}`, location)
   }
   // interval's fields come with its typmod; other input functions leave the length to the length coercion that follows.
-  const value = text === null ? null : at(b, location, () => b.catalog.type(base).input(text, base === OID.interval ? typmod : -1, b.typeContext))
+  const value =
+    text === null
+      ? null
+      : at(b, location, () => b.catalog.type(base).input(text, base === OID.interval ? typmod : -1, b.typeContext))
   return { kind: 'const', value, type: target, typmod: base === OID.interval ? typmod : -1 }
 }
 
 /** The expression converted to `target`, typmod not yet applied; throws 42846 when there is no way (callers check first where the message differs). */
-export function coerceType(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display, location?: number): Expression {
+export function coerceType(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  typmod: number,
+  context: CoercionContext,
+  display: Display,
+  location?: number,
+): Expression {
   if (e.type === target || target === OID.any) return e
   if (isPolymorphic(target)) return e
   if (e.type === OID.unknown) {
@@ -111,7 +149,8 @@ export function coerceType(b: BindContext, e: Expression, target: Oid, typmod: n
     if (e.kind === 'param') {
       const known = b.parameters[e.index - 1] ?? 0
       if (known === 0 || known === OID.unknown) b.parameters[e.index - 1] = target
-      else if (known !== target) return coerceType(b, { ...e, type: known as Oid }, target, typmod, context, display, location)
+      else if (known !== target)
+        return coerceType(b, { ...e, type: known as Oid }, target, typmod, context, display, location)
       return { ...e, type: target }
     }
     return { kind: 'coerce-io', arg: e, display, type: target, typmod: -1 }
@@ -129,30 +168,63 @@ export function coerceType(b: BindContext, e: Expression, target: Oid, typmod: n
       const from = elementType(b, e.type)
       const to = elementType(b, target)
       const test: Expression = { kind: 'case-test', type: from, typmod: -1 }
-      return { kind: 'array-coerce', arg: e, element: coerceTo(b, test, to, typmod, context, display, location), display, type: target, typmod }
+      return {
+        kind: 'array-coerce',
+        arg: e,
+        element: coerceTo(b, test, to, typmod, context, display, location),
+        display,
+        type: target,
+        typmod,
+      }
     }
     case 'none':
       break
   }
   const targetRow = b.catalog.typeRow(target)
   if (e.type === OID.record && targetRow?.kind === 'c') return coerceRow(b, e, target, context, display, location)
-  if (target === OID.record && b.catalog.typeRow(e.type)?.kind === 'c') return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
+  if (target === OID.record && b.catalog.typeRow(e.type)?.kind === 'c')
+    return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
   throw cannotCast(b, e.type, target, location)
 }
 
 export const cannotCast = (b: BindContext, from: Oid, to: Oid, location?: number) =>
   errorAt(b, '42846', `cannot cast type ${typeName(b, from)} to ${typeName(b, to)}`, location)
 
-function castCall(b: BindContext, fn: Oid, e: Expression, base: Oid, target: Oid, typmod: number, context: CoercionContext, display: Display): Expression {
+function castCall(
+  b: BindContext,
+  fn: Oid,
+  e: Expression,
+  base: Oid,
+  target: Oid,
+  typmod: number,
+  context: CoercionContext,
+  display: Display,
+): Expression {
   const row = b.catalog.function(fn)!
   const args: Expression[] = [e]
   if (row.argTypes.length > 1) args.push({ kind: 'const', value: typmod, type: OID.int4, typmod: -1 })
   if (row.argTypes.length > 2) args.push({ kind: 'const', value: context === 'explicit', type: OID.bool, typmod: -1 })
-  const call: Expression = { kind: 'call', function: fn, args, display, variadic: false, setReturning: false, type: base, typmod: row.argTypes.length > 1 ? typmod : -1 }
+  const call: Expression = {
+    kind: 'call',
+    function: fn,
+    args,
+    display,
+    variadic: false,
+    setReturning: false,
+    type: base,
+    typmod: row.argTypes.length > 1 ? typmod : -1,
+  }
   return target === base ? call : { kind: 'relabel', arg: call, display: 'implicit', type: target, typmod: -1 }
 }
 
-function coerceRow(b: BindContext, e: Expression, target: Oid, context: CoercionContext, display: Display, location?: number): Expression {
+function coerceRow(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  context: CoercionContext,
+  display: Display,
+  location?: number,
+): Expression {
   const relation = b.catalog.relation(b.catalog.typeRow(target)!.relation)
   if (e.kind !== 'row' || relation === undefined) throw cannotCast(b, e.type, target, location)
   const columns = relation.columns.filter((column) => !column.dropped)
@@ -161,12 +233,28 @@ function coerceRow(b: BindContext, e: Expression, target: Oid, context: Coercion
       detail: columns.length < e.fields.length ? 'Input has too many columns.' : 'Input has too few columns.',
     })
   }
-  const fields = e.fields.map((field, i) => coerceTo(b, field, columns[i]!.type, columns[i]!.typmod, context, 'implicit', location))
-  return { kind: 'row', fields, names: columns.map((column) => column.name), type: target, typmod: -1, ...(display === 'implicit' ? {} : {}) }
+  const fields = e.fields.map((field, i) =>
+    coerceTo(b, field, columns[i]!.type, columns[i]!.typmod, context, 'implicit', location),
+  )
+  return {
+    kind: 'row',
+    fields,
+    names: columns.map((column) => column.name),
+    type: target,
+    typmod: -1,
+    ...(display === 'implicit' ? {} : {}),
+  }
 }
 
 /** Applies a typmod (length, precision) by the type's length coercion function, if it has one. */
-export function coerceTypmod(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display): Expression {
+export function coerceTypmod(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  typmod: number,
+  context: CoercionContext,
+  display: Display,
+): Expression {
   if (typmod < 0 || e.typmod === typmod) return e
   const base = baseType(b, target)
   const element = elementType(b, base)
@@ -178,12 +266,21 @@ export function coerceTypmod(b: BindContext, e: Expression, target: Oid, typmod:
     return { kind: 'array-coerce', arg: e, element: body, display, type: target, typmod }
   }
   const cast = b.catalog.cast(base, base)
-  if (cast === undefined || cast.function === 0) return e.kind === 'const' && base === OID.interval ? e : { ...e, typmod }
+  if (cast === undefined || cast.function === 0)
+    return e.kind === 'const' && base === OID.interval ? e : { ...e, typmod }
   return castCall(b, cast.function, e, base, target, typmod, context, display)
 }
 
 /** Converts to a type and typmod together. A conversion to a domain checks its constraints in the executor's 'relabel' to the domain type. */
-export function coerceTo(b: BindContext, e: Expression, target: Oid, typmod: number, context: CoercionContext, display: Display, location?: number): Expression {
+export function coerceTo(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  typmod: number,
+  context: CoercionContext,
+  display: Display,
+  location?: number,
+): Expression {
   const mod = baseTypmod(b, target, typmod)
   const converted = coerceType(b, e, target, mod, context, display, location)
   return coerceTypmod(b, converted, target, mod, context, converted === e ? display : 'implicit')
@@ -197,22 +294,43 @@ const baseTypmod = (b: BindContext, type: Oid, typmod: number): number => {
 export function coerceToBoolean(b: BindContext, e: Expression, construct: string, location?: number): Expression {
   if (e.type === OID.bool) return e
   if (e.type !== OID.unknown && !canCoerce(b, [e.type], [OID.bool], 'assignment')) {
-    throw errorAt(b, '42804', `argument of ${construct} must be type boolean, not type ${typeName(b, e.type)}`, location)
+    throw errorAt(
+      b,
+      '42804',
+      `argument of ${construct} must be type boolean, not type ${typeName(b, e.type)}`,
+      location,
+    )
   }
   return coerceTo(b, e, OID.bool, -1, 'assignment', 'implicit', location)
 }
 
 /** To a given type for LIMIT and such. */
-export function coerceToSpecific(b: BindContext, e: Expression, target: Oid, construct: string, location?: number): Expression {
+export function coerceToSpecific(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  construct: string,
+  location?: number,
+): Expression {
   if (e.type === target) return e
   if (e.type !== OID.unknown && !canCoerce(b, [e.type], [target], 'assignment')) {
-    throw errorAt(b, '42804', `argument of ${construct} must be type ${typeName(b, target)}, not type ${typeName(b, e.type)}`, location)
+    throw errorAt(
+      b,
+      '42804',
+      `argument of ${construct} must be type ${typeName(b, target)}, not type ${typeName(b, e.type)}`,
+      location,
+    )
   }
   return coerceTo(b, e, target, -1, 'assignment', 'implicit', location)
 }
 
 /** The common type of UNION columns, CASE branches, VALUES, ARRAY (manual 10.5). `construct` undefined: no error, 0 instead. */
-export function selectCommonType(b: BindContext, types: readonly Oid[], construct: string | undefined, location?: number): Oid {
+export function selectCommonType(
+  b: BindContext,
+  types: readonly Oid[],
+  construct: string | undefined,
+  location?: number,
+): Oid {
   const first = types[0]!
   if (first !== OID.unknown && types.every((type) => type === first)) return first
   let chosen = baseType(b, first)
@@ -228,10 +346,19 @@ export function selectCommonType(b: BindContext, types: readonly Oid[], construc
     }
     if (row.category !== category) {
       if (construct === undefined) return oid(0)
-      throw errorAt(b, '42804', `${construct} types ${typeName(b, chosen)} and ${typeName(b, next)} cannot be matched`, location)
+      throw errorAt(
+        b,
+        '42804',
+        `${construct} types ${typeName(b, chosen)} and ${typeName(b, next)} cannot be matched`,
+        location,
+      )
     }
     const chosenRow = b.catalog.typeRow(chosen)!
-    if (!chosenRow.preferred && canCoerce(b, [chosen], [next], 'implicit') && !canCoerce(b, [next], [chosen], 'implicit')) {
+    if (
+      !chosenRow.preferred &&
+      canCoerce(b, [chosen], [next], 'implicit') &&
+      !canCoerce(b, [next], [chosen], 'implicit')
+    ) {
       chosen = next
       category = row.category
     }
@@ -239,10 +366,21 @@ export function selectCommonType(b: BindContext, types: readonly Oid[], construc
   return chosen === OID.unknown ? OID.text : chosen
 }
 
-export function coerceToCommon(b: BindContext, e: Expression, target: Oid, construct: string, location?: number): Expression {
+export function coerceToCommon(
+  b: BindContext,
+  e: Expression,
+  target: Oid,
+  construct: string,
+  location?: number,
+): Expression {
   if (e.type === target) return e
   if (e.type !== OID.unknown && !canCoerce(b, [e.type], [target], 'implicit')) {
-    throw errorAt(b, '42846', `${construct} could not convert type ${typeName(b, e.type)} to ${typeName(b, target)}`, location)
+    throw errorAt(
+      b,
+      '42846',
+      `${construct} could not convert type ${typeName(b, e.type)} to ${typeName(b, target)}`,
+      location,
+    )
   }
   return coerceType(b, e, target, -1, 'implicit', 'implicit', location)
 }

@@ -46,7 +46,13 @@ export function positionOf(source: string, location: number | undefined): number
   return characters + 1
 }
 
-export function errorAt(b: BindContext, code: string, message: string, location?: number, fields: ErrorFields = {}): SqlError {
+export function errorAt(
+  b: BindContext,
+  code: string,
+  message: string,
+  location?: number,
+  fields: ErrorFields = {},
+): SqlError {
   const position = positionOf(b.source, location)
   return sqlError(code, message, position === undefined ? fields : { ...fields, position })
 }
@@ -58,7 +64,8 @@ export function at<T>(b: BindContext, location: number | undefined, work: () => 
   } catch (error) {
     if (error instanceof Error && error.name === 'SqlError') {
       const failure = error as SqlError
-      if (failure.fields.position === undefined && location !== undefined) failure.fields = { ...failure.fields, position: positionOf(b.source, location) }
+      if (failure.fields.position === undefined && location !== undefined)
+        failure.fields = { ...failure.fields, position: positionOf(b.source, location) }
     }
     throw error
   }

@@ -2,7 +2,19 @@
  * Scalar expressions: parse trees to bound, typed trees. One handler a node tag, in one table; what is not in the table is
  * not supported and says so.
  */
-import type { A_Const, A_Expr, A_Indirection, BoolExpr, CaseExpr, ColumnRef, FuncCall, Node, SQLValueFunctionOp, SubLink, TypeCast } from '@pgsql/types'
+import type {
+  A_Const,
+  A_Expr,
+  A_Indirection,
+  BoolExpr,
+  CaseExpr,
+  ColumnRef,
+  FuncCall,
+  Node,
+  SQLValueFunctionOp,
+  SubLink,
+  TypeCast,
+} from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import type { Expression, SqlValueOp } from '../plan/expression.ts'
@@ -11,11 +23,27 @@ import { raiseOuter } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import {
-  canCoerce, cannotCast, coerceTo, coerceToBoolean, coerceToCommon, coerceType, commonTypmod, findPathway, readLiteral, selectCommonType,
+  canCoerce,
+  cannotCast,
+  coerceTo,
+  coerceToBoolean,
+  coerceToCommon,
+  coerceType,
+  commonTypmod,
+  findPathway,
+  readLiteral,
+  selectCommonType,
 } from './coerce.ts' // prettier-ignore
-import { type BindContext, arrayTypeOf, at, baseType, elementType, errorAt, typeName } from './context.ts'
-import { type OperatorName, bindBinary, bindPrefix, findBinaryOperator, operatorCall, operatorMissing } from './resolve.ts'
-import { type Scope, findColumn, findItem, missingColumn, missingItem, raise, wholeRow } from './scope.ts'
+import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, typeName } from './context.ts'
+import {
+  bindBinary,
+  bindPrefix,
+  findBinaryOperator,
+  type OperatorName,
+  operatorCall,
+  operatorMissing,
+} from './resolve.ts'
+import { findColumn, findItem, missingColumn, missingItem, raise, type Scope, wholeRow } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
 
 /** What contains expressions and is contained in them: binder.ts joins the circle, so that these files need not import each other. */
@@ -49,7 +77,8 @@ const FEATURES: Readonly<Record<string, string>> = {
   MergeSupportFunc: 'MERGE',
 }
 
-export const bindList = (b: BindContext, scope: Scope, nodes: readonly Node[] | undefined): Expression[] => (nodes ?? []).map((node) => bindExpression(b, scope, node))
+export const bindList = (b: BindContext, scope: Scope, nodes: readonly Node[] | undefined): Expression[] =>
+  (nodes ?? []).map((node) => bindExpression(b, scope, node))
 
 const text = (value: string | null): Expression => ({ kind: 'const', value, type: OID.unknown, typmod: -1 })
 const boolean = (value: boolean | null): Expression => ({ kind: 'const', value, type: OID.bool, typmod: -1 })
@@ -69,29 +98,57 @@ const HANDLERS: Handlers = {
   NullTest: (b, scope, node) => {
     const arg = settleUnknown(b, bindExpression(b, scope, node.arg!))
     const kind = b.catalog.typeRow(arg.type)?.kind
-    return { kind: 'is-null', arg, negated: node.nulltesttype === 'IS_NOT_NULL', argIsRow: arg.type === OID.record || kind === 'c', ...BOOL }
+    return {
+      kind: 'is-null',
+      arg,
+      negated: node.nulltesttype === 'IS_NOT_NULL',
+      argIsRow: arg.type === OID.record || kind === 'c',
+      ...BOOL,
+    }
   },
   BooleanTest: (b, scope, node) => {
     const [, negated, test] = /^IS_(NOT_)?(TRUE|FALSE|UNKNOWN)$/.exec(node.booltesttype!)!
     const name = `IS ${negated === undefined ? '' : 'NOT '}${test}`
     const arg = coerceToBoolean(b, bindExpression(b, scope, node.arg!), name, node.location)
-    return { kind: 'boolean-test', arg, test: test!.toLowerCase() as 'true' | 'false' | 'unknown', negated: negated !== undefined, ...BOOL }
+    return {
+      kind: 'boolean-test',
+      arg,
+      test: test!.toLowerCase() as 'true' | 'false' | 'unknown',
+      negated: negated !== undefined,
+      ...BOOL,
+    }
   },
   CoalesceExpr: (b, scope, node) => {
     const args = bindList(b, scope, node.args)
-    const type = selectCommonType(b, args.map((arg) => arg.type), 'COALESCE', node.location)
+    const type = selectCommonType(
+      b,
+      args.map((arg) => arg.type),
+      'COALESCE',
+      node.location,
+    )
     const converted = args.map((arg) => coerceToCommon(b, arg, type, 'COALESCE', node.location))
     return { kind: 'coalesce', args: converted, type, typmod: commonTypmod(converted, type) }
   },
   MinMaxExpr: (b, scope, node) => {
     const args = bindList(b, scope, node.args)
     const name = node.op === 'IS_LEAST' ? 'LEAST' : 'GREATEST'
-    const type = selectCommonType(b, args.map((arg) => arg.type), name, node.location)
+    const type = selectCommonType(
+      b,
+      args.map((arg) => arg.type),
+      name,
+      node.location,
+    )
     const converted = args.map((arg) => coerceToCommon(b, arg, type, name, node.location))
     if (b.catalog.btree(type) === undefined) {
       throw errorAt(b, '42883', `could not identify a comparison function for type ${typeName(b, type)}`, node.location)
     }
-    return { kind: 'min-max', op: node.op === 'IS_LEAST' ? 'least' : 'greatest', args: converted, type, typmod: commonTypmod(converted, type) }
+    return {
+      kind: 'min-max',
+      op: node.op === 'IS_LEAST' ? 'least' : 'greatest',
+      args: converted,
+      type,
+      typmod: commonTypmod(converted, type),
+    }
   },
   A_ArrayExpr: (b, scope, node) => bindArray(b, scope, node.elements ?? [], undefined, node.location),
   RowExpr: (b, scope, node) => {
@@ -118,10 +175,23 @@ const HANDLERS: Handlers = {
     const op = SQL_VALUES[node.op!]
     return { kind: 'sql-value', op: op.op, type: op.type, typmod: node.typmod ?? -1 }
   },
-  GroupingFunc: (b, scope, node) => ({ kind: 'grouping', refs: [], level: 0, args: bindList(b, scope, node.args), type: OID.int4, typmod: -1 }),
+  GroupingFunc: (b, scope, node) => ({
+    kind: 'grouping',
+    refs: [],
+    level: 0,
+    args: bindList(b, scope, node.args),
+    type: OID.int4,
+    typmod: -1,
+  }),
   SetToDefault: () => ({ kind: 'default', type: OID.unknown, typmod: -1 }),
   CurrentOfExpr: (_, __, node) => ({ kind: 'current-of', cursor: node.cursor_name ?? '', relation: 0, ...BOOL }),
-  List: (b, scope, node) => ({ kind: 'row', fields: bindList(b, scope, node.items), names: undefined, type: OID.record, typmod: -1 }),
+  List: (b, scope, node) => ({
+    kind: 'row',
+    fields: bindList(b, scope, node.items),
+    names: undefined,
+    type: OID.record,
+    typmod: -1,
+  }),
 }
 
 const SQL_VALUES = {
@@ -143,7 +213,8 @@ const SQL_VALUES = {
 } as const satisfies Record<SQLValueFunctionOp, { op: SqlValueOp; type: Oid }>
 
 /** An unknown literal or parameter that nothing else settled becomes text. */
-export const settleUnknown = (b: BindContext, e: Expression): Expression => (e.type === OID.unknown ? coerceType(b, e, OID.text, -1, 'implicit', 'implicit') : e)
+export const settleUnknown = (b: BindContext, e: Expression): Expression =>
+  e.type === OID.unknown ? coerceType(b, e, OID.text, -1, 'implicit', 'implicit') : e
 
 export function findCollation(b: BindContext, names: readonly string[], location?: number): Oid {
   const name = names.at(-1)!
@@ -166,7 +237,13 @@ function bindConstant(b: BindContext, _: Scope, node: A_Const): Expression {
   if (node.sval !== undefined) return text(node.sval.sval ?? '')
   if (node.boolval !== undefined) return boolean(node.boolval.boolval ?? false)
   if (node.fval !== undefined) return bindNumber(b, node.fval.fval ?? '0', node.location)
-  if (node.bsval !== undefined) return at(b, node.location, () => ({ kind: 'const', value: b.catalog.type(OID.bit).input(node.bsval!.bsval ?? '', -1, b.typeContext), type: OID.bit, typmod: -1 }))
+  if (node.bsval !== undefined)
+    return at(b, node.location, () => ({
+      kind: 'const',
+      value: b.catalog.type(OID.bit).input(node.bsval!.bsval ?? '', -1, b.typeContext),
+      type: OID.bit,
+      typmod: -1,
+    }))
   return text(null)
 }
 
@@ -175,14 +252,21 @@ function bindNumber(b: BindContext, digits: string, location: number | undefined
   if (/^(\d+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(plain)) {
     const value = BigInt(plain)
     if (value <= INT4_MAX) return { kind: 'const', value: Number(value), type: OID.int4, typmod: -1 }
-    if (value <= INT8_MAX) return { kind: 'const', value: value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value, type: OID.int8, typmod: -1 }
+    if (value <= INT8_MAX)
+      return {
+        kind: 'const',
+        value: value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value,
+        type: OID.int8,
+        typmod: -1,
+      }
     return readLiteral(b, value.toString(), OID.numeric, -1, location)
   }
   return readLiteral(b, plain, OID.numeric, -1, location)
 }
 
 function bindParameter(b: BindContext, index: number, location?: number): Expression {
-  if (index < 1 || index > 65535 || (b.parametersFixed && index > b.parameters.length)) throw errorAt(b, '42P02', `there is no parameter $${index}`, location)
+  if (index < 1 || index > 65535 || (b.parametersFixed && index > b.parameters.length))
+    throw errorAt(b, '42P02', `there is no parameter $${index}`, location)
   while (b.parameters.length < index) b.parameters.push(oid(0))
   const known = b.parameters[index - 1]!
   return { kind: 'param', index, type: known === 0 ? OID.unknown : known, typmod: -1 }
@@ -263,12 +347,16 @@ export interface Star {
 export function starOf(node: Node): Star | undefined {
   if ('ColumnRef' in node) {
     const fields = node.ColumnRef.fields ?? []
-    if (fields.length > 0 && 'A_Star' in fields.at(-1)!) return { qualifier: namesOf(fields.slice(0, -1)), expression: undefined, location: node.ColumnRef.location }
+    if (fields.length > 0 && 'A_Star' in fields.at(-1)!)
+      return { qualifier: namesOf(fields.slice(0, -1)), expression: undefined, location: node.ColumnRef.location }
   }
   if ('A_Indirection' in node) {
     const steps = node.A_Indirection.indirection ?? []
     if (steps.length > 0 && 'A_Star' in steps.at(-1)!) {
-      const inner: Node = steps.length === 1 ? node.A_Indirection.arg! : { A_Indirection: { ...node.A_Indirection, indirection: steps.slice(0, -1) } }
+      const inner: Node =
+        steps.length === 1
+          ? node.A_Indirection.arg!
+          : { A_Indirection: { ...node.A_Indirection, indirection: steps.slice(0, -1) } }
       return { qualifier: [], expression: inner, location: undefined }
     }
   }
@@ -286,39 +374,58 @@ export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn
     const alias = star.qualifier.at(-1)!
     const found = findItem(b, scope, star.qualifier.at(-2), alias, star.location)
     if (found === undefined) throw missingItem(b, scope, star.qualifier.join('.'), star.location)
-    return found.item.columns.map((column) => ({ name: column.name, expression: raise(column.expression, found.level) }))
+    return found.item.columns.map((column) => ({
+      name: column.name,
+      expression: raise(column.expression, found.level),
+    }))
   }
   const visible = scope.items.filter((item) => item.unqualified && !item.lateralOnly)
   if (visible.length === 0) throw errorAt(b, '42601', 'SELECT * with no tables specified is not valid', star.location)
-  return visible.flatMap((item) => item.columns.filter((column) => !item.hidden.has(column.name)).map((column) => ({ ...column })))
+  return visible.flatMap((item) =>
+    item.columns.filter((column) => !item.hidden.has(column.name)).map((column) => ({ ...column })),
+  )
 }
 
 /** The fields of a composite value, as `(row).*` lists them. */
 export function expandRow(b: BindContext, row: Expression, location?: number): StarColumn[] {
   const fields = rowFields(b, row)
   if (fields === undefined) throw errorAt(b, '42809', `type ${typeName(b, row.type)} is not composite`, location)
-  return fields.map((field, index) => ({ name: field.name, expression: { kind: 'field', arg: row, index, name: field.name, type: field.type, typmod: field.typmod } }))
+  return fields.map((field, index) => ({
+    name: field.name,
+    expression: { kind: 'field', arg: row, index, name: field.name, type: field.type, typmod: field.typmod },
+  }))
 }
 
 /** Names and types of a composite expression's fields, when they can be known. */
-export function rowFields(b: BindContext, e: Expression): readonly { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
+export function rowFields(
+  b: BindContext,
+  e: Expression,
+): readonly { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
   const row = b.catalog.typeRow(baseType(b, e.type))
   if (row?.kind === 'c') {
     const relation = b.catalog.relation(row.relation)
-    return relation?.columns.filter((column) => !column.dropped).map((column) => ({ name: column.name, type: column.type, typmod: column.typmod }))
+    return relation?.columns
+      .filter((column) => !column.dropped)
+      .map((column) => ({ name: column.name, type: column.type, typmod: column.typmod }))
   }
-  if (e.kind === 'row') return e.fields.map((field, i) => ({ name: e.names?.[i] ?? `f${i + 1}`, type: field.type, typmod: field.typmod }))
+  if (e.kind === 'row')
+    return e.fields.map((field, i) => ({ name: e.names?.[i] ?? `f${i + 1}`, type: field.type, typmod: field.typmod }))
   if (e.kind === 'call') return outColumns(b, e.function, e.type)
   return undefined
 }
 
 /** Output columns of a function with OUT parameters. */
-export function outColumns(b: BindContext, fn: Oid, result: Oid): { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
+export function outColumns(
+  b: BindContext,
+  fn: Oid,
+  result: Oid,
+): { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
   const row = b.catalog.function(fn)
   if (row?.allArgTypes === undefined || row.argModes === undefined || result !== OID.record) return undefined
   const columns: { name: string; type: Oid; typmod: number }[] = []
   row.allArgTypes.forEach((type, i) => {
-    if ('obt'.includes(row.argModes![i]!)) columns.push({ name: row.argNames?.[i] ?? `column${columns.length + 1}`, type, typmod: -1 })
+    if ('obt'.includes(row.argModes![i]!))
+      columns.push({ name: row.argNames?.[i] ?? `column${columns.length + 1}`, type, typmod: -1 })
   })
   return columns
 }
@@ -330,9 +437,13 @@ function bindCast(b: BindContext, scope: Scope, node: TypeCast): Expression {
   if (target.setOf) throw errorAt(b, '42601', 'cannot cast to setof', node.location)
   const element = elementType(b, target.type)
   const arg = node.arg!
-  const inner = 'A_ArrayExpr' in arg && element !== 0 ? bindArray(b, scope, arg.A_ArrayExpr.elements ?? [], target.type, arg.A_ArrayExpr.location) : bindExpression(b, scope, arg)
+  const inner =
+    'A_ArrayExpr' in arg && element !== 0
+      ? bindArray(b, scope, arg.A_ArrayExpr.elements ?? [], target.type, arg.A_ArrayExpr.location)
+      : bindExpression(b, scope, arg)
   const location = locationOf(arg) ?? node.location
-  if (inner.type !== OID.unknown && !castable(b, inner, target.type)) throw cannotCast(b, inner.type, target.type, node.location)
+  if (inner.type !== OID.unknown && !castable(b, inner, target.type))
+    throw cannotCast(b, inner.type, target.type, node.location)
   return at(b, location, () => coerceTo(b, inner, target.type, target.typmod, 'explicit', 'cast', location))
 }
 
@@ -350,25 +461,53 @@ export function locationOf(node: Node): number | undefined {
   return body.location ?? (tagOf(node) === 'A_Const' || tagOf(node) === 'ColumnRef' ? 0 : undefined)
 }
 
-function bindArray(b: BindContext, scope: Scope, nodes: readonly Node[], wanted: Oid | undefined, location: number | undefined): Expression {
+function bindArray(
+  b: BindContext,
+  scope: Scope,
+  nodes: readonly Node[],
+  wanted: Oid | undefined,
+  location: number | undefined,
+): Expression {
   const wantedElement = wanted === undefined ? oid(0) : elementType(b, wanted)
-  const elements = nodes.map((node) => ('A_ArrayExpr' in node ? bindArray(b, scope, node.A_ArrayExpr.elements ?? [], wanted, node.A_ArrayExpr.location) : bindExpression(b, scope, node)))
-  const nested = elements.length > 0 && elements.every((e, i) => 'A_ArrayExpr' in nodes[i]! || elementType(b, e.type) !== 0)
+  const elements = nodes.map((node) =>
+    'A_ArrayExpr' in node
+      ? bindArray(b, scope, node.A_ArrayExpr.elements ?? [], wanted, node.A_ArrayExpr.location)
+      : bindExpression(b, scope, node),
+  )
+  const nested =
+    elements.length > 0 && elements.every((e, i) => 'A_ArrayExpr' in nodes[i]! || elementType(b, e.type) !== 0)
   let element: Oid
   if (wantedElement !== 0) element = wantedElement
   else if (elements.length === 0) {
-    throw errorAt(b, '42P18', 'cannot determine type of empty array', location, { hint: 'Explicitly cast to the desired type, for example ARRAY[]::integer[].' })
+    throw errorAt(b, '42P18', 'cannot determine type of empty array', location, {
+      hint: 'Explicitly cast to the desired type, for example ARRAY[]::integer[].',
+    })
   } else {
-    const common = selectCommonType(b, elements.map((e) => e.type), 'ARRAY', location)
+    const common = selectCommonType(
+      b,
+      elements.map((e) => e.type),
+      'ARRAY',
+      location,
+    )
     element = nested ? elementType(b, common) : common
   }
   const array = arrayTypeOf(b, element)
-  if (array === 0) throw errorAt(b, '42704', `could not find array type for data type ${typeName(b, element)}`, location)
+  if (array === 0)
+    throw errorAt(b, '42704', `could not find array type for data type ${typeName(b, element)}`, location)
   const target = nested ? array : element
   const converted = elements.map((e) =>
-    wantedElement !== 0 ? coerceTo(b, e, target, -1, 'explicit', 'implicit', location) : coerceToCommon(b, e, target, 'ARRAY', location),
+    wantedElement !== 0
+      ? coerceTo(b, e, target, -1, 'explicit', 'implicit', location)
+      : coerceToCommon(b, e, target, 'ARRAY', location),
   )
-  return { kind: 'array', elements: converted, elementType: element, nested, type: array, typmod: nested ? -1 : commonTypmod(converted, element) }
+  return {
+    kind: 'array',
+    elements: converted,
+    elementType: element,
+    nested,
+    type: array,
+    typmod: nested ? -1 : commonTypmod(converted, element),
+  }
 }
 
 function bindIndirection(b: BindContext, scope: Scope, node: A_Indirection): Expression {
@@ -393,46 +532,105 @@ function bindIndirection(b: BindContext, scope: Scope, node: A_Indirection): Exp
 export function bindField(b: BindContext, e: Expression, name: string, location?: number): Expression {
   const fields = rowFields(b, e)
   if (fields === undefined) {
-    if (e.type === OID.record) throw errorAt(b, '42703', `could not identify column "${name}" in record data type`, location)
-    throw errorAt(b, '42809', `column notation .${name} applied to type ${typeName(b, e.type)}, which is not a composite type`, location)
+    if (e.type === OID.record)
+      throw errorAt(b, '42703', `could not identify column "${name}" in record data type`, location)
+    throw errorAt(
+      b,
+      '42809',
+      `column notation .${name} applied to type ${typeName(b, e.type)}, which is not a composite type`,
+      location,
+    )
   }
   const index = fields.findIndex((field) => field.name === name)
   if (index < 0) {
-    throw errorAt(b, '42703', e.type === OID.record ? `could not identify column "${name}" in record data type` : `column "${name}" not found in data type ${typeName(b, e.type)}`, location)
+    throw errorAt(
+      b,
+      '42703',
+      e.type === OID.record
+        ? `could not identify column "${name}" in record data type`
+        : `column "${name}" not found in data type ${typeName(b, e.type)}`,
+      location,
+    )
   }
   const field = fields[index]!
   return { kind: 'field', arg: e, index, name, type: field.type, typmod: field.typmod }
 }
 
 /** container[…][…]; with `assign` the container after the assignment. */
-export function bindSubscript(b: BindContext, scope: Scope, container: Expression, steps: readonly Node[], assign: Expression | undefined): Expression {
+export function bindSubscript(
+  b: BindContext,
+  scope: Scope,
+  container: Expression,
+  steps: readonly Node[],
+  assign: Expression | undefined,
+): Expression {
   const base = baseType(b, container.type)
   const indices = steps.map((step) => ('A_Indices' in step ? step.A_Indices : {}))
   const slice = indices.some((index) => index.is_slice === true)
   if (base === OID.jsonb) return bindJsonSubscript(b, scope, container, steps, slice, assign)
   const element = elementType(b, base)
-  if (element === 0) throw errorAt(b, '42804', `cannot subscript type ${typeName(b, container.type)} because it does not support subscripting`, locationOf(steps[0]!))
+  if (element === 0)
+    throw errorAt(
+      b,
+      '42804',
+      `cannot subscript type ${typeName(b, container.type)} because it does not support subscripting`,
+      locationOf(steps[0]!),
+    )
   const bind = (node: Node | undefined): Expression | undefined => {
     if (node === undefined) return undefined
     const e = bindExpression(b, scope, node)
-    if (e.type !== OID.unknown && !canCoerce(b, [e.type], [OID.int4], 'assignment')) throw errorAt(b, '42804', 'array subscript must have type integer', locationOf(node))
+    if (e.type !== OID.unknown && !canCoerce(b, [e.type], [OID.int4], 'assignment'))
+      throw errorAt(b, '42804', 'array subscript must have type integer', locationOf(node))
     return coerceTo(b, e, OID.int4, -1, 'assignment', 'implicit', locationOf(node))
   }
   const upper = indices.map((index) => bind(index.uidx))
   // In a slice, a plain [n] means [1:n].
-  const lower = slice ? indices.map((index) => (index.is_slice ? bind(index.lidx) : { kind: 'const' as const, value: 1, type: OID.int4, typmod: -1 })) : []
+  const lower = slice
+    ? indices.map((index) =>
+        index.is_slice ? bind(index.lidx) : { kind: 'const' as const, value: 1, type: OID.int4, typmod: -1 },
+      )
+    : []
   const type = slice || assign !== undefined ? container.type : element
-  return { kind: 'subscript', container, slice, upper, lower, containerType: base, assign, type, typmod: slice || assign !== undefined ? container.typmod : container.typmod }
+  return {
+    kind: 'subscript',
+    container,
+    slice,
+    upper,
+    lower,
+    containerType: base,
+    assign,
+    type,
+    typmod: slice || assign !== undefined ? container.typmod : container.typmod,
+  }
 }
 
-function bindJsonSubscript(b: BindContext, scope: Scope, container: Expression, steps: readonly Node[], slice: boolean, assign: Expression | undefined): Expression {
+function bindJsonSubscript(
+  b: BindContext,
+  scope: Scope,
+  container: Expression,
+  steps: readonly Node[],
+  slice: boolean,
+  assign: Expression | undefined,
+): Expression {
   if (slice) throw errorAt(b, '0A000', 'jsonb subscript does not support slices')
   const upper = steps.map((step) => {
     const e = bindExpression(b, scope, ('A_Indices' in step ? step.A_Indices.uidx : undefined)!)
     if (e.type === OID.unknown) return coerceType(b, e, OID.text, -1, 'implicit', 'implicit')
-    return e.type === OID.int4 || canCoerce(b, [e.type], [OID.int4], 'implicit') ? coerceType(b, e, OID.int4, -1, 'implicit', 'implicit') : coerceType(b, e, OID.text, -1, 'implicit', 'implicit')
+    return e.type === OID.int4 || canCoerce(b, [e.type], [OID.int4], 'implicit')
+      ? coerceType(b, e, OID.int4, -1, 'implicit', 'implicit')
+      : coerceType(b, e, OID.text, -1, 'implicit', 'implicit')
   })
-  return { kind: 'subscript', container, slice: false, upper, lower: [], containerType: OID.jsonb, assign, type: OID.jsonb, typmod: -1 }
+  return {
+    kind: 'subscript',
+    container,
+    slice: false,
+    upper,
+    lower: [],
+    containerType: OID.jsonb,
+    assign,
+    type: OID.jsonb,
+    typmod: -1,
+  }
 }
 
 // ── Operators ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -450,8 +648,19 @@ function bindOperator(b: BindContext, scope: Scope, node: A_Expr): Expression {
   switch (node.kind!) {
     case 'AEXPR_OP': {
       if (node.lexpr === undefined) return bindPrefix(b, op, bindExpression(b, scope, node.rexpr!), location)
-      if (isRow(node.lexpr) && node.rexpr !== undefined && 'SubLink' in node.rexpr && node.rexpr.SubLink.subLinkType === 'EXPR_SUBLINK') {
-        return bindSubLink(b, scope, { ...node.rexpr.SubLink, subLinkType: 'ROWCOMPARE_SUBLINK', testexpr: node.lexpr, operName: node.name!, location: location ?? 0 })
+      if (
+        isRow(node.lexpr) &&
+        node.rexpr !== undefined &&
+        'SubLink' in node.rexpr &&
+        node.rexpr.SubLink.subLinkType === 'EXPR_SUBLINK'
+      ) {
+        return bindSubLink(b, scope, {
+          ...node.rexpr.SubLink,
+          subLinkType: 'ROWCOMPARE_SUBLINK',
+          testexpr: node.lexpr,
+          operName: node.name!,
+          location: location ?? 0,
+        })
       }
       const left = bindExpression(b, scope, node.lexpr)
       const right = bindExpression(b, scope, node.rexpr!)
@@ -460,18 +669,43 @@ function bindOperator(b: BindContext, scope: Scope, node: A_Expr): Expression {
     }
     case 'AEXPR_OP_ANY':
     case 'AEXPR_OP_ALL':
-      return bindAnyArray(b, op, bindExpression(b, scope, node.lexpr!), bindExpression(b, scope, node.rexpr!), node.kind === 'AEXPR_OP_ALL', location)
+      return bindAnyArray(
+        b,
+        op,
+        bindExpression(b, scope, node.lexpr!),
+        bindExpression(b, scope, node.rexpr!),
+        node.kind === 'AEXPR_OP_ALL',
+        location,
+      )
     case 'AEXPR_DISTINCT':
     case 'AEXPR_NOT_DISTINCT': {
       const left = bindExpression(b, scope, node.lexpr!)
       const right = bindExpression(b, scope, node.rexpr!)
-      const distinct = isNullConstant(node.rexpr) ? nullTest(b, left, true) : isNullConstant(node.lexpr) ? nullTest(b, right, true) : bindDistinct(b, op, left, right, isRow(node.lexpr) && isRow(node.rexpr), location)
+      const distinct = isNullConstant(node.rexpr)
+        ? nullTest(b, left, true)
+        : isNullConstant(node.lexpr)
+          ? nullTest(b, right, true)
+          : bindDistinct(b, op, left, right, isRow(node.lexpr) && isRow(node.rexpr), location)
       return node.kind === 'AEXPR_DISTINCT' ? distinct : negate(distinct)
     }
     case 'AEXPR_NULLIF': {
-      const call = bindBinary(b, { ...op, name: '=' }, bindExpression(b, scope, node.lexpr!), bindExpression(b, scope, node.rexpr!), location)
+      const call = bindBinary(
+        b,
+        { ...op, name: '=' },
+        bindExpression(b, scope, node.lexpr!),
+        bindExpression(b, scope, node.rexpr!),
+        location,
+      )
       if (call.kind !== 'call') throw notSupported('NULLIF of these types')
-      return { kind: 'nullif', function: call.function, operator: call.operator!, left: call.args[0]!, right: call.args[1]!, type: call.args[0]!.type, typmod: call.args[0]!.typmod }
+      return {
+        kind: 'nullif',
+        function: call.function,
+        operator: call.operator!,
+        left: call.args[0]!,
+        right: call.args[1]!,
+        type: call.args[0]!.type,
+        typmod: call.args[0]!.typmod,
+      }
     }
     case 'AEXPR_IN':
       return bindIn(b, scope, node, op)
@@ -487,45 +721,94 @@ function bindOperator(b: BindContext, scope: Scope, node: A_Expr): Expression {
   }
 }
 
-const isNullConstant = (node: Node | undefined): boolean => node !== undefined && 'A_Const' in node && node.A_Const.isnull === true
-const nullTest = (b: BindContext, arg: Expression, negated: boolean): Expression => ({ kind: 'is-null', arg: settleUnknown(b, arg), negated, argIsRow: false, ...BOOL })
+const isNullConstant = (node: Node | undefined): boolean =>
+  node !== undefined && 'A_Const' in node && node.A_Const.isnull === true
+const nullTest = (b: BindContext, arg: Expression, negated: boolean): Expression => ({
+  kind: 'is-null',
+  arg: settleUnknown(b, arg),
+  negated,
+  argIsRow: false,
+  ...BOOL,
+})
 const negate = (arg: Expression): Expression => ({ kind: 'not', arg, ...BOOL })
 
-function bindDistinct(b: BindContext, op: OperatorName, left: Expression, right: Expression, rows: boolean, location?: number): Expression {
+function bindDistinct(
+  b: BindContext,
+  op: OperatorName,
+  left: Expression,
+  right: Expression,
+  rows: boolean,
+  location?: number,
+): Expression {
   if (rows && left.kind === 'row' && right.kind === 'row') {
     checkRowLengths(b, left.fields, right.fields, location)
     const args = left.fields.map((field, i) => bindDistinct(b, op, field, right.fields[i]!, false, location))
     return args.length === 1 ? args[0]! : { kind: 'or', args, ...BOOL }
   }
   const call = bindBinary(b, { ...op, name: '=' }, left, right, location)
-  if (call.kind !== 'call' || call.type !== OID.bool) throw errorAt(b, '42804', 'IS DISTINCT FROM requires = operator to yield boolean', location)
-  return { kind: 'distinct', function: call.function, operator: call.operator!, left: call.args[0]!, right: call.args[1]!, ...BOOL }
+  if (call.kind !== 'call' || call.type !== OID.bool)
+    throw errorAt(b, '42804', 'IS DISTINCT FROM requires = operator to yield boolean', location)
+  return {
+    kind: 'distinct',
+    function: call.function,
+    operator: call.operator!,
+    left: call.args[0]!,
+    right: call.args[1]!,
+    ...BOOL,
+  }
 }
 
-function checkRowLengths(b: BindContext, left: readonly Expression[], right: readonly Expression[], location?: number): void {
+function checkRowLengths(
+  b: BindContext,
+  left: readonly Expression[],
+  right: readonly Expression[],
+  location?: number,
+): void {
   if (left.length !== right.length) throw errorAt(b, '42601', 'unequal number of entries in row expressions', location)
 }
 
-function bindRowComparison(b: BindContext, op: OperatorName, left: Expression, right: Expression, location?: number): Expression {
+function bindRowComparison(
+  b: BindContext,
+  op: OperatorName,
+  left: Expression,
+  right: Expression,
+  location?: number,
+): Expression {
   if (left.kind !== 'row' || right.kind !== 'row') return bindBinary(b, op, left, right, location)
   return compareRows(b, op, left.fields, right.fields, location)
 }
 
-export function compareRows(b: BindContext, op: OperatorName, left: readonly Expression[], right: readonly Expression[], location?: number): Expression {
+export function compareRows(
+  b: BindContext,
+  op: OperatorName,
+  left: readonly Expression[],
+  right: readonly Expression[],
+  location?: number,
+): Expression {
   checkRowLengths(b, left, right, location)
   if (left.length === 0) throw errorAt(b, '0A000', 'cannot compare rows of zero length', location)
   const calls = left.map((field, i) => {
     const call = bindBinary(b, op, field, right[i]!, location)
-    if (call.kind !== 'call' || call.type !== OID.bool) throw errorAt(b, '42804', `row comparison operator must yield type boolean, not type ${typeName(b, call.type)}`, location)
+    if (call.kind !== 'call' || call.type !== OID.bool)
+      throw errorAt(
+        b,
+        '42804',
+        `row comparison operator must yield type boolean, not type ${typeName(b, call.type)}`,
+        location,
+      )
     return call
   })
   if (calls.length === 1) return calls[0]!
   if (op.name === '=') return { kind: 'and', args: calls, ...BOOL }
   if (op.name === '<>') return { kind: 'or', args: calls, ...BOOL }
   if (!['<', '<=', '>', '>='].includes(op.name)) {
-    throw errorAt(b, '0A000', `could not determine interpretation of row comparison operator ${op.name}`, location, { hint: 'Row comparison operators must be associated with btree operator families.' })
+    throw errorAt(b, '0A000', `could not determine interpretation of row comparison operator ${op.name}`, location, {
+      hint: 'Row comparison operators must be associated with btree operator families.',
+    })
   }
-  const equals = calls.map((call) => findBinaryOperator(b, { schema: undefined, name: '=' }, call.args[0]!.type, call.args[1]!.type)!.function)
+  const equals = calls.map(
+    (call) => findBinaryOperator(b, { schema: undefined, name: '=' }, call.args[0]!.type, call.args[1]!.type)!.function,
+  )
   return {
     kind: 'row-compare',
     op: op.name as '<' | '<=' | '>' | '>=',
@@ -538,7 +821,14 @@ export function compareRows(b: BindContext, op: OperatorName, left: readonly Exp
   }
 }
 
-function bindAnyArray(b: BindContext, op: OperatorName, left: Expression, right: Expression, all: boolean, location?: number): Expression {
+function bindAnyArray(
+  b: BindContext,
+  op: OperatorName,
+  left: Expression,
+  right: Expression,
+  all: boolean,
+  location?: number,
+): Expression {
   const word = all ? 'ALL' : 'ANY'
   let element: Oid
   if (right.type === OID.unknown) element = OID.unknown
@@ -550,11 +840,25 @@ function bindAnyArray(b: BindContext, op: OperatorName, left: Expression, right:
   if (row === undefined) throw operatorMissing(b, op, left.type, element, location)
   const probe: Expression = { kind: 'case-test', type: element, typmod: -1 }
   const call = operatorCall(b, row, [left, probe], location)
-  if (call.kind !== 'call' || call.type !== OID.bool) throw errorAt(b, '42809', `op ${word} (array) requires operator to yield boolean`, location)
-  const wanted = row.right === OID.any || b.catalog.typeRow(row.right)?.kind === 'p' ? (element === OID.unknown ? left.type : element) : row.right
+  if (call.kind !== 'call' || call.type !== OID.bool)
+    throw errorAt(b, '42809', `op ${word} (array) requires operator to yield boolean`, location)
+  const wanted =
+    row.right === OID.any || b.catalog.typeRow(row.right)?.kind === 'p'
+      ? element === OID.unknown
+        ? left.type
+        : element
+      : row.right
   const array = arrayTypeOf(b, wanted)
   const converted = coerceType(b, right, array === 0 ? right.type : array, -1, 'implicit', 'implicit', location)
-  return { kind: 'any-array', function: call.function, operator: row.oid, all, left: call.args[0]!, right: converted, ...BOOL }
+  return {
+    kind: 'any-array',
+    function: call.function,
+    operator: row.oid,
+    all,
+    left: call.args[0]!,
+    right: converted,
+    ...BOOL,
+  }
 }
 
 /** x IN (a, b, c): an = ANY over an array of the constants when they share a type, else an OR of comparisons. */
@@ -572,11 +876,24 @@ function bindIn(b: BindContext, scope: Scope, node: A_Expr, op: OperatorName): E
     const array = type === 0 || type === OID.record ? oid(0) : arrayTypeOf(b, type)
     if (array !== 0 && plain.every((e) => e.type === OID.unknown || canCoerce(b, [e.type], [type], 'implicit'))) {
       const elements = plain.map((e) => coerceToCommon(b, e, type, 'IN', node.location))
-      tests.push(bindAnyArray(b, op, left, { kind: 'array', elements, elementType: type, nested: false, type: array, typmod: -1 }, notIn, node.location))
+      tests.push(
+        bindAnyArray(
+          b,
+          op,
+          left,
+          { kind: 'array', elements, elementType: type, nested: false, type: array, typmod: -1 },
+          notIn,
+          node.location,
+        ),
+      )
     } else rest.unshift(...plain)
   }
   for (const e of rest) {
-    tests.push(rows && e.kind === 'row' && left.kind === 'row' ? compareRows(b, op, left.fields, e.fields, node.location) : coerceToBoolean(b, bindBinary(b, op, left, e, node.location), 'IN', node.location))
+    tests.push(
+      rows && e.kind === 'row' && left.kind === 'row'
+        ? compareRows(b, op, left.fields, e.fields, node.location)
+        : coerceToBoolean(b, bindBinary(b, op, left, e, node.location), 'IN', node.location),
+    )
   }
   return tests.length === 1 ? tests[0]! : { kind: notIn ? 'and' : 'or', args: tests, ...BOOL }
 }
@@ -594,7 +911,8 @@ function bindBetween(b: BindContext, scope: Scope, node: A_Expr): Expression {
   const compare = (name: string, right: Node): Expression => {
     const left = bindExpression(b, scope, node.lexpr!)
     const bound = bindExpression(b, scope, right)
-    if (left.kind === 'row' && bound.kind === 'row') return compareRows(b, { schema: undefined, name }, left.fields, bound.fields, node.location)
+    if (left.kind === 'row' && bound.kind === 'row')
+      return compareRows(b, { schema: undefined, name }, left.fields, bound.fields, node.location)
     return bindBinary(b, { schema: undefined, name }, left, bound, node.location)
   }
   const and = (x: Expression, y: Expression): Expression => ({ kind: 'and', args: [x, y], ...BOOL })
@@ -627,14 +945,32 @@ function bindCase(b: BindContext, scope: Scope, node: CaseExpr): Expression {
     const when =
       arg === undefined
         ? coerceToBoolean(b, condition, 'CASE/WHEN', location)
-        : coerceToBoolean(b, bindBinary(b, { schema: undefined, name: '=' }, { kind: 'case-test', type: arg.type, typmod: arg.typmod }, condition, location), 'CASE/WHEN', location)
+        : coerceToBoolean(
+            b,
+            bindBinary(
+              b,
+              { schema: undefined, name: '=' },
+              { kind: 'case-test', type: arg.type, typmod: arg.typmod },
+              condition,
+              location,
+            ),
+            'CASE/WHEN',
+            location,
+          )
     whens.push({ when, then: bindExpression(b, scope, result!), location })
   }
   const otherwise = node.defresult === undefined ? text(null) : bindExpression(b, scope, node.defresult)
   const type = selectCommonType(b, [otherwise.type, ...whens.map((each) => each.then.type)], 'CASE', node.location)
   const results = whens.map((each) => coerceToCommon(b, each.then, type, 'CASE/WHEN', each.location))
   const last = coerceToCommon(b, otherwise, type, 'CASE/ELSE', node.location)
-  return { kind: 'case', arg, whens: whens.map((each, i) => ({ when: each.when, then: results[i]! })), otherwise: last, type, typmod: commonTypmod([...results, last], type) }
+  return {
+    kind: 'case',
+    arg,
+    whens: whens.map((each, i) => ({ when: each.when, then: results[i]! })),
+    otherwise: last,
+    type,
+    typmod: commonTypmod([...results, last], type),
+  }
 }
 
 // ── Subqueries ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -654,30 +990,66 @@ function bindSubLink(b: BindContext, scope: Scope, node: SubLink): Expression {
       if (targets.length !== 1) throw errorAt(b, '42601', 'subquery must return only one column', node.location)
       const element = targets[0]!.expression.type
       const array = elementType(b, element) !== 0 ? element : arrayTypeOf(b, element)
-      if (array === 0) throw errorAt(b, '42704', `could not find array type for data type ${typeName(b, element)}`, node.location)
+      if (array === 0)
+        throw errorAt(b, '42704', `could not find array type for data type ${typeName(b, element)}`, node.location)
       return { kind: 'subquery', link: { kind: 'array' }, query, type: array, typmod: -1 }
     }
     case 'ANY_SUBLINK':
     case 'ALL_SUBLINK':
     case 'ROWCOMPARE_SUBLINK': {
-      const op: OperatorName = node.operName === undefined ? { schema: undefined, name: '=' } : operatorName(node.operName)
+      const op: OperatorName =
+        node.operName === undefined ? { schema: undefined, name: '=' } : operatorName(node.operName)
       const left = bindExpression(b, scope, node.testexpr!)
       const fields = left.kind === 'row' && isRow(node.testexpr) ? left.fields : [left]
       if (fields.length !== targets.length) {
-        throw errorAt(b, '42601', fields.length < targets.length ? 'subquery has too many columns' : 'subquery has too few columns', node.location)
+        throw errorAt(
+          b,
+          '42601',
+          fields.length < targets.length ? 'subquery has too many columns' : 'subquery has too few columns',
+          node.location,
+        )
       }
-      const columns = targets.map((target, index): Expression => ({ kind: 'column', index, type: target.expression.type, typmod: target.expression.typmod }))
+      const columns = targets.map(
+        (target, index): Expression => ({
+          kind: 'column',
+          index,
+          type: target.expression.type,
+          typmod: target.expression.typmod,
+        }),
+      )
       if (node.subLinkType === 'ROWCOMPARE_SUBLINK') {
-        const row: Expression = { kind: 'subquery', link: { kind: 'scalar' }, query: rowQuery(query), type: OID.record, typmod: -1 }
-        const right = targets.map((target, index): Expression => ({ kind: 'field', arg: row, index, name: target.name, type: target.expression.type, typmod: target.expression.typmod }))
+        const row: Expression = {
+          kind: 'subquery',
+          link: { kind: 'scalar' },
+          query: rowQuery(query),
+          type: OID.record,
+          typmod: -1,
+        }
+        const right = targets.map(
+          (target, index): Expression => ({
+            kind: 'field',
+            arg: row,
+            index,
+            name: target.name,
+            type: target.expression.type,
+            typmod: target.expression.typmod,
+          }),
+        )
         return compareRows(b, op, fields, right, node.location)
       }
       const calls = fields.map((field, i) => {
         const call = bindBinary(b, op, field, columns[i]!, node.location)
-        if (call.kind !== 'call' || call.type !== OID.bool) throw errorAt(b, '42804', `operator ${op.name} must return type boolean, not type ${typeName(b, call.type)}`, node.location)
+        if (call.kind !== 'call' || call.type !== OID.bool)
+          throw errorAt(
+            b,
+            '42804',
+            `operator ${op.name} must return type boolean, not type ${typeName(b, call.type)}`,
+            node.location,
+          )
         return call
       })
-      if (calls.length > 1 && op.name !== '=' && op.name !== '<>') throw notSupported(`row comparison ${op.name} ${node.subLinkType === 'ANY_SUBLINK' ? 'ANY' : 'ALL'} (subquery)`)
+      if (calls.length > 1 && op.name !== '=' && op.name !== '<>')
+        throw notSupported(`row comparison ${op.name} ${node.subLinkType === 'ANY_SUBLINK' ? 'ANY' : 'ALL'} (subquery)`)
       return {
         kind: 'subquery',
         link: {
@@ -700,12 +1072,18 @@ function bindSubLink(b: BindContext, scope: Scope, node: SubLink): Expression {
 /** The same query giving one record column of all its columns: for (a, b) = (subquery). */
 function rowQuery(query: Query): Query {
   const visible = query.targets.filter((target) => !target.junk)
-  const columns = visible.map((target) => ({ name: target.name, type: target.expression.type, typmod: target.expression.typmod }))
+  const columns = visible.map((target) => ({
+    name: target.name,
+    type: target.expression.type,
+    typmod: target.expression.typmod,
+  }))
   return {
     command: 'select',
     ctes: [],
     recursive: false,
-    relations: [{ kind: 'subquery', query: raiseOuter(query, 1), alias: 'row', aliased: true, columns, lateral: false }],
+    relations: [
+      { kind: 'subquery', query: raiseOuter(query, 1), alias: 'row', aliased: true, columns, lateral: false },
+    ],
     from: [{ kind: 'relation', relation: 0 }],
     where: undefined,
     targets: [
@@ -713,7 +1091,16 @@ function rowQuery(query: Query): Query {
         name: 'row',
         expression: {
           kind: 'row',
-          fields: columns.map((column, i): Expression => ({ kind: 'var', level: 0, relation: 0, column: i + 1, type: column.type, typmod: column.typmod })),
+          fields: columns.map(
+            (column, i): Expression => ({
+              kind: 'var',
+              level: 0,
+              relation: 0,
+              column: i + 1,
+              type: column.type,
+              typmod: column.typmod,
+            }),
+          ),
           names: undefined,
           type: OID.record,
           typmod: -1,

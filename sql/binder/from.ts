@@ -13,7 +13,7 @@ import { coerceToBoolean, coerceToCommon, selectCommonType } from './coerce.ts'
 import { type BindContext, errorAt, findRelation } from './context.ts'
 import { bindExpression, outColumns, rowFields, settleUnknown } from './expression.ts'
 import { bindBinary } from './resolve.ts'
-import { type Item, type Scope, findCte, itemOf, within } from './scope.ts'
+import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
 
 /** Bound by select.ts; views and subqueries need it. */
@@ -48,7 +48,15 @@ interface Bound {
 /** Earlier items are visible to LATERAL ones only until FROM is done. */
 function addItems(b: BindContext, scope: Scope, names: readonly Item[]): void {
   for (const item of names) {
-    if (item.qualified && scope.items.some((other) => other.qualified && other.alias === item.alias && (other.schema === item.schema || other.schema === undefined || item.schema === undefined))) {
+    if (
+      item.qualified &&
+      scope.items.some(
+        (other) =>
+          other.qualified &&
+          other.alias === item.alias &&
+          (other.schema === item.schema || other.schema === undefined || item.schema === undefined),
+      )
+    ) {
       throw errorAt(b, '42712', `table name "${item.alias}" specified more than once`)
     }
     scope.items.push(item)
@@ -72,23 +80,42 @@ const single = (scope: Scope, relation: Relation, item: (index: number) => Item)
 }
 
 /** Renames columns by an alias's column list: `t(a, b)`. */
-function renamed(b: BindContext, columns: readonly ColumnInfo[], alias: Alias | undefined, tableName: string): ColumnInfo[] {
+function renamed(
+  b: BindContext,
+  columns: readonly ColumnInfo[],
+  alias: Alias | undefined,
+  tableName: string,
+): ColumnInfo[] {
   const names = namesOf(alias?.colnames)
   const live = columns.filter((column) => column.type !== 0)
   if (names.length > live.length) {
-    throw errorAt(b, '42P10', `table "${tableName}" has ${live.length} columns available but ${names.length} columns specified`)
+    throw errorAt(
+      b,
+      '42P10',
+      `table "${tableName}" has ${live.length} columns available but ${names.length} columns specified`,
+    )
   }
   let next = 0
   return columns.map((column) => (column.type === 0 ? column : { ...column, name: names[next++] ?? column.name }))
 }
 
 export const columnsOf = (row: RelationRow): ColumnInfo[] =>
-  row.columns.map((column) => ({ name: column.name, type: column.dropped ? oid(0) : column.type, typmod: column.typmod, ...(column.collation !== 0 && column.collation !== 100 ? { collation: column.collation } : {}) }))
+  row.columns.map((column) => ({
+    name: column.name,
+    type: column.dropped ? oid(0) : column.type,
+    typmod: column.typmod,
+    ...(column.collation !== 0 && column.collation !== 100 ? { collation: column.collation } : {}),
+  }))
 
 /** 42P01 unless the table is there; notes that the statement uses it. */
 export function requireRelation(b: BindContext, node: RangeVar): RelationRow {
   if (node.catalogname !== undefined && node.catalogname !== '' && node.catalogname !== b.catalog.databaseName) {
-    throw errorAt(b, '0A000', `cross-database references are not implemented: "${node.catalogname}.${node.schemaname}.${node.relname}"`, node.location)
+    throw errorAt(
+      b,
+      '0A000',
+      `cross-database references are not implemented: "${node.catalogname}.${node.schemaname}.${node.relname}"`,
+      node.location,
+    )
   }
   const row = findRelation(b, node.schemaname, node.relname!)
   if (row === undefined) {
@@ -109,16 +136,43 @@ function bindTable(b: BindContext, scope: Scope, node: RangeVar, binders: FromBi
   return bindRelation(b, scope, row, node.alias, alias, node.inh !== true, binders, node)
 }
 
-function bindCteReference(b: BindContext, scope: Scope, node: RangeVar, found: NonNullable<ReturnType<typeof findCte>>): Bound {
+function bindCteReference(
+  b: BindContext,
+  scope: Scope,
+  node: RangeVar,
+  found: NonNullable<ReturnType<typeof findCte>>,
+): Bound {
   const { cte, level } = found
   cte.references++
   if (cte.self) cte.recursive = true
   const alias = node.alias?.aliasname ?? cte.name
   const columns = renamed(b, cte.columns, node.alias, alias)
-  return single(scope, { kind: 'cte', name: cte.name, level, self: cte.self, alias, aliased: node.alias !== undefined, columns, lateral: false }, (index) => itemOf(index, scope.relations[index]!))
+  return single(
+    scope,
+    {
+      kind: 'cte',
+      name: cte.name,
+      level,
+      self: cte.self,
+      alias,
+      aliased: node.alias !== undefined,
+      columns,
+      lateral: false,
+    },
+    (index) => itemOf(index, scope.relations[index]!),
+  )
 }
 
-function bindRelation(b: BindContext, scope: Scope, row: RelationRow, aliasNode: Alias | undefined, alias: string | undefined, only: boolean, binders: FromBinders, node: RangeVar): Bound {
+function bindRelation(
+  b: BindContext,
+  scope: Scope,
+  row: RelationRow,
+  aliasNode: Alias | undefined,
+  alias: string | undefined,
+  only: boolean,
+  binders: FromBinders,
+  node: RangeVar,
+): Bound {
   const name = alias ?? row.name
   const columns = renamed(b, columnsOf(row), aliasNode, name)
   const schema = alias === undefined ? b.catalog.namespace(row.namespace)?.name : undefined
@@ -128,12 +182,32 @@ function bindRelation(b: BindContext, scope: Scope, row: RelationRow, aliasNode:
     case 'p':
     case 'm':
     case 't':
-      return single(scope, { kind: 'table', oid: row.oid, only, alias: name, aliased: alias !== undefined, columns, lateral: false }, (index) => itemOf(index, scope.relations[index]!, extra))
+      return single(
+        scope,
+        { kind: 'table', oid: row.oid, only, alias: name, aliased: alias !== undefined, columns, lateral: false },
+        (index) => itemOf(index, scope.relations[index]!, extra),
+      )
     case 'S':
-      return single(scope, { kind: 'table', oid: row.oid, only, alias: name, aliased: alias !== undefined, columns, lateral: false }, (index) => itemOf(index, scope.relations[index]!, extra))
+      return single(
+        scope,
+        { kind: 'table', oid: row.oid, only, alias: name, aliased: alias !== undefined, columns, lateral: false },
+        (index) => itemOf(index, scope.relations[index]!, extra),
+      )
     case 'v': {
       const query = binders.view(b, row)
-      return single(scope, { kind: 'subquery', query, viewOid: row.oid, alias: name, aliased: alias !== undefined, columns, lateral: false }, (index) => itemOf(index, scope.relations[index]!, extra))
+      return single(
+        scope,
+        {
+          kind: 'subquery',
+          query,
+          viewOid: row.oid,
+          alias: name,
+          aliased: alias !== undefined,
+          columns,
+          lateral: false,
+        },
+        (index) => itemOf(index, scope.relations[index]!, extra),
+      )
     }
     case 'i':
       throw errorAt(b, '42809', `"${row.name}" is an index`, node.location)
@@ -152,7 +226,12 @@ function lateralScope(scope: Scope, lateral: boolean): Scope {
 export const outputColumns = (query: Query): ColumnInfo[] =>
   (query.modify === undefined || query.command === 'select' ? query.targets : query.modify.returning)
     .filter((target) => !target.junk)
-    .map((target) => ({ name: target.name, type: target.expression.type, typmod: target.expression.typmod, ...(target.expression.collation === undefined ? {} : { collation: target.expression.collation }) }))
+    .map((target) => ({
+      name: target.name,
+      type: target.expression.type,
+      typmod: target.expression.typmod,
+      ...(target.expression.collation === undefined ? {} : { collation: target.expression.collation }),
+    }))
 
 function bindSubselect(b: BindContext, scope: Scope, node: RangeSubselect, binders: FromBinders): Bound {
   const lateral = node.lateral === true
@@ -171,7 +250,14 @@ function bindSubselect(b: BindContext, scope: Scope, node: RangeSubselect, binde
 /** A bare VALUES list inside a subquery: its rows, when nothing else is around it. */
 function valuesRows(query: Query): readonly (readonly Expression[])[] | undefined {
   const only = query.relations.length === 1 ? query.relations[0] : undefined
-  const bare = query.command === 'select' && only?.kind === 'values' && query.orderBy.length === 0 && query.limit === undefined && query.offset === undefined && query.ctes.length === 0 && query.where === undefined
+  const bare =
+    query.command === 'select' &&
+    only?.kind === 'values' &&
+    query.orderBy.length === 0 &&
+    query.limit === undefined &&
+    query.offset === undefined &&
+    query.ctes.length === 0 &&
+    query.where === undefined
   if (!bare || only.rows.some((row) => row.some((e) => e.kind !== 'const'))) return undefined
   return only.rows
 }
@@ -191,8 +277,18 @@ function bindFunction(b: BindContext, scope: Scope, node: RangeFunction): Bound 
     scope.hasSetReturning = before
     const name = fn !== undefined && 'FuncCall' in fn ? namesOf(fn.FuncCall.funcname).at(-1)! : callName(fn!)
     firstName ||= name
-    const coldefs = definitions !== undefined && 'List' in definitions ? (definitions.List.items ?? []) : functions.length === 1 ? (node.coldeflist ?? []) : []
-    const source = functionColumns(b, call, coldefs, functions.length === 1 && alias !== undefined && namesOf(node.alias?.colnames).length === 0 ? alias : name)
+    const coldefs =
+      definitions !== undefined && 'List' in definitions
+        ? (definitions.List.items ?? [])
+        : functions.length === 1
+          ? (node.coldeflist ?? [])
+          : []
+    const source = functionColumns(
+      b,
+      call,
+      coldefs,
+      functions.length === 1 && alias !== undefined && namesOf(node.alias?.colnames).length === 0 ? alias : name,
+    )
     calls.push({ call, columns: source.columns.length, composite: source.composite })
     columns.push(...source.columns)
   }
@@ -201,17 +297,36 @@ function bindFunction(b: BindContext, scope: Scope, node: RangeFunction): Bound 
   const name = alias ?? firstName
   const named = renamed(b, columns, node.alias, name)
   // A function of one scalar column takes the alias as the column's name.
-  const relation: Relation = { kind: 'function', calls, ordinality, alias: name, aliased: alias !== undefined, columns: named, lateral: true }
-  const rowType = calls.length === 1 && calls[0]!.composite && b.catalog.typeRow(calls[0]!.call.type)?.kind === 'c' ? calls[0]!.call.type : oid(0)
+  const relation: Relation = {
+    kind: 'function',
+    calls,
+    ordinality,
+    alias: name,
+    aliased: alias !== undefined,
+    columns: named,
+    lateral: true,
+  }
+  const rowType =
+    calls.length === 1 && calls[0]!.composite && b.catalog.typeRow(calls[0]!.call.type)?.kind === 'c'
+      ? calls[0]!.call.type
+      : oid(0)
   return single(scope, relation, (index) => itemOf(index, relation, { rowType }))
 }
 
-const callName = (node: Node): string => ('SQLValueFunction' in node ? (node.SQLValueFunction.op ?? '').replace(/^SVFOP_/, '').toLowerCase() : 'coalesce')
+const callName = (node: Node): string =>
+  'SQLValueFunction' in node ? (node.SQLValueFunction.op ?? '').replace(/^SVFOP_/, '').toLowerCase() : 'coalesce'
 
-function functionColumns(b: BindContext, call: Expression, definitions: readonly Node[], name: string): { readonly columns: readonly ColumnInfo[]; readonly composite: boolean } {
+function functionColumns(
+  b: BindContext,
+  call: Expression,
+  definitions: readonly Node[],
+  name: string,
+): { readonly columns: readonly ColumnInfo[]; readonly composite: boolean } {
   if (definitions.length > 0) {
-    if (call.type !== OID.record) throw errorAt(b, '42601', 'a column definition list is only allowed for functions returning "record"')
-    if (call.kind === 'call' && outColumns(b, call.function, call.type) !== undefined) throw errorAt(b, '42601', 'a column definition list is redundant for a function with OUT parameters')
+    if (call.type !== OID.record)
+      throw errorAt(b, '42601', 'a column definition list is only allowed for functions returning "record"')
+    if (call.kind === 'call' && outColumns(b, call.function, call.type) !== undefined)
+      throw errorAt(b, '42601', 'a column definition list is redundant for a function with OUT parameters')
     const columns = definitions.map((definition) => {
       if (!('ColumnDef' in definition)) throw notSupported('this column definition')
       const { type, typmod } = resolveTypeName(b, definition.ColumnDef.typeName!)
@@ -222,7 +337,8 @@ function functionColumns(b: BindContext, call: Expression, definitions: readonly
   const kind = b.catalog.typeRow(call.type)?.kind
   if (kind === 'c' || call.type === OID.record) {
     const fields = rowFields(b, call)
-    if (fields === undefined) throw errorAt(b, '42601', 'a column definition list is required for functions returning "record"')
+    if (fields === undefined)
+      throw errorAt(b, '42601', 'a column definition list is required for functions returning "record"')
     return { columns: fields, composite: true }
   }
   const settled = settleUnknown(b, call)
@@ -239,7 +355,12 @@ function singleOutName(b: BindContext, fn: Oid): string | undefined {
 
 // ── Joins ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const JOIN_TYPES: Readonly<Record<string, JoinType>> = { JOIN_INNER: 'inner', JOIN_LEFT: 'left', JOIN_RIGHT: 'right', JOIN_FULL: 'full' }
+const JOIN_TYPES: Readonly<Record<string, JoinType>> = {
+  JOIN_INNER: 'inner',
+  JOIN_LEFT: 'left',
+  JOIN_RIGHT: 'right',
+  JOIN_FULL: 'full',
+}
 
 function bindJoin(b: BindContext, scope: Scope, node: JoinExpr, binders: FromBinders): Bound {
   const type = JOIN_TYPES[node.jointype!]!
@@ -250,13 +371,19 @@ function bindJoin(b: BindContext, scope: Scope, node: JoinExpr, binders: FromBin
   scope.items = [...before, ...left.names.map((item) => ({ ...item, lateralOnly: !lateralOk, lateralOk }))]
   const right = bindFromItem(b, scope, node.rarg!, binders)
   scope.items = before
-  const clash = right.names.find((item) => item.qualified && left.names.some((other) => other.qualified && other.alias === item.alias && other.schema === item.schema))
+  const clash = right.names.find(
+    (item) =>
+      item.qualified &&
+      left.names.some((other) => other.qualified && other.alias === item.alias && other.schema === item.schema),
+  )
   if (clash !== undefined) throw errorAt(b, '42712', `table name "${clash.alias}" specified more than once`)
 
   let using = namesOf(node.usingClause)
   if (node.isNatural) {
     const rightNames = new Set(visibleColumns(right.names).map((column) => column.name))
-    using = visibleColumns(left.names).map((column) => column.name).filter((name) => rightNames.has(name))
+    using = visibleColumns(left.names)
+      .map((column) => column.name)
+      .filter((name) => rightNames.has(name))
   }
   const merged: { name: string; expression: Expression }[] = []
   const equalities: Expression[] = []
@@ -269,22 +396,45 @@ function bindJoin(b: BindContext, scope: Scope, node: JoinExpr, binders: FromBin
     const common = selectCommonType(b, [l.type, r.type], 'JOIN/USING', location)
     const lc = coerceToCommon(b, l, common, 'JOIN/USING')
     const rc = coerceToCommon(b, r, common, 'JOIN/USING')
-    const expression: Expression = type === 'full' ? { kind: 'coalesce', args: [lc, rc], type: common, typmod: -1 } : type === 'right' ? rc : lc
+    const expression: Expression =
+      type === 'full' ? { kind: 'coalesce', args: [lc, rc], type: common, typmod: -1 } : type === 'right' ? rc : lc
     merged.push({ name, expression })
   }
   let on: Expression | undefined
-  if (using.length > 0) on = equalities.length === 1 ? equalities[0] : { kind: 'and', args: equalities, type: OID.bool, typmod: -1 }
+  if (using.length > 0)
+    on = equalities.length === 1 ? equalities[0] : { kind: 'and', args: equalities, type: OID.bool, typmod: -1 }
   else if (node.quals !== undefined) {
     scope.items = [...left.names, ...right.names].map((item) => ({ ...item, lateralOnly: false, lateralOk: true }))
     on = within(scope, 'join', () => coerceToBoolean(b, bindExpression(b, scope, node.quals!), 'JOIN/ON'))
     scope.items = before
   }
-  const item: FromItem = { kind: 'join', type, left: left.item, right: right.item, on, using: node.usingClause === undefined ? undefined : using, natural: node.isNatural === true, alias: node.alias?.aliasname }
-  const hide = (items: readonly Item[]): Item[] => items.map((each) => ({ ...each, hidden: new Set([...each.hidden, ...using]) }))
+  const item: FromItem = {
+    kind: 'join',
+    type,
+    left: left.item,
+    right: right.item,
+    on,
+    using: node.usingClause === undefined ? undefined : using,
+    natural: node.isNatural === true,
+    alias: node.alias?.aliasname,
+  }
+  const hide = (items: readonly Item[]): Item[] =>
+    items.map((each) => ({ ...each, hidden: new Set([...each.hidden, ...using]) }))
   const joined: Item[] = [...hide(left.names), ...hide(right.names)]
   if (merged.length > 0) {
     const all = node.alias !== undefined
-    const face: Item = { alias: node.join_using_alias?.aliasname ?? '', schema: undefined, relation: -1, columns: merged, rowType: oid(0), hidden: new Set(), qualified: node.join_using_alias !== undefined, unqualified: true, lateralOnly: false, lateralOk: true }
+    const face: Item = {
+      alias: node.join_using_alias?.aliasname ?? '',
+      schema: undefined,
+      relation: -1,
+      columns: merged,
+      rowType: oid(0),
+      hidden: new Set(),
+      qualified: node.join_using_alias !== undefined,
+      unqualified: true,
+      lateralOnly: false,
+      lateralOk: true,
+    }
     // The merged columns come first in `*`.
     joined.unshift(all ? { ...face, qualified: false } : face)
   }
@@ -292,19 +442,38 @@ function bindJoin(b: BindContext, scope: Scope, node: JoinExpr, binders: FromBin
   // An alias on the join hides its inputs.
   const columns = visibleColumns(joined)
   const names = namesOf(node.alias.colnames)
-  if (names.length > columns.length) throw errorAt(b, '42P10', `join expression "${node.alias.aliasname}" has ${columns.length} columns available but ${names.length} columns specified`)
+  if (names.length > columns.length)
+    throw errorAt(
+      b,
+      '42P10',
+      `join expression "${node.alias.aliasname}" has ${columns.length} columns available but ${names.length} columns specified`,
+    )
   const named = columns.map((column, i) => ({ name: names[i] ?? column.name, expression: column.expression }))
-  const aliased: Item = { alias: node.alias.aliasname!, schema: undefined, relation: -1, columns: named, rowType: oid(0), hidden: new Set(), qualified: true, unqualified: true, lateralOnly: false, lateralOk: true }
+  const aliased: Item = {
+    alias: node.alias.aliasname!,
+    schema: undefined,
+    relation: -1,
+    columns: named,
+    rowType: oid(0),
+    hidden: new Set(),
+    qualified: true,
+    unqualified: true,
+    lateralOnly: false,
+    lateralOk: true,
+  }
   return { item, names: [aliased] }
 }
 
 const visibleColumns = (items: readonly Item[]): { readonly name: string; readonly expression: Expression }[] =>
-  items.filter((item) => item.unqualified).flatMap((item) => item.columns.filter((column) => !item.hidden.has(column.name)))
+  items
+    .filter((item) => item.unqualified)
+    .flatMap((item) => item.columns.filter((column) => !item.hidden.has(column.name)))
 
 function usingColumn(b: BindContext, items: readonly Item[], name: string, side: 'left' | 'right'): Expression {
   const found = visibleColumns(items).filter((column) => column.name === name)
-  if (found.length === 0) throw errorAt(b, '42703', `column "${name}" specified in USING clause does not exist in ${side} table`)
-  if (found.length > 1) throw errorAt(b, '42702', `common column name "${name}" appears more than once in ${side} table`)
+  if (found.length === 0)
+    throw errorAt(b, '42703', `column "${name}" specified in USING clause does not exist in ${side} table`)
+  if (found.length > 1)
+    throw errorAt(b, '42702', `common column name "${name}" appears more than once in ${side} table`)
   return found[0]!.expression
 }
-

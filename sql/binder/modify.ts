@@ -1,5 +1,13 @@
 /** INSERT, UPDATE and DELETE: targets of assignment, defaults, ON CONFLICT, RETURNING. */
-import type { DeleteStmt, InsertStmt, Node, OnConflictClause, ReturningClause, SelectStmt, UpdateStmt } from '@pgsql/types'
+import type {
+  DeleteStmt,
+  InsertStmt,
+  Node,
+  OnConflictClause,
+  ReturningClause,
+  SelectStmt,
+  UpdateStmt,
+} from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { ColumnRow, RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
@@ -10,22 +18,35 @@ import { OID } from '../types/oids.ts'
 import { canCoerce, coerceTo, coerceToBoolean } from './coerce.ts'
 import { type BindContext, errorAt, typeName } from './context.ts'
 import { bindExpression, bindSubscript, locationOf } from './expression.ts'
-import { bindFrom, columnsOf, outputColumns, requireRelation, type FromBinders } from './from.ts'
-import { EMPTY_QUERY, TargetList, bindQuery, bindSelect, bindWith, finishCte } from './select.ts'
-import { type Scope, createScope, itemOf, within } from './scope.ts'
+import { bindFrom, columnsOf, type FromBinders, outputColumns, requireRelation } from './from.ts'
+import { createScope, itemOf, type Scope, within } from './scope.ts'
+import { bindQuery, bindSelect, bindWith, EMPTY_QUERY, finishCte, TargetList } from './select.ts'
 
-
-
-function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }, command: string): RelationRow {
+function targetRelation(
+  b: BindContext,
+  scope: Scope,
+  node: { relation?: InsertStmt['relation'] },
+  command: string,
+): RelationRow {
   const row = requireRelation(b, node.relation!)
   if (row.kind === 'v') throw notSupported(`${command} on a view`)
   if (row.kind === 'S') throw errorAt(b, '42809', `cannot change sequence "${row.name}"`, node.relation!.location)
-  if (row.kind === 'm') throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`, node.relation!.location)
+  if (row.kind === 'm')
+    throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`, node.relation!.location)
   if (row.kind === 'i') throw errorAt(b, '42809', `"${row.name}" is an index`, node.relation!.location)
   if (row.kind === 'c') throw errorAt(b, '42809', `"${row.name}" is a composite type`, node.relation!.location)
-  if (row.virtual) throw errorAt(b, '42501', `permission denied: "${row.name}" is a system catalog`, node.relation!.location)
+  if (row.virtual)
+    throw errorAt(b, '42501', `permission denied: "${row.name}" is a system catalog`, node.relation!.location)
   const alias = node.relation!.alias?.aliasname
-  scope.relations.push({ kind: 'table', oid: row.oid, only: node.relation!.inh !== true, alias: alias ?? row.name, aliased: alias !== undefined, columns: columnsOf(row), lateral: false })
+  scope.relations.push({
+    kind: 'table',
+    oid: row.oid,
+    only: node.relation!.inh !== true,
+    alias: alias ?? row.name,
+    aliased: alias !== undefined,
+    columns: columnsOf(row),
+    lateral: false,
+  })
   return row
 }
 
@@ -37,17 +58,24 @@ const targetItem = (b: BindContext, scope: Scope, row: RelationRow) => {
 
 function findTargetColumn(b: BindContext, row: RelationRow, name: string, location?: number): ColumnRow {
   const column = row.columns.find((each) => !each.dropped && each.name === name)
-  if (column === undefined) throw errorAt(b, '42703', `column "${name}" of relation "${row.name}" does not exist`, location)
+  if (column === undefined)
+    throw errorAt(b, '42703', `column "${name}" of relation "${row.name}" does not exist`, location)
   return column
 }
 
-export const nullOf = (column: { readonly type: Oid; readonly typmod: number }): Expression => ({ kind: 'const', value: null, type: column.type, typmod: column.typmod })
+export const nullOf = (column: { readonly type: Oid; readonly typmod: number }): Expression => ({
+  kind: 'const',
+  value: null,
+  type: column.type,
+  typmod: column.typmod,
+})
 
 /** The default of a column as an expression; NULL when it has none. */
 export function defaultOf(b: BindContext, column: ColumnRow): Expression {
   if (column.default !== undefined && column.generated === undefined) return column.default
   const row = b.catalog.typeRow(column.type)
-  if (row?.kind === 'd' && row.domain?.default !== undefined) return coerceTo(b, row.domain.default, column.type, column.typmod, 'assignment', 'implicit')
+  if (row?.kind === 'd' && row.domain?.default !== undefined)
+    return coerceTo(b, row.domain.default, column.type, column.typmod, 'assignment', 'implicit')
   return nullOf(column)
 }
 
@@ -55,16 +83,26 @@ export function defaultOf(b: BindContext, column: ColumnRow): Expression {
 export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number): Expression {
   if (e.kind === 'default') return column.generated === undefined ? defaultOf(b, column) : nullOf(column)
   if (e.type !== OID.unknown && e.type !== column.type && !canCoerce(b, [e.type], [column.type], 'assignment')) {
-    throw errorAt(b, '42804', `column "${column.name}" is of type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`, location, {
-      hint: 'You will need to rewrite or cast the expression.',
-    })
+    throw errorAt(
+      b,
+      '42804',
+      `column "${column.name}" is of type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`,
+      location,
+      {
+        hint: 'You will need to rewrite or cast the expression.',
+      },
+    )
   }
   return coerceTo(b, e, column.type, column.typmod, 'assignment', 'implicit', location)
 }
 
 // ── INSERT ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const OVERRIDING = { OVERRIDING_NOT_SET: 'none', OVERRIDING_USER_VALUE: 'user', OVERRIDING_SYSTEM_VALUE: 'system' } as const
+const OVERRIDING = {
+  OVERRIDING_NOT_SET: 'none',
+  OVERRIDING_USER_VALUE: 'user',
+  OVERRIDING_SYSTEM_VALUE: 'system',
+} as const
 
 export function bindInsert(b: BindContext, parent: Scope | undefined, node: InsertStmt): Query {
   const scope = createScope(parent)
@@ -74,18 +112,32 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   const listed = (node.cols ?? []).map((col) => {
     if (!('ResTarget' in col)) throw notSupported('this column reference')
     if ((col.ResTarget.indirection?.length ?? 0) > 0) throw notSupported('INSERT into part of a column')
-    return { column: findTargetColumn(b, row, col.ResTarget.name!, col.ResTarget.location), location: col.ResTarget.location }
+    return {
+      column: findTargetColumn(b, row, col.ResTarget.name!, col.ResTarget.location),
+      location: col.ResTarget.location,
+    }
   })
   listed.forEach(({ column, location }, i) => {
-    if (listed.some((other, j) => j < i && other.column === column)) throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
+    if (listed.some((other, j) => j < i && other.column === column))
+      throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
   })
   const overriding = OVERRIDING[node.override ?? 'OVERRIDING_NOT_SET']
-  const select = node.selectStmt !== undefined && 'SelectStmt' in node.selectStmt ? node.selectStmt.SelectStmt : undefined
+  const select =
+    node.selectStmt !== undefined && 'SelectStmt' in node.selectStmt ? node.selectStmt.SelectStmt : undefined
   const columns = listed.length > 0 ? listed.map((each) => each.column) : live
-  const source = select === undefined ? { from: [] as Query['from'], values: [] as Expression[] } : bindSource(b, scope, select, columns, listed.length > 0, overriding)
+  const source =
+    select === undefined
+      ? { from: [] as Query['from'], values: [] as Expression[] }
+      : bindSource(b, scope, select, columns, listed.length > 0, overriding)
   const used = columns.slice(0, source.values.length)
 
-  const targets: Target[] = source.values.map((expression, i) => ({ name: used[i]!.name, expression, junk: false, tableOid: oid(0), columnNumber: 0 }))
+  const targets: Target[] = source.values.map((expression, i) => ({
+    name: used[i]!.name,
+    expression,
+    junk: false,
+    tableOid: oid(0),
+    columnNumber: 0,
+  }))
   scope.items = [targetItem(b, scope, row)]
   const onConflict = node.onConflictClause && bindOnConflict(b, scope, row, node.onConflictClause)
   scope.items = [targetItem(b, scope, row)]
@@ -98,16 +150,37 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
     relations: scope.relations,
     from: source.from,
     targets,
-    modify: { relation: 0, insertColumns: used.map((column) => column.number), overriding, assignments: [], onConflict, returning },
+    modify: {
+      relation: 0,
+      insertColumns: used.map((column) => column.number),
+      overriding,
+      assignments: [],
+      onConflict,
+      returning,
+    },
   }
 }
 
-function bindSource(b: BindContext, scope: Scope, select: SelectStmt, columns: readonly ColumnRow[], listed: boolean, overriding: 'none' | 'user' | 'system'): { from: Query['from']; values: Expression[] } {
+function bindSource(
+  b: BindContext,
+  scope: Scope,
+  select: SelectStmt,
+  columns: readonly ColumnRow[],
+  listed: boolean,
+  overriding: 'none' | 'user' | 'system',
+): { from: Query['from']; values: Expression[] } {
   const check = (count: number, location?: number): void => {
     if (count > columns.length) throw errorAt(b, '42601', 'INSERT has more expressions than target columns', location)
-    if (listed && count < columns.length) throw errorAt(b, '42601', 'INSERT has more target columns than expressions', location)
+    if (listed && count < columns.length)
+      throw errorAt(b, '42601', 'INSERT has more target columns than expressions', location)
   }
-  const bareValues = select.valuesLists !== undefined && select.valuesLists.length > 0 && !select.sortClause?.length && select.limitCount === undefined && select.limitOffset === undefined && select.withClause === undefined
+  const bareValues =
+    select.valuesLists !== undefined &&
+    select.valuesLists.length > 0 &&
+    !select.sortClause?.length &&
+    select.limitCount === undefined &&
+    select.limitOffset === undefined &&
+    select.withClause === undefined
   if (bareValues) {
     const inner = createScope(scope.parent, 'values')
     inner.ctes.push(...scope.ctes)
@@ -116,20 +189,53 @@ function bindSource(b: BindContext, scope: Scope, select: SelectStmt, columns: r
       return items.map((item) => ({ e: bindExpression(b, inner, item), location: locationOf(item) }))
     })
     const width = rows[0]!.length
-    for (const row of rows) if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', row[0]?.location)
+    for (const row of rows)
+      if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', row[0]?.location)
     check(width, rows[0]![columns.length]?.location ?? rows[0]![0]?.location)
-    const bound = rows.map((row) => row.map(({ e, location }, i) => assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location)))
+    const bound = rows.map((row) =>
+      row.map(({ e, location }, i) =>
+        assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location),
+      ),
+    )
     if (bound.length === 1) return { from: [], values: bound[0]! }
-    const infos: ColumnInfo[] = columns.slice(0, width).map((column, i) => ({ name: `column${i + 1}`, type: column.type, typmod: column.typmod }))
-    const relation: Relation = { kind: 'values', rows: bound, alias: '*VALUES*', aliased: false, columns: infos, lateral: false }
+    const infos: ColumnInfo[] = columns
+      .slice(0, width)
+      .map((column, i) => ({ name: `column${i + 1}`, type: column.type, typmod: column.typmod }))
+    const relation: Relation = {
+      kind: 'values',
+      rows: bound,
+      alias: '*VALUES*',
+      aliased: false,
+      columns: infos,
+      lateral: false,
+    }
     const at = scope.relations.push(relation) - 1
-    return { from: [{ kind: 'relation', relation: at }], values: infos.map((info, i): Expression => ({ kind: 'var', level: 0, relation: at, column: i + 1, type: info.type, typmod: info.typmod })) }
+    return {
+      from: [{ kind: 'relation', relation: at }],
+      values: infos.map(
+        (info, i): Expression => ({
+          kind: 'var',
+          level: 0,
+          relation: at,
+          column: i + 1,
+          type: info.type,
+          typmod: info.typmod,
+        }),
+      ),
+    }
   }
   const query = bindSelect(b, { ...scope, items: [], relations: [] }, select, { keepUnknown: true })
   const settled = settleColumns(b, query, columns)
   const given = outputColumns(settled)
   check(given.length)
-  const relation: Relation = { kind: 'subquery', query: settled, alias: '*SELECT*', aliased: false, columns: given, lateral: false }
+  const relation: Relation = {
+    kind: 'subquery',
+    query: settled,
+    alias: '*SELECT*',
+    aliased: false,
+    columns: given,
+    lateral: false,
+  }
   const at = scope.relations.push(relation) - 1
   const values = given.map((info, i) => {
     const e: Expression = { kind: 'var', level: 0, relation: at, column: i + 1, type: info.type, typmod: info.typmod }
@@ -147,15 +253,32 @@ function settleColumns(b: BindContext, query: Query, columns: readonly ColumnRow
       if (target.junk) return target
       const column = columns[++seen]
       if (target.expression.type !== OID.unknown) return target
-      return { ...target, expression: coerceTo(b, target.expression, column?.type ?? OID.text, column?.typmod ?? -1, 'assignment', 'implicit') }
+      return {
+        ...target,
+        expression: coerceTo(
+          b,
+          target.expression,
+          column?.type ?? OID.text,
+          column?.typmod ?? -1,
+          'assignment',
+          'implicit',
+        ),
+      }
     }),
   }
 }
 
-function checkGenerated(b: BindContext, column: ColumnRow, e: Expression, overriding: 'none' | 'user' | 'system'): Expression {
+function checkGenerated(
+  b: BindContext,
+  column: ColumnRow,
+  e: Expression,
+  overriding: 'none' | 'user' | 'system',
+): Expression {
   if (e.kind === 'default') return e
   if (column.generated !== undefined) {
-    throw errorAt(b, '428C9', `cannot insert a non-DEFAULT value into column "${column.name}"`, undefined, { detail: `Column "${column.name}" is a generated column.` })
+    throw errorAt(b, '428C9', `cannot insert a non-DEFAULT value into column "${column.name}"`, undefined, {
+      detail: `Column "${column.name}" is a generated column.`,
+    })
   }
   if (column.identity !== undefined && overriding === 'user') return { kind: 'default', type: OID.unknown, typmod: -1 }
   if (column.identity === 'always' && overriding === 'none') {
@@ -171,13 +294,24 @@ function bindOnConflict(b: BindContext, scope: Scope, row: RelationRow, node: On
   const indexes = node.infer === undefined ? [] : inferIndexes(b, scope, row, node)
   if (node.action === 'ONCONFLICT_NOTHING') return { kind: 'nothing', indexes }
   if (node.infer === undefined) {
-    throw errorAt(b, '42601', 'ON CONFLICT DO UPDATE requires inference specification or constraint name', node.location, { hint: 'For example, ON CONFLICT (column_name).' })
+    throw errorAt(
+      b,
+      '42601',
+      'ON CONFLICT DO UPDATE requires inference specification or constraint name',
+      node.location,
+      { hint: 'For example, ON CONFLICT (column_name).' },
+    )
   }
   const columns = columnsOf(row)
-  const excluded = scope.relations.push({ kind: 'excluded', alias: 'excluded', aliased: true, columns, lateral: false }) - 1
+  const excluded =
+    scope.relations.push({ kind: 'excluded', alias: 'excluded', aliased: true, columns, lateral: false }) - 1
   scope.items = [targetItem(b, scope, row), itemOf(excluded, scope.relations[excluded]!, { rowType: row.rowType })]
   const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
-  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const where =
+    node.whereClause &&
+    within(scope, 'where', () =>
+      coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
+    )
   return { kind: 'update', indexes, excluded, assignments, where }
 }
 
@@ -185,7 +319,8 @@ function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnCo
   const infer = node.infer!
   if (infer.conname !== undefined && infer.conname !== '') {
     const constraint = row.constraints.find((each) => each.name === infer.conname && each.index !== undefined)
-    if (constraint === undefined) throw errorAt(b, '42704', `constraint "${infer.conname}" for table "${row.name}" does not exist`, infer.location)
+    if (constraint === undefined)
+      throw errorAt(b, '42704', `constraint "${infer.conname}" for table "${row.name}" does not exist`, infer.location)
     return [constraint.index!]
   }
   const elements = (infer.indexElems ?? []).map((element): Expression => {
@@ -196,16 +331,33 @@ function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnCo
     }
     return within(scope, 'index expression', () => bindExpression(b, scope, element.IndexElem.expr!))
   })
-  const where = infer.whereClause && within(scope, 'index predicate', () => coerceToBoolean(b, bindExpression(b, scope, infer.whereClause!), 'WHERE'))
+  const where =
+    infer.whereClause &&
+    within(scope, 'index predicate', () => coerceToBoolean(b, bindExpression(b, scope, infer.whereClause!), 'WHERE'))
   const found = row.indexes.filter((each) => {
     const index = b.catalog.relation(each)?.index
     if (index === undefined || !index.unique || !index.valid) return false
     if (index.predicate !== undefined && (where === undefined || !sameExpression(index.predicate, where))) return false
-    const keys = index.keys.map((key): Expression => key.expression ?? { kind: 'var', level: 0, relation: 0, column: key.column, type: key.type, typmod: key.typmod })
-    const same = (x: Expression, y: Expression) => (x.kind === 'var' && y.kind === 'var' ? x.column === y.column : sameExpression(x, y))
-    return keys.every((key) => elements.some((element) => same(key, element))) && elements.every((element) => keys.some((key) => same(key, element)))
+    const keys = index.keys.map(
+      (key): Expression =>
+        key.expression ?? {
+          kind: 'var',
+          level: 0,
+          relation: 0,
+          column: key.column,
+          type: key.type,
+          typmod: key.typmod,
+        },
+    )
+    const same = (x: Expression, y: Expression) =>
+      x.kind === 'var' && y.kind === 'var' ? x.column === y.column : sameExpression(x, y)
+    return (
+      keys.every((key) => elements.some((element) => same(key, element))) &&
+      elements.every((element) => keys.some((key) => same(key, element)))
+    )
   })
-  if (found.length === 0) throw errorAt(b, '42P10', 'there is no unique or exclusion constraint matching the ON CONFLICT specification')
+  if (found.length === 0)
+    throw errorAt(b, '42P10', 'there is no unique or exclusion constraint matching the ON CONFLICT specification')
   return found
 }
 function findTargetColumn2(b: BindContext, row: RelationRow, name: string, location?: number): ColumnRow {
@@ -216,7 +368,12 @@ function findTargetColumn2(b: BindContext, row: RelationRow, name: string, locat
 
 // ── UPDATE and DELETE ────────────────────────────────────────────────────────────────────────────────────────────
 
-function bindAssignments(b: BindContext, scope: Scope, row: RelationRow, nodes: readonly Node[]): { column: number; value: Expression }[] {
+function bindAssignments(
+  b: BindContext,
+  scope: Scope,
+  row: RelationRow,
+  nodes: readonly Node[],
+): { column: number; value: Expression }[] {
   const values = new Map<number, Expression>()
   for (const node of nodes) {
     if (!('ResTarget' in node)) throw notSupported('this assignment')
@@ -225,21 +382,33 @@ function bindAssignments(b: BindContext, scope: Scope, row: RelationRow, nodes: 
     let value = within(scope, 'update', () => assignedValue(b, scope, val!))
     const steps = indirection ?? []
     if (column.generated !== undefined && value.kind !== 'default') {
-      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, { detail: `Column "${column.name}" is a generated column.` })
+      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, {
+        detail: `Column "${column.name}" is a generated column.`,
+      })
     }
     if (column.identity === 'always' && value.kind !== 'default') {
-      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, { detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.` })
+      throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, {
+        detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.`,
+      })
     }
     if (steps.length > 0) {
       if (steps.some((step) => 'String' in step)) throw notSupported('assignment to a field of a composite column')
-      const current: Expression = values.get(column.number) ?? { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
+      const current: Expression = values.get(column.number) ?? {
+        kind: 'var',
+        level: 0,
+        relation: 0,
+        column: column.number,
+        type: column.type,
+        typmod: column.typmod,
+      }
       const part = bindSubscript(b, scope, current, steps, undefined)
       const assign = coerceTo(b, value, part.type, -1, 'assignment', 'implicit', location)
       value = bindSubscript(b, scope, current, steps, assign)
       values.set(column.number, value)
       continue
     }
-    if (values.has(column.number)) throw errorAt(b, '42601', `multiple assignments to same column "${column.name}"`, location)
+    if (values.has(column.number))
+      throw errorAt(b, '42601', `multiple assignments to same column "${column.name}"`, location)
     values.set(column.number, assignTo(b, column, value, locationOf(val!)))
   }
   return [...values].map(([column, value]) => ({ column, value }))
@@ -252,33 +421,57 @@ function assignedValue(b: BindContext, scope: Scope, node: Node): Expression {
   const at = (colno ?? 1) - 1
   if ('RowExpr' in source!) {
     const fields = source.RowExpr.args ?? []
-    if (fields.length !== ncolumns) throw errorAt(b, '42601', 'number of columns does not match number of values', source.RowExpr.location)
+    if (fields.length !== ncolumns)
+      throw errorAt(b, '42601', 'number of columns does not match number of values', source.RowExpr.location)
     return bindExpression(b, scope, fields[at]!)
   }
   if ('SubLink' in source!) {
     const select = source.SubLink.subselect!
     const alias: Node = { RangeSubselect: { subquery: select, alias: { aliasname: 'source' } } }
-    const wrapped: Node = { SubLink: { subLinkType: 'EXPR_SUBLINK', subselect: { SelectStmt: { targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: 'source' } }] } } } }], fromClause: [alias] } as SelectStmt } } }
+    const wrapped: Node = {
+      SubLink: {
+        subLinkType: 'EXPR_SUBLINK',
+        subselect: {
+          SelectStmt: {
+            targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: 'source' } }] } } } }],
+            fromClause: [alias],
+          } as SelectStmt,
+        },
+      },
+    }
     const record = bindExpression(b, scope, wrapped)
     if (record.kind !== 'subquery') throw notSupported('this row assignment')
     const inner = record.query.relations[0]!
-    if (inner.columns.length !== ncolumns) throw errorAt(b, '42601', 'number of columns does not match number of values', source.SubLink.location)
+    if (inner.columns.length !== ncolumns)
+      throw errorAt(b, '42601', 'number of columns does not match number of values', source.SubLink.location)
     const info = inner.columns[at]!
     return { kind: 'field', arg: record, index: at, name: info.name, type: info.type, typmod: info.typmod }
   }
   throw errorAt(b, '0A000', 'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression')
 }
 
-const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({ query: bindQuery, view: (context, row) => view(context ?? b, row) })
+const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({
+  query: bindQuery,
+  view: (context, row) => view(context ?? b, row),
+})
 
-export function bindUpdate(b: BindContext, parent: Scope | undefined, node: UpdateStmt, view: FromBinders['view']): Query {
+export function bindUpdate(
+  b: BindContext,
+  parent: Scope | undefined,
+  node: UpdateStmt,
+  view: FromBinders['view'],
+): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause)
   const row = targetRelation(b, scope, node, 'UPDATE')
   scope.items = [targetItem(b, scope, row)]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
   const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
-  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const where =
+    node.whereClause &&
+    within(scope, 'where', () =>
+      coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
+    )
   const returning = bindReturning(b, scope, node)
   return {
     ...EMPTY_QUERY,
@@ -292,13 +485,22 @@ export function bindUpdate(b: BindContext, parent: Scope | undefined, node: Upda
   }
 }
 
-export function bindDelete(b: BindContext, parent: Scope | undefined, node: DeleteStmt, view: FromBinders['view']): Query {
+export function bindDelete(
+  b: BindContext,
+  parent: Scope | undefined,
+  node: DeleteStmt,
+  view: FromBinders['view'],
+): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause)
   const row = targetRelation(b, scope, node, 'DELETE')
   scope.items = [targetItem(b, scope, row)]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))
-  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
+  const where =
+    node.whereClause &&
+    within(scope, 'where', () =>
+      coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
+    )
   const returning = bindReturning(b, scope, node)
   return {
     ...EMPTY_QUERY,
@@ -312,7 +514,11 @@ export function bindDelete(b: BindContext, parent: Scope | undefined, node: Dele
   }
 }
 
-function bindReturning(b: BindContext, scope: Scope, node: { returningClause?: ReturningClause; returningList?: Node[] }): Target[] {
+function bindReturning(
+  b: BindContext,
+  scope: Scope,
+  node: { returningClause?: ReturningClause; returningList?: Node[] },
+): Target[] {
   const nodes = node.returningClause?.exprs ?? node.returningList ?? []
   if ((node.returningClause?.options?.length ?? 0) > 0) throw notSupported('RETURNING WITH')
   if (nodes.length === 0) return []
@@ -323,4 +529,3 @@ function bindReturning(b: BindContext, scope: Scope, node: { returningClause?: R
   targets.settle()
   return targets.list
 }
-

@@ -8,14 +8,27 @@ import type { FunctionRow, OperatorRow } from '../catalog/catalog.ts'
 import type { Display, Expression } from '../plan/expression.ts'
 import { OID } from '../types/oids.ts'
 import { canCoerce, coerceType, isPolymorphic, resolvePolymorphic } from './coerce.ts'
-import { type BindContext, arrayTypeOf, baseType, elementType, errorAt, pathRank, requireNamespace, typeName } from './context.ts'
+import {
+  arrayTypeOf,
+  type BindContext,
+  baseType,
+  elementType,
+  errorAt,
+  pathRank,
+  requireNamespace,
+  typeName,
+} from './context.ts'
 
 interface Candidate {
   readonly args: readonly Oid[]
 }
 
 /** Steps 4.a to 4.f: the best of several candidates that all accept the arguments. */
-function selectCandidate<C extends Candidate>(b: BindContext, inputs: readonly Oid[], candidates: readonly C[]): C | undefined {
+function selectCandidate<C extends Candidate>(
+  b: BindContext,
+  inputs: readonly Oid[],
+  candidates: readonly C[],
+): C | undefined {
   const bases = inputs.map((type) => (type === OID.unknown ? type : baseType(b, type)))
   const keepBest = (list: readonly C[], score: (candidate: C) => number): readonly C[] => {
     let best = -1
@@ -38,7 +51,9 @@ function selectCandidate<C extends Candidate>(b: BindContext, inputs: readonly O
   if (left.length === 1) return left[0]
   const category = (type: Oid) => b.catalog.typeRow(type)?.category
   const preferred = (type: Oid) => b.catalog.typeRow(type)?.preferred === true
-  left = keepBest(left, (candidate) => count(candidate, (have, want) => have === want || (category(have) === category(want) && preferred(want))))
+  left = keepBest(left, (candidate) =>
+    count(candidate, (have, want) => have === want || (category(have) === category(want) && preferred(want))),
+  )
   if (left.length === 1) return left[0]
   const unknowns = bases.filter((type) => type === OID.unknown).length
   if (unknowns === 0) return undefined
@@ -81,7 +96,14 @@ function selectCandidate<C extends Candidate>(b: BindContext, inputs: readonly O
   if (unknowns < bases.length) {
     const known = bases.find((type) => type !== OID.unknown)!
     if (bases.every((type) => type === OID.unknown || type === known)) {
-      const fits = left.filter((candidate) => canCoerce(b, bases.map(() => known), candidate.args, 'implicit'))
+      const fits = left.filter((candidate) =>
+        canCoerce(
+          b,
+          bases.map(() => known),
+          candidate.args,
+          'implicit',
+        ),
+      )
       if (fits.length === 1) return fits[0]
     }
   }
@@ -106,23 +128,40 @@ function operatorsNamed(b: BindContext, op: OperatorName, kind: 'b' | 'l', locat
   const namespace = op.schema === undefined ? undefined : requireNamespace(b, op.schema, location)
   const found = b.catalog
     .operatorsByName(op.name)
-    .filter((row) => row.kind === kind && (namespace === undefined ? pathRank(b, row.namespace) >= 0 : row.namespace === namespace))
+    .filter(
+      (row) =>
+        row.kind === kind && (namespace === undefined ? pathRank(b, row.namespace) >= 0 : row.namespace === namespace),
+    )
   return found.map((row) => ({ row, args: kind === 'b' ? [row.left, row.right] : [row.right] }))
 }
 
-export function findBinaryOperator(b: BindContext, op: OperatorName, left: Oid, right: Oid, location?: number): OperatorRow | undefined {
+export function findBinaryOperator(
+  b: BindContext,
+  op: OperatorName,
+  left: Oid,
+  right: Oid,
+  location?: number,
+): OperatorRow | undefined {
   const candidates = operatorsNamed(b, op, 'b', location)
   const l = left === OID.unknown && right !== OID.unknown ? right : left
   const r = right === OID.unknown && left !== OID.unknown ? left : right
   const exact = (x: Oid, y: Oid) => candidates.find((candidate) => candidate.args[0] === x && candidate.args[1] === y)
-  const found = exact(left, right) ?? exact(l, r) ?? (l === r && baseType(b, l) !== l ? exact(baseType(b, l), baseType(b, l)) : undefined)
+  const found =
+    exact(left, right) ??
+    exact(l, r) ??
+    (l === r && baseType(b, l) !== l ? exact(baseType(b, l), baseType(b, l)) : undefined)
   if (found !== undefined) return found.row
   const fits = matching(b, [left, right], candidates)
   if (fits.length === 1) return fits[0]!.row
   return selectCandidate(b, [left, right], fits)?.row
 }
 
-export function findPrefixOperator(b: BindContext, op: OperatorName, right: Oid, location?: number): OperatorRow | undefined {
+export function findPrefixOperator(
+  b: BindContext,
+  op: OperatorName,
+  right: Oid,
+  location?: number,
+): OperatorRow | undefined {
   const candidates = operatorsNamed(b, op, 'l', location)
   const exact = candidates.find((candidate) => candidate.args[0] === right)
   if (exact !== undefined) return exact.row
@@ -131,9 +170,16 @@ export function findPrefixOperator(b: BindContext, op: OperatorName, right: Oid,
   return selectCandidate(b, [right], fits)?.row
 }
 
-export function operatorMissing(b: BindContext, op: OperatorName, left: Oid | undefined, right: Oid, location?: number) {
+export function operatorMissing(
+  b: BindContext,
+  op: OperatorName,
+  left: Oid | undefined,
+  right: Oid,
+  location?: number,
+) {
   const name = op.schema === undefined ? op.name : `${op.schema}.${op.name}`
-  const shown = left === undefined ? `${name} ${typeName(b, right)}` : `${typeName(b, left)} ${name} ${typeName(b, right)}`
+  const shown =
+    left === undefined ? `${name} ${typeName(b, right)}` : `${typeName(b, left)} ${name} ${typeName(b, right)}`
   const candidates = operatorsNamed(b, op, left === undefined ? 'l' : 'b', location)
   const inputs = left === undefined ? [right] : [left, right]
   if (matching(b, inputs, candidates).length > 1) {
@@ -150,16 +196,37 @@ export function operatorMissing(b: BindContext, op: OperatorName, left: Oid | un
 }
 
 /** Builds the call: arguments converted, result type settled. */
-export function operatorCall(b: BindContext, row: OperatorRow, args: readonly Expression[], location?: number): Expression {
+export function operatorCall(
+  b: BindContext,
+  row: OperatorRow,
+  args: readonly Expression[],
+  location?: number,
+): Expression {
   const declared = row.kind === 'b' ? [row.left, row.right] : [row.right]
   const { args: types, result } = settle(b, args, declared, row.result)
   const fn = b.catalog.function(row.function)
   if (fn === undefined) throw errorAt(b, '42883', `operator is only a shell: ${row.name}`, location)
   const converted = args.map((arg, i) => coerceType(b, arg, types[i]!, -1, 'implicit', 'implicit', location))
-  return { kind: 'call', function: row.function, args: converted, display: 'operator', operator: row.oid, variadic: false, setReturning: fn.returnsSet, type: result, typmod: -1 }
+  return {
+    kind: 'call',
+    function: row.function,
+    args: converted,
+    display: 'operator',
+    operator: row.oid,
+    variadic: false,
+    setReturning: fn.returnsSet,
+    type: result,
+    typmod: -1,
+  }
 }
 
-export function bindBinary(b: BindContext, op: OperatorName, left: Expression, right: Expression, location?: number): Expression {
+export function bindBinary(
+  b: BindContext,
+  op: OperatorName,
+  left: Expression,
+  right: Expression,
+  location?: number,
+): Expression {
   const row = findBinaryOperator(b, op, left.type, right.type, location)
   if (row === undefined) throw operatorMissing(b, op, left.type, right.type, location)
   return operatorCall(b, row, [left, right], location)
@@ -172,9 +239,19 @@ export function bindPrefix(b: BindContext, op: OperatorName, right: Expression, 
 }
 
 /** Polymorphic declared types made concrete for these arguments. */
-function settle(b: BindContext, args: readonly Expression[], declared: readonly Oid[], result: Oid): { args: readonly Oid[]; result: Oid } {
+function settle(
+  b: BindContext,
+  args: readonly Expression[],
+  declared: readonly Oid[],
+  result: Oid,
+): { args: readonly Oid[]; result: Oid } {
   if (!declared.some(isPolymorphic) && !isPolymorphic(result)) return { args: declared, result }
-  const settled = resolvePolymorphic(b, args.map((arg) => arg.type), declared, result)
+  const settled = resolvePolymorphic(
+    b,
+    args.map((arg) => arg.type),
+    declared,
+    result,
+  )
   if (settled === undefined || (settled.result === 0 && result !== 0)) {
     throw errorAt(b, '42804', 'could not determine polymorphic type because input has type unknown')
   }
@@ -196,7 +273,15 @@ export type FunctionMatch =
   | { readonly kind: 'found'; readonly row: FunctionRow; readonly candidate: FunctionCandidate }
   | { readonly kind: 'ambiguous' | 'missing' }
 
-function functionsNamed(b: BindContext, schema: string | undefined, name: string, count: number, names: readonly (string | undefined)[], variadicCall: boolean, location?: number): FunctionCandidate[] {
+function functionsNamed(
+  b: BindContext,
+  schema: string | undefined,
+  name: string,
+  count: number,
+  names: readonly (string | undefined)[],
+  variadicCall: boolean,
+  location?: number,
+): FunctionCandidate[] {
   const namespace = schema === undefined ? undefined : requireNamespace(b, schema, location)
   const found: FunctionCandidate[] = []
   for (const row of b.catalog.functionsByName(name)) {
@@ -205,18 +290,43 @@ function functionsNamed(b: BindContext, schema: string | undefined, name: string
     const named = names.some((each) => each !== undefined)
     if (named) {
       const order = matchNames(row, names)
-      if (order !== undefined) found.push({ row, args: declared.filter((_, i) => order[i]! >= 0), spread: false, defaults: order.filter((i) => i < 0).length, order })
+      if (order !== undefined)
+        found.push({
+          row,
+          args: declared.filter((_, i) => order[i]! >= 0),
+          spread: false,
+          defaults: order.filter((i) => i < 0).length,
+          order,
+        })
       continue
     }
     if (declared.length === count) found.push({ row, args: declared, spread: false, defaults: 0, order: undefined })
     else if (declared.length > count && declared.length - count <= row.argDefaults && row.variadic === 0) {
-      found.push({ row, args: declared.slice(0, count), spread: false, defaults: declared.length - count, order: undefined })
+      found.push({
+        row,
+        args: declared.slice(0, count),
+        spread: false,
+        defaults: declared.length - count,
+        order: undefined,
+      })
     }
     if (row.variadic !== 0 && !variadicCall && row.variadic !== OID.any && count >= declared.length) {
       const fixed = declared.slice(0, declared.length - 1)
-      found.push({ row, args: [...fixed, ...Array.from({ length: count - fixed.length }, () => row.variadic)], spread: true, defaults: 0, order: undefined })
+      found.push({
+        row,
+        args: [...fixed, ...Array.from({ length: count - fixed.length }, () => row.variadic)],
+        spread: true,
+        defaults: 0,
+        order: undefined,
+      })
     } else if (row.variadic === OID.any && !variadicCall && count > declared.length) {
-      found.push({ row, args: [...declared, ...Array.from({ length: count - declared.length }, () => OID.any)], spread: false, defaults: 0, order: undefined })
+      found.push({
+        row,
+        args: [...declared, ...Array.from({ length: count - declared.length }, () => OID.any)],
+        spread: false,
+        defaults: 0,
+        order: undefined,
+      })
     }
   }
   return dropShadowed(b, found)
@@ -255,7 +365,15 @@ const inputNames = (row: FunctionRow): readonly (string | undefined)[] => {
 }
 
 /** Finds the function for these argument types (manual 10.3). */
-export function findFunction(b: BindContext, schema: string | undefined, name: string, types: readonly Oid[], names: readonly (string | undefined)[] = [], variadicCall = false, location?: number): FunctionMatch {
+export function findFunction(
+  b: BindContext,
+  schema: string | undefined,
+  name: string,
+  types: readonly Oid[],
+  names: readonly (string | undefined)[] = [],
+  variadicCall = false,
+  location?: number,
+): FunctionMatch {
   const candidates = functionsNamed(b, schema, name, types.length, names, variadicCall, location)
   const inputs = (candidate: FunctionCandidate): readonly Oid[] =>
     candidate.order === undefined ? types : candidate.order.filter((at) => at >= 0).map((at) => types[at]!)
@@ -276,12 +394,16 @@ export function functionArguments(
   location?: number,
 ): { readonly args: readonly Expression[]; readonly type: Oid } {
   const { row } = candidate
-  const ordered = candidate.order === undefined ? [...args] : candidate.order.map((at) => (at < 0 ? undefined : args[at]!))
+  const ordered =
+    candidate.order === undefined ? [...args] : candidate.order.map((at) => (at < 0 ? undefined : args[at]!))
   const given = ordered.filter((arg) => arg !== undefined)
-  const declared = candidate.order === undefined ? candidate.args : row.argTypes.filter((_, i) => candidate.order![i]! >= 0)
+  const declared =
+    candidate.order === undefined ? candidate.args : row.argTypes.filter((_, i) => candidate.order![i]! >= 0)
   const { args: types, result } = settle(b, given, declared, row.returnType)
   let next = 0
-  const converted = ordered.map((arg) => arg && coerceType(b, arg, types[next++]!, -1, 'implicit', 'implicit', location))
+  const converted = ordered.map(
+    (arg) => arg && coerceType(b, arg, types[next++]!, -1, 'implicit', 'implicit', location),
+  )
   const first = row.argTypes.length - (row.defaults?.length ?? 0)
   const complete: Expression[] = []
   const total = candidate.spread || row.variadic === OID.any ? converted.length : row.argTypes.length
@@ -298,11 +420,27 @@ export function functionArguments(
   const element = types[fixed]!
   const rest = complete.slice(fixed)
   const nested = elementType(b, element) !== 0
-  const array: Expression = { kind: 'array', elements: rest, elementType: element, nested, type: nested ? element : arrayTypeOf(b, element), typmod: -1 }
+  const array: Expression = {
+    kind: 'array',
+    elements: rest,
+    elementType: element,
+    nested,
+    type: nested ? element : arrayTypeOf(b, element),
+    typmod: -1,
+  }
   return { args: [...complete.slice(0, fixed), array], type: result }
 }
 
-export function functionMissing(b: BindContext, schema: string | undefined, name: string, types: readonly Oid[], names: readonly (string | undefined)[], match: 'ambiguous' | 'missing', location?: number, what = 'function') {
+export function functionMissing(
+  b: BindContext,
+  schema: string | undefined,
+  name: string,
+  types: readonly Oid[],
+  names: readonly (string | undefined)[],
+  match: 'ambiguous' | 'missing',
+  location?: number,
+  what = 'function',
+) {
   const shown = types.map((type, i) => (names[i] === undefined ? '' : `${names[i]} => `) + typeName(b, type)).join(', ')
   const full = `${schema === undefined ? '' : `${schema}.`}${name}(${shown})`
   if (match === 'ambiguous') {
@@ -315,5 +453,6 @@ export function functionMissing(b: BindContext, schema: string | undefined, name
   })
 }
 
-export const displayOf = (format: string | undefined): Display => (format === 'COERCE_EXPLICIT_CAST' ? 'cast' : 'function')
+export const displayOf = (format: string | undefined): Display =>
+  format === 'COERCE_EXPLICIT_CAST' ? 'cast' : 'function'
 export const noOid = oid(0)

@@ -59,9 +59,32 @@ export interface Scope {
 }
 
 export type Clause =
-  | 'select' | 'from' | 'where' | 'having' | 'group by' | 'order by' | 'distinct on' | 'limit' | 'offset' | 'values' | 'returning'
-  | 'insert' | 'update' | 'join' | 'filter' | 'window' | 'check' | 'default' | 'index expression' | 'index predicate' | 'generated'
-  | 'function in from' | 'policy' | 'other' | 'partition by' | 'window order by' // prettier-ignore
+  | 'select'
+  | 'from'
+  | 'where'
+  | 'having'
+  | 'group by'
+  | 'order by'
+  | 'distinct on'
+  | 'limit'
+  | 'offset'
+  | 'values'
+  | 'returning'
+  | 'insert'
+  | 'update'
+  | 'join'
+  | 'filter'
+  | 'window'
+  | 'check'
+  | 'default'
+  | 'index expression'
+  | 'index predicate'
+  | 'generated'
+  | 'function in from'
+  | 'policy'
+  | 'other'
+  | 'partition by'
+  | 'window order by' // prettier-ignore
 
 export const createScope = (parent: Scope | undefined, clause: Clause = 'select'): Scope => ({
   parent,
@@ -147,10 +170,18 @@ function checkLateral(b: BindContext, item: Item, name: string, location?: numbe
   }
 }
 
-export function findItem(b: BindContext, scope: Scope, schema: string | undefined, alias: string, location?: number): { readonly item: Item; readonly level: number } | undefined {
+export function findItem(
+  b: BindContext,
+  scope: Scope,
+  schema: string | undefined,
+  alias: string,
+  location?: number,
+): { readonly item: Item; readonly level: number } | undefined {
   let level = 0
   for (let s: Scope | undefined = scope; s !== undefined; s = s.parent, level++) {
-    const found = s.items.filter((item) => item.qualified && item.alias === alias && (schema === undefined || item.schema === schema))
+    const found = s.items.filter(
+      (item) => item.qualified && item.alias === alias && (schema === undefined || item.schema === schema),
+    )
     if (found.length > 1) throw errorAt(b, '42P09', `table reference "${alias}" is ambiguous`, location)
     if (found[0] !== undefined) {
       checkLateral(b, found[0], '', location)
@@ -163,7 +194,9 @@ export function findItem(b: BindContext, scope: Scope, schema: string | undefine
 /** 42P01 with PostgreSQL's hints for an alias that is not in scope. */
 export function missingItem(b: BindContext, scope: Scope, alias: string, location?: number) {
   for (let s: Scope | undefined = scope; s !== undefined; s = s.parent) {
-    const aliased = s.relations.find((relation) => relation.kind === 'table' && relation.aliased && b.catalog.relation(relation.oid)?.name === alias)
+    const aliased = s.relations.find(
+      (relation) => relation.kind === 'table' && relation.aliased && b.catalog.relation(relation.oid)?.name === alias,
+    )
     if (aliased !== undefined) {
       return errorAt(b, '42P01', `invalid reference to FROM-clause entry for table "${alias}"`, location, {
         hint: `Perhaps you meant to reference the table alias "${aliased.alias}".`,
@@ -178,7 +211,13 @@ export function missingItem(b: BindContext, scope: Scope, alias: string, locatio
   return errorAt(b, '42P01', `missing FROM-clause entry for table "${alias}"`, location)
 }
 
-export function missingColumn(b: BindContext, scope: Scope, qualifier: string | undefined, name: string, location?: number) {
+export function missingColumn(
+  b: BindContext,
+  scope: Scope,
+  qualifier: string | undefined,
+  name: string,
+  location?: number,
+) {
   const shown = qualifier === undefined ? `"${name}"` : `${qualifier}.${name}`
   const message = `column ${shown} does not exist`
   const near: string[] = []
@@ -223,8 +262,22 @@ function distance(x: string, y: string, limit: number): number {
 
 /** A whole-row reference to an item. */
 export function wholeRow(item: Item, level: number): Expression {
-  if (item.relation >= 0) return { kind: 'var', level, relation: item.relation, column: 0, type: item.rowType === 0 ? OID.record : item.rowType, typmod: -1 }
-  return { kind: 'row', fields: item.columns.map((column) => raise(column.expression, level)), names: item.columns.map((column) => column.name), type: OID.record, typmod: -1 }
+  if (item.relation >= 0)
+    return {
+      kind: 'var',
+      level,
+      relation: item.relation,
+      column: 0,
+      type: item.rowType === 0 ? OID.record : item.rowType,
+      typmod: -1,
+    }
+  return {
+    kind: 'row',
+    fields: item.columns.map((column) => raise(column.expression, level)),
+    names: item.columns.map((column) => column.name),
+    type: OID.record,
+    typmod: -1,
+  }
 }
 
 export function findCte(scope: Scope, name: string): { readonly cte: CteScope; readonly level: number } | undefined {

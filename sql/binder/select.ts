@@ -8,16 +8,34 @@ import type { Node, SelectStmt, WithClause } from '@pgsql/types'
 import { oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { ColumnInfo, Cte, Distinct, GroupKey, OrderKey, Query, Relation, RowLock, SetOperation, Target } from '../plan/query.ts'
+import type {
+  ColumnInfo,
+  Cte,
+  Distinct,
+  GroupKey,
+  OrderKey,
+  Query,
+  Relation,
+  RowLock,
+  SetOperation,
+  Target,
+} from '../plan/query.ts'
 import { forEachChild, mapChildren, sameExpression, some } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { sortDirection, bindWindow } from './call.ts'
-import { coerceToBoolean, coerceToCommon, coerceToSpecific, coerceTo, selectCommonType, commonTypmod } from './coerce.ts'
+import { bindWindow, sortDirection } from './call.ts'
+import {
+  coerceTo,
+  coerceToBoolean,
+  coerceToCommon,
+  coerceToSpecific,
+  commonTypmod,
+  selectCommonType,
+} from './coerce.ts'
 import { type BindContext, errorAt, typeName } from './context.ts'
 import { bindExpression, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
-import { type CteScope, type Scope, createScope, itemOf, within } from './scope.ts'
+import { type CteScope, createScope, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, stringOf } from './typename.ts'
 
 /** Statements that may stand inside WITH besides SELECT; and views' definitions. Given by binder.ts. */
@@ -60,29 +78,50 @@ export function bindQuery(b: BindContext, parent: Scope | undefined, node: Node)
   return binders!.modify(b, parent, node)
 }
 
-export function bindSelect(b: BindContext, parent: Scope | undefined, node: SelectStmt, options: { readonly keepUnknown?: boolean } = {}): Query {
+export function bindSelect(
+  b: BindContext,
+  parent: Scope | undefined,
+  node: SelectStmt,
+  options: { readonly keepUnknown?: boolean } = {},
+): Query {
   if (node.intoClause !== undefined) throw errorAt(b, '42601', 'SELECT ... INTO is not allowed here')
   if (node.op !== undefined && node.op !== 'SETOP_NONE') return bindSetOperation(b, parent, node)
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause)
-  if (node.valuesLists !== undefined && node.valuesLists.length > 0) return bindValues(b, scope, node, ctes, options.keepUnknown === true)
+  if (node.valuesLists !== undefined && node.valuesLists.length > 0)
+    return bindValues(b, scope, node, ctes, options.keepUnknown === true)
 
-  const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], { query: bindQuery, view: (context, row) => binders!.view(context, row) }))
+  const from = within(scope, 'from', () =>
+    bindFrom(b, scope, node.fromClause ?? [], {
+      query: bindQuery,
+      view: (context, row) => binders!.view(context, row),
+    }),
+  )
   bindWindowClause(b, scope, node.windowClause ?? [])
   const targets = new TargetList(b, scope)
   for (const target of node.targetList ?? []) targets.add(target)
-  const where = node.whereClause && within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)))
-  const having = node.havingClause && within(scope, 'having', () => coerceToBoolean(b, bindExpression(b, scope, node.havingClause!), 'HAVING', locationOf(node.havingClause!)))
+  const where =
+    node.whereClause &&
+    within(scope, 'where', () =>
+      coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
+    )
+  const having =
+    node.havingClause &&
+    within(scope, 'having', () =>
+      coerceToBoolean(b, bindExpression(b, scope, node.havingClause!), 'HAVING', locationOf(node.havingClause!)),
+    )
   const orderBy = bindOrderBy(b, scope, targets, node.sortClause ?? [])
   const grouping = bindGroupBy(b, scope, targets, node.groupClause ?? [], node.groupDistinct === true)
   const distinct = bindDistinct(b, scope, targets, node.distinctClause, orderBy)
   const { limit, offset, withTies } = bindLimit(b, scope, node)
-  if (withTies && orderBy.length === 0) throw errorAt(b, '42601', 'WITH TIES cannot be specified without ORDER BY clause')
+  if (withTies && orderBy.length === 0)
+    throw errorAt(b, '42601', 'WITH TIES cannot be specified without ORDER BY clause')
   if (options.keepUnknown !== true) targets.settle()
   const hasAggregates = scope.hasAggregates || having !== undefined
   const list = resolveGrouping(b, targets.list, grouping.groupBy)
   const resolvedHaving = having && resolveGroupingIn(b, having, targets.list, grouping.groupBy)
-  if (hasAggregates || grouping.groupBy.length > 0 || grouping.groupingSets !== undefined) checkGrouped(b, scope, list, resolvedHaving, grouping.groupBy)
+  if (hasAggregates || grouping.groupBy.length > 0 || grouping.groupingSets !== undefined)
+    checkGrouped(b, scope, list, resolvedHaving, grouping.groupBy)
   const rowLocks = bindLocks(b, scope, node.lockingClause ?? [])
   if (rowLocks.length > 0) checkLockable(b, node, hasAggregates, scope, grouping.groupBy.length > 0, distinct)
   return {
@@ -133,7 +172,10 @@ export class TargetList {
 
   push(name: string, expression: Expression, junk = false): number {
     const origin = originOf(this.#scope, expression)
-    return this.list.push({ name, expression, junk, tableOid: origin?.table ?? oid(0), columnNumber: origin?.column ?? 0 }) - 1
+    return (
+      this.list.push({ name, expression, junk, tableOid: origin?.table ?? oid(0), columnNumber: origin?.column ?? 0 }) -
+      1
+    )
   }
 
   /** The target that is this expression, added as junk when there is none. */
@@ -145,29 +187,37 @@ export class TargetList {
   /** Literals that nothing gave a type become text. */
   settle(): void {
     this.list.forEach((target, i) => {
-      if (target.expression.type === OID.unknown) this.list[i] = { ...target, expression: settleUnknown(this.#b, target.expression) }
+      if (target.expression.type === OID.unknown)
+        this.list[i] = { ...target, expression: settleUnknown(this.#b, target.expression) }
     })
   }
 
   settleAt(at: number): Expression {
     const target = this.list[at]!
-    if (target.expression.type === OID.unknown) this.list[at] = { ...target, expression: settleUnknown(this.#b, target.expression) }
+    if (target.expression.type === OID.unknown)
+      this.list[at] = { ...target, expression: settleUnknown(this.#b, target.expression) }
     return this.list[at]!.expression
   }
 }
 
-function originOf(scope: Scope, e: Expression): { readonly table: ReturnType<typeof oid>; readonly column: number } | undefined {
+function originOf(
+  scope: Scope,
+  e: Expression,
+): { readonly table: ReturnType<typeof oid>; readonly column: number } | undefined {
   if (e.kind !== 'var' || e.level !== 0 || e.column <= 0) return undefined
   const relation = scope.relations[e.relation]
   if (relation?.kind === 'table') return { table: relation.oid, column: e.column }
   if (relation?.kind === 'subquery') {
     if (relation.viewOid !== undefined) return { table: relation.viewOid, column: e.column }
     const inner = outputTargets(relation.query)[e.column - 1]
-    return inner === undefined || inner.tableOid === 0 ? undefined : { table: inner.tableOid, column: inner.columnNumber }
+    return inner === undefined || inner.tableOid === 0
+      ? undefined
+      : { table: inner.tableOid, column: inner.columnNumber }
   }
   return undefined
 }
-const outputTargets = (query: Query): readonly Target[] => (query.command === 'select' ? query.targets : (query.modify?.returning ?? [])).filter((target) => !target.junk)
+const outputTargets = (query: Query): readonly Target[] =>
+  (query.command === 'select' ? query.targets : (query.modify?.returning ?? [])).filter((target) => !target.junk)
 
 /** The name PostgreSQL gives an unnamed output column. */
 export function columnName(node: Node): string {
@@ -212,26 +262,42 @@ function figureName(node: Node): string | undefined {
   if ('RowExpr' in node) return 'row'
   if ('CoalesceExpr' in node) return 'coalesce'
   if ('MinMaxExpr' in node) return node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest'
-  if ('SQLValueFunction' in node) return (node.SQLValueFunction.op ?? '').replace(/^SVFOP_/, '').replace(/_N$/, '').toLowerCase()
+  if ('SQLValueFunction' in node)
+    return (node.SQLValueFunction.op ?? '')
+      .replace(/^SVFOP_/, '')
+      .replace(/_N$/, '')
+      .toLowerCase()
   if ('XmlExpr' in node) return 'xmlconcat'
   return undefined
 }
 
 // ── ORDER BY, GROUP BY, DISTINCT ─────────────────────────────────────────────────────────────────────────────────
 
-const integerOf = (node: Node): number | undefined => ('A_Const' in node && node.A_Const.ival !== undefined ? (node.A_Const.ival.ival ?? 0) : undefined)
+const integerOf = (node: Node): number | undefined =>
+  'A_Const' in node && node.A_Const.ival !== undefined ? (node.A_Const.ival.ival ?? 0) : undefined
 
 /** SQL-92: an output column's name or number, else SQL-99: an expression. GROUP BY prefers an input column's name. */
-function findTarget(b: BindContext, scope: Scope, targets: TargetList, node: Node, clause: 'ORDER BY' | 'GROUP BY' | 'DISTINCT ON'): number {
+function findTarget(
+  b: BindContext,
+  scope: Scope,
+  targets: TargetList,
+  node: Node,
+  clause: 'ORDER BY' | 'GROUP BY' | 'DISTINCT ON',
+): number {
   const kind = clause === 'ORDER BY' ? 'order by' : clause === 'GROUP BY' ? 'group by' : 'distinct on'
   if ('ColumnRef' in node && node.ColumnRef.fields?.length === 1 && 'String' in node.ColumnRef.fields[0]!) {
     const name = stringOf(node.ColumnRef.fields[0])
-    const isInput = clause === 'GROUP BY' && scope.items.some((item) => item.unqualified && item.columns.some((column) => column.name === name && !item.hidden.has(name)))
+    const isInput =
+      clause === 'GROUP BY' &&
+      scope.items.some(
+        (item) => item.unqualified && item.columns.some((column) => column.name === name && !item.hidden.has(name)),
+      )
     if (!isInput) {
       let found = -1
       targets.list.forEach((target, i) => {
         if (target.junk || target.name !== name) return
-        if (found >= 0 && !sameExpression(targets.list[found]!.expression, target.expression)) throw errorAt(b, '42702', `${clause} "${name}" is ambiguous`, node.ColumnRef.location)
+        if (found >= 0 && !sameExpression(targets.list[found]!.expression, target.expression))
+          throw errorAt(b, '42702', `${clause} "${name}" is ambiguous`, node.ColumnRef.location)
         if (found < 0) found = i
       })
       if (found >= 0) return found
@@ -241,7 +307,8 @@ function findTarget(b: BindContext, scope: Scope, targets: TargetList, node: Nod
     const position = integerOf(node)
     if (position === undefined) throw errorAt(b, '42601', `non-integer constant in ${clause}`, node.A_Const.location)
     const visible = targets.list.filter((target) => !target.junk).length
-    if (position < 1 || position > visible) throw errorAt(b, '42P10', `${clause} position ${position} is not in select list`, node.A_Const.location)
+    if (position < 1 || position > visible)
+      throw errorAt(b, '42P10', `${clause} position ${position} is not in select list`, node.A_Const.location)
     return position - 1
   }
   return targets.find(within(scope, kind, () => bindExpression(b, scope, node)))
@@ -253,20 +320,36 @@ function bindOrderBy(b: BindContext, scope: Scope, targets: TargetList, nodes: r
     if (!('SortBy' in node)) throw notSupported('this ORDER BY item')
     const target = findTarget(b, scope, targets, node.SortBy.node!, 'ORDER BY')
     const e = targets.settleAt(target)
-    const direction = sortDirection(b, { SortBy: { ...node.SortBy, location: locationOf(node.SortBy.node!) ?? 0 } }, e.type)
+    const direction = sortDirection(
+      b,
+      { SortBy: { ...node.SortBy, location: locationOf(node.SortBy.node!) ?? 0 } },
+      e.type,
+    )
     if (!keys.some((key) => key.target === target)) keys.push({ target, ...direction })
   }
   return keys
 }
 
-function bindGroupBy(b: BindContext, scope: Scope, targets: TargetList, nodes: readonly Node[], distinctSets: boolean): { readonly groupBy: GroupKey[]; readonly groupingSets: number[][] | undefined } {
+function bindGroupBy(
+  b: BindContext,
+  scope: Scope,
+  targets: TargetList,
+  nodes: readonly Node[],
+  distinctSets: boolean,
+): { readonly groupBy: GroupKey[]; readonly groupingSets: number[][] | undefined } {
   const groupBy: GroupKey[] = []
   const key = (node: Node): number[] => {
-    if ('RowExpr' in node && node.RowExpr.row_format === 'COERCE_IMPLICIT_CAST') return (node.RowExpr.args ?? []).flatMap(key)
+    if ('RowExpr' in node && node.RowExpr.row_format === 'COERCE_IMPLICIT_CAST')
+      return (node.RowExpr.args ?? []).flatMap(key)
     const target = findTarget(b, scope, targets, node, 'GROUP BY')
     const e = targets.settleAt(target)
     if (b.catalog.btree(e.type) === undefined && b.catalog.type(e.type).hashKey === undefined) {
-      throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, e.type)}`, locationOf(node))
+      throw errorAt(
+        b,
+        '42883',
+        `could not identify an equality operator for type ${typeName(b, e.type)}`,
+        locationOf(node),
+      )
     }
     const at = groupBy.findIndex((each) => each.target === target)
     return [at >= 0 ? at : groupBy.push({ target }) - 1]
@@ -288,7 +371,9 @@ function bindGroupBy(b: BindContext, scope: Scope, targets: TargetList, nodes: r
         const keys = content.map(key)
         if (keys.length > 12) throw errorAt(b, '54011', 'CUBE is limited to 12 elements', node.GroupingSet.location)
         const all = 1 << keys.length
-        return Array.from({ length: all }, (_, i) => keys.filter((__, j) => ((all - 1 - i) >> (keys.length - 1 - j)) & 1).flat())
+        return Array.from({ length: all }, (_, i) =>
+          keys.filter((__, j) => ((all - 1 - i) >> (keys.length - 1 - j)) & 1).flat(),
+        )
       }
       case 'GROUPING_SET_SETS':
         return content.flatMap(setsOf)
@@ -312,12 +397,19 @@ function bindGroupBy(b: BindContext, scope: Scope, targets: TargetList, nodes: r
   return { groupBy, groupingSets: sets }
 }
 
-function bindDistinct(b: BindContext, scope: Scope, targets: TargetList, clause: readonly Node[] | undefined, orderBy: readonly OrderKey[]): Distinct {
+function bindDistinct(
+  b: BindContext,
+  scope: Scope,
+  targets: TargetList,
+  clause: readonly Node[] | undefined,
+  orderBy: readonly OrderKey[],
+): Distinct {
   if (clause === undefined || clause.length === 0) return { kind: 'none' }
   const items = clause.filter((node) => Object.keys(node).length > 0)
   if (items.length === 0) {
     for (const key of orderBy) {
-      if (targets.list[key.target]!.junk) throw errorAt(b, '42P10', 'for SELECT DISTINCT, ORDER BY expressions must appear in select list')
+      if (targets.list[key.target]!.junk)
+        throw errorAt(b, '42P10', 'for SELECT DISTINCT, ORDER BY expressions must appear in select list')
     }
     targets.list.forEach((target, i) => {
       const e = targets.settleAt(i)
@@ -336,26 +428,36 @@ function bindDistinct(b: BindContext, scope: Scope, targets: TargetList, clause:
   let matched = 0
   for (const key of orderBy) {
     if (on.includes(key.target)) matched++
-    else if (matched < on.length) throw errorAt(b, '42P10', 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions')
+    else if (matched < on.length)
+      throw errorAt(b, '42P10', 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions')
     else break
   }
   return { kind: 'on', targets: on }
 }
 
-function bindLimit(b: BindContext, scope: Scope, node: SelectStmt): { limit: Expression | undefined; offset: Expression | undefined; withTies: boolean } {
+function bindLimit(
+  b: BindContext,
+  scope: Scope,
+  node: SelectStmt,
+): { limit: Expression | undefined; offset: Expression | undefined; withTies: boolean } {
   const bind = (clause: 'limit' | 'offset', expression: Node | undefined): Expression | undefined => {
     if (expression === undefined || ('A_Const' in expression && expression.A_Const.isnull)) return undefined
     const e = within(scope, clause, () => bindExpression(b, { ...scope, items: [] }, expression))
     return coerceToSpecific(b, e, OID.int8, clause.toUpperCase(), locationOf(expression))
   }
-  return { limit: bind('limit', node.limitCount), offset: bind('offset', node.limitOffset), withTies: node.limitOption === 'LIMIT_OPTION_WITH_TIES' }
+  return {
+    limit: bind('limit', node.limitCount),
+    offset: bind('offset', node.limitOffset),
+    withTies: node.limitOption === 'LIMIT_OPTION_WITH_TIES',
+  }
 }
 
 function bindWindowClause(b: BindContext, scope: Scope, nodes: readonly Node[]): void {
   for (const node of nodes) {
     if (!('WindowDef' in node)) continue
     const name = node.WindowDef.name!
-    if (scope.windowNames.has(name)) throw errorAt(b, '42P20', `window "${name}" is already defined`, node.WindowDef.location)
+    if (scope.windowNames.has(name))
+      throw errorAt(b, '42P20', `window "${name}" is already defined`, node.WindowDef.location)
     scope.windowNames.set(name, scope.windows.push({ ...bindWindow(b, scope, node.WindowDef), name }) - 1)
   }
 }
@@ -367,13 +469,19 @@ function resolveGrouping(b: BindContext, list: readonly Target[], groupBy: reado
 }
 
 /** GROUPING(x) to positions in GROUP BY. */
-function resolveGroupingIn(b: BindContext, e: Expression, list: readonly Target[], groupBy: readonly GroupKey[]): Expression {
+function resolveGroupingIn(
+  b: BindContext,
+  e: Expression,
+  list: readonly Target[],
+  groupBy: readonly GroupKey[],
+): Expression {
   if (!some(e, (node) => node.kind === 'grouping' && node.refs.length === 0)) return e
   const visit = (node: Expression): Expression => {
     if (node.kind !== 'grouping') return mapChildren(node, visit)
     const refs = node.args.map((arg) => {
       const at = groupBy.findIndex((key) => sameExpression(list[key.target]!.expression, arg))
-      if (at < 0) throw errorAt(b, '42803', 'arguments to GROUPING must be grouping expressions of the associated query level')
+      if (at < 0)
+        throw errorAt(b, '42803', 'arguments to GROUPING must be grouping expressions of the associated query level')
       return at
     })
     return { ...node, refs }
@@ -382,7 +490,13 @@ function resolveGroupingIn(b: BindContext, e: Expression, list: readonly Target[
 }
 
 /** Every column outside an aggregate must be grouped, or depend on a grouped primary key. */
-function checkGrouped(b: BindContext, scope: Scope, list: readonly Target[], having: Expression | undefined, groupBy: readonly GroupKey[]): void {
+function checkGrouped(
+  b: BindContext,
+  scope: Scope,
+  list: readonly Target[],
+  having: Expression | undefined,
+  groupBy: readonly GroupKey[],
+): void {
   const keys = groupBy.map((key) => list[key.target]!.expression)
   const dependent = new Map<number, boolean>()
   const dependsOnKey = (relation: number): boolean => {
@@ -391,7 +505,13 @@ function checkGrouped(b: BindContext, scope: Scope, list: readonly Target[], hav
       const source = scope.relations[relation]
       const row = source?.kind === 'table' ? b.catalog.relation(source.oid) : undefined
       const primary = row?.constraints.find((constraint) => constraint.type === 'p')
-      known = primary !== undefined && primary.columns.every((column) => keys.some((key) => key.kind === 'var' && key.level === 0 && key.relation === relation && key.column === column))
+      known =
+        primary !== undefined &&
+        primary.columns.every((column) =>
+          keys.some(
+            (key) => key.kind === 'var' && key.level === 0 && key.relation === relation && key.column === column,
+          ),
+        )
       dependent.set(relation, known)
     }
     return known
@@ -404,8 +524,17 @@ function checkGrouped(b: BindContext, scope: Scope, list: readonly Target[], hav
       if (dependsOnKey(e.relation)) return
       if (keys.some((key) => key.kind === 'var' && key.relation === e.relation && key.column === e.column)) return
       const relation = scope.relations[e.relation]!
-      const name = e.column === 0 ? `${relation.alias}.*` : `${relation.alias}.${relation.columns[e.column - 1]?.name ?? 'tableoid'}`
-      throw errorAt(b, '42803', level === 0 ? `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function` : `subquery uses ungrouped column "${name}" from outer query`)
+      const name =
+        e.column === 0
+          ? `${relation.alias}.*`
+          : `${relation.alias}.${relation.columns[e.column - 1]?.name ?? 'tableoid'}`
+      throw errorAt(
+        b,
+        '42803',
+        level === 0
+          ? `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function`
+          : `subquery uses ungrouped column "${name}" from outer query`,
+      )
     }
     forEachChild(e, (child) => check(child, level))
     if (e.kind === 'subquery') checkQuery(e.query, level + 1)
@@ -436,8 +565,19 @@ function checkGrouped(b: BindContext, scope: Scope, list: readonly Target[], hav
 
 // ── Row locks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const STRENGTHS = { LCS_NONE: 'key-share', LCS_FORKEYSHARE: 'key-share', LCS_FORSHARE: 'share', LCS_FORNOKEYUPDATE: 'no-key-update', LCS_FORUPDATE: 'update' } as const
-const LOCK_NAMES = { 'key-share': 'FOR KEY SHARE', share: 'FOR SHARE', 'no-key-update': 'FOR NO KEY UPDATE', update: 'FOR UPDATE' } as const
+const STRENGTHS = {
+  LCS_NONE: 'key-share',
+  LCS_FORKEYSHARE: 'key-share',
+  LCS_FORSHARE: 'share',
+  LCS_FORNOKEYUPDATE: 'no-key-update',
+  LCS_FORUPDATE: 'update',
+} as const
+const LOCK_NAMES = {
+  'key-share': 'FOR KEY SHARE',
+  share: 'FOR SHARE',
+  'no-key-update': 'FOR NO KEY UPDATE',
+  update: 'FOR UPDATE',
+} as const
 const POLICIES = { LockWaitBlock: 'wait', LockWaitSkip: 'skip', LockWaitError: 'nowait' } as const
 
 function bindLocks(b: BindContext, scope: Scope, nodes: readonly Node[]): RowLock[] {
@@ -455,7 +595,14 @@ function bindLocks(b: BindContext, scope: Scope, nodes: readonly Node[]): RowLoc
         locks.push({ relation, ...base })
       } else if (source.kind === 'subquery') locks.push({ relation, ...base })
       else if (named) {
-        const what = source.kind === 'function' ? 'a function' : source.kind === 'values' ? 'VALUES' : source.kind === 'cte' ? 'a WITH query' : 'this item'
+        const what =
+          source.kind === 'function'
+            ? 'a function'
+            : source.kind === 'values'
+              ? 'VALUES'
+              : source.kind === 'cte'
+                ? 'a WITH query'
+                : 'this item'
         throw errorAt(b, '0A000', `${LOCK_NAMES[base.strength]} cannot be applied to ${what}`)
       }
     }
@@ -467,14 +614,27 @@ function bindLocks(b: BindContext, scope: Scope, nodes: readonly Node[]): RowLoc
       if (!('RangeVar' in rel)) continue
       const name = rel.RangeVar.relname!
       const at = scope.relations.findIndex((relation) => relation.alias === name)
-      if (at < 0) throw errorAt(b, '42P01', `relation "${name}" in ${LOCK_NAMES[base.strength]} clause not found in FROM clause`, rel.RangeVar.location)
+      if (at < 0)
+        throw errorAt(
+          b,
+          '42P01',
+          `relation "${name}" in ${LOCK_NAMES[base.strength]} clause not found in FROM clause`,
+          rel.RangeVar.location,
+        )
       lock(at, true)
     }
   }
   return locks
 }
 
-function checkLockable(b: BindContext, node: SelectStmt, aggregates: boolean, scope: Scope, grouped: boolean, distinct: Distinct): void {
+function checkLockable(
+  b: BindContext,
+  node: SelectStmt,
+  aggregates: boolean,
+  scope: Scope,
+  grouped: boolean,
+  distinct: Distinct,
+): void {
   const clause = node.lockingClause![0]!
   const name = 'LockingClause' in clause ? LOCK_NAMES[STRENGTHS[clause.LockingClause.strength!]] : 'FOR UPDATE'
   const refuse = (what: string) => errorAt(b, '0A000', `${name} is not allowed with ${what}`)
@@ -488,24 +648,44 @@ function checkLockable(b: BindContext, node: SelectStmt, aggregates: boolean, sc
 
 // ── VALUES ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readonly CteScope[], keepUnknown: boolean): Query {
+function bindValues(
+  b: BindContext,
+  scope: Scope,
+  node: SelectStmt,
+  ctes: readonly CteScope[],
+  keepUnknown: boolean,
+): Query {
   const rows = node.valuesLists!.map((list) => {
     const items = 'List' in list ? (list.List.items ?? []) : []
     return within(scope, 'values', () => items.map((item) => bindExpression(b, scope, item)))
   })
   const width = rows[0]!.length
   rows.forEach((row, i) => {
-    if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', locationOf(firstOf(node.valuesLists![i]!)))
-    if (!keepUnknown && row.some((e) => e.kind === 'default')) throw errorAt(b, '42601', 'DEFAULT is not allowed in this context')
+    if (row.length !== width)
+      throw errorAt(b, '42601', 'VALUES lists must all be the same length', locationOf(firstOf(node.valuesLists![i]!)))
+    if (!keepUnknown && row.some((e) => e.kind === 'default'))
+      throw errorAt(b, '42601', 'DEFAULT is not allowed in this context')
   })
   const columns: ColumnInfo[] = []
   if (keepUnknown) {
     for (let i = 0; i < width; i++) columns.push({ name: `column${i + 1}`, type: rows[0]![i]!.type, typmod: -1 })
   } else {
     for (let i = 0; i < width; i++) {
-      const type = selectCommonType(b, rows.map((row) => row[i]!.type), 'VALUES', locationOf(firstOf(node.valuesLists![0]!)))
+      const type = selectCommonType(
+        b,
+        rows.map((row) => row[i]!.type),
+        'VALUES',
+        locationOf(firstOf(node.valuesLists![0]!)),
+      )
       for (const row of rows) row[i] = coerceToCommon(b, row[i]!, type, 'VALUES')
-      columns.push({ name: `column${i + 1}`, type, typmod: commonTypmod(rows.map((row) => row[i]!), type) })
+      columns.push({
+        name: `column${i + 1}`,
+        type,
+        typmod: commonTypmod(
+          rows.map((row) => row[i]!),
+          type,
+        ),
+      })
     }
   }
   const relation: Relation = { kind: 'values', rows, alias: '*VALUES*', aliased: false, columns, lateral: false }
@@ -516,27 +696,68 @@ function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readon
   const orderBy = bindOrderBy(b, scope, targets, node.sortClause ?? [])
   const { limit, offset, withTies } = bindLimit(b, scope, node)
   if ((node.lockingClause?.length ?? 0) > 0) throw errorAt(b, '0A000', 'FOR UPDATE cannot be applied to VALUES')
-  return { ...EMPTY_QUERY, ctes: ctes.map(finishCte), recursive: node.withClause?.recursive === true, relations: scope.relations, from: [{ kind: 'relation', relation: 0 }], targets: targets.list, orderBy, limit, offset, withTies }
+  return {
+    ...EMPTY_QUERY,
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    from: [{ kind: 'relation', relation: 0 }],
+    targets: targets.list,
+    orderBy,
+    limit,
+    offset,
+    withTies,
+  }
 }
 const firstOf = (list: Node): Node => ('List' in list ? (list.List.items?.[0] ?? list) : list)
 
 // ── Set operations ───────────────────────────────────────────────────────────────────────────────────────────────
 
-const SET_KINDS = { SETOP_NONE: 'union', SETOP_UNION: 'union', SETOP_INTERSECT: 'intersect', SETOP_EXCEPT: 'except' } as const
+const SET_KINDS = {
+  SETOP_NONE: 'union',
+  SETOP_UNION: 'union',
+  SETOP_INTERSECT: 'intersect',
+  SETOP_EXCEPT: 'except',
+} as const
 
 function bindSetOperation(b: BindContext, parent: Scope | undefined, node: SelectStmt): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause)
-  const tree = bindSetTree(b, scope, { ...node, withClause: undefined as never, sortClause: [], limitCount: undefined as never, limitOffset: undefined as never, lockingClause: [] }, true)
+  const tree = bindSetTree(
+    b,
+    scope,
+    {
+      ...node,
+      withClause: undefined as never,
+      sortClause: [],
+      limitCount: undefined as never,
+      limitOffset: undefined as never,
+      lockingClause: [],
+    },
+    true,
+  )
   const columns = setColumns(scope, tree)
-  const list: Target[] = columns.map((column, index) => ({ name: column.name, expression: { kind: 'column', index, type: column.type, typmod: column.typmod, ...(column.collation === undefined ? {} : { collation: column.collation }) }, junk: false, tableOid: oid(0), columnNumber: 0 }))
+  const list: Target[] = columns.map((column, index) => ({
+    name: column.name,
+    expression: {
+      kind: 'column',
+      index,
+      type: column.type,
+      typmod: column.typmod,
+      ...(column.collation === undefined ? {} : { collation: column.collation }),
+    },
+    junk: false,
+    tableOid: oid(0),
+    columnNumber: 0,
+  }))
   const orderBy = (node.sortClause ?? []).map((key): OrderKey => {
     if (!('SortBy' in key)) throw notSupported('this ORDER BY item')
     const by = key.SortBy.node!
     let target = -1
     const position = integerOf(by)
     if (position !== undefined) {
-      if (position < 1 || position > list.length) throw errorAt(b, '42P10', `ORDER BY position ${position} is not in select list`, locationOf(by))
+      if (position < 1 || position > list.length)
+        throw errorAt(b, '42P10', `ORDER BY position ${position} is not in select list`, locationOf(by))
       target = position - 1
     } else if ('ColumnRef' in by && by.ColumnRef.fields?.length === 1) {
       const name = stringOf(by.ColumnRef.fields[0])
@@ -552,8 +773,20 @@ function bindSetOperation(b: BindContext, parent: Scope | undefined, node: Selec
     return { target, ...sortDirection(b, key, list[target]!.expression.type) }
   })
   const { limit, offset, withTies } = bindLimit(b, scope, node)
-  if ((node.lockingClause?.length ?? 0) > 0) throw errorAt(b, '0A000', 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT')
-  return { ...EMPTY_QUERY, ctes: ctes.map(finishCte), recursive: node.withClause?.recursive === true, relations: scope.relations, targets: list, setOperation: tree, orderBy, limit, offset, withTies }
+  if ((node.lockingClause?.length ?? 0) > 0)
+    throw errorAt(b, '0A000', 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT')
+  return {
+    ...EMPTY_QUERY,
+    ctes: ctes.map(finishCte),
+    recursive: node.withClause?.recursive === true,
+    relations: scope.relations,
+    targets: list,
+    setOperation: tree,
+    orderBy,
+    limit,
+    offset,
+    withTies,
+  }
 }
 
 function setColumns(scope: Scope, tree: SetOperation): readonly ColumnInfo[] {
@@ -561,11 +794,25 @@ function setColumns(scope: Scope, tree: SetOperation): readonly ColumnInfo[] {
 }
 
 function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolean): SetOperation {
-  const isLeaf = node.op === undefined || node.op === 'SETOP_NONE' || (!top && (node.sortClause?.length || node.limitCount || node.limitOffset || node.withClause || node.lockingClause?.length))
+  const isLeaf =
+    node.op === undefined ||
+    node.op === 'SETOP_NONE' ||
+    (!top &&
+      (node.sortClause?.length || node.limitCount || node.limitOffset || node.withClause || node.lockingClause?.length))
   if (isLeaf) {
     // Leaves see the enclosing levels and this level's WITH, not each other.
-    const query = bindSelect(b, { ...scope, items: [] }, node, { keepUnknown: node.op === undefined || node.op === 'SETOP_NONE' })
-    const relation = scope.relations.push({ kind: 'subquery', query, alias: `*SELECT* ${scope.relations.length + 1}`, aliased: false, columns: outputColumns(query), lateral: false }) - 1
+    const query = bindSelect(b, { ...scope, items: [] }, node, {
+      keepUnknown: node.op === undefined || node.op === 'SETOP_NONE',
+    })
+    const relation =
+      scope.relations.push({
+        kind: 'subquery',
+        query,
+        alias: `*SELECT* ${scope.relations.length + 1}`,
+        aliased: false,
+        columns: outputColumns(query),
+        lateral: false,
+      }) - 1
     return { kind: 'leaf', relation }
   }
   const left = bindSetTree(b, scope, node.larg!, false)
@@ -580,22 +827,49 @@ function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolea
     const type = selectCommonType(b, [column.type, other.type], word)
     settleLeafColumn(b, scope, left, i, type)
     settleLeafColumn(b, scope, right, i, type)
-    return { name: column.name, type, typmod: column.type === type && other.type === type && column.typmod === other.typmod ? column.typmod : -1, ...(column.collation === undefined ? {} : { collation: column.collation }) }
+    return {
+      name: column.name,
+      type,
+      typmod: column.type === type && other.type === type && column.typmod === other.typmod ? column.typmod : -1,
+      ...(column.collation === undefined ? {} : { collation: column.collation }),
+    }
   })
   if (!(node.all === true)) {
     for (const column of columns) {
-      if (b.catalog.btree(column.type) === undefined && b.catalog.type(column.type).hashKey === undefined) throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, column.type)}`)
+      if (b.catalog.btree(column.type) === undefined && b.catalog.type(column.type).hashKey === undefined)
+        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, column.type)}`)
     }
   }
   const casts = (side: readonly ColumnInfo[]): readonly Expression[] | undefined => {
     if (side.every((column, i) => column.type === columns[i]!.type)) return undefined
-    return side.map((column, index) => coerceToCommon(b, { kind: 'column', index, type: column.type, typmod: column.typmod }, columns[index]!.type, word))
+    return side.map((column, index) =>
+      coerceToCommon(
+        b,
+        { kind: 'column', index, type: column.type, typmod: column.typmod },
+        columns[index]!.type,
+        word,
+      ),
+    )
   }
-  return { kind, all: node.all === true, left, right, columns, leftCasts: casts(setColumns(scope, left)), rightCasts: casts(setColumns(scope, right)) }
+  return {
+    kind,
+    all: node.all === true,
+    left,
+    right,
+    columns,
+    leftCasts: casts(setColumns(scope, left)),
+    rightCasts: casts(setColumns(scope, right)),
+  }
 }
 
 /** Untyped literals of a leaf take the column's common type. */
-function settleLeafColumn(b: BindContext, scope: Scope, tree: SetOperation, column: number, type: ReturnType<typeof oid>): void {
+function settleLeafColumn(
+  b: BindContext,
+  scope: Scope,
+  tree: SetOperation,
+  column: number,
+  type: ReturnType<typeof oid>,
+): void {
   if (tree.kind !== 'leaf') return
   const relation = scope.relations[tree.relation]!
   if (relation.kind !== 'subquery' || relation.columns[column]!.type !== OID.unknown) return
@@ -605,42 +879,65 @@ function settleLeafColumn(b: BindContext, scope: Scope, tree: SetOperation, colu
     if (!target.junk && ++seen === column) at = i
   })
   const target = relation.query.targets[at]!
-  const settle = (e: Expression): Expression => (e.type === OID.unknown ? coerceTo(b, e, type, -1, 'implicit', 'implicit') : e)
-  const targets = relation.query.targets.map((each, i) => (i === at ? { ...each, expression: settle(each.expression) } : each))
+  const settle = (e: Expression): Expression =>
+    e.type === OID.unknown ? coerceTo(b, e, type, -1, 'implicit', 'implicit') : e
+  const targets = relation.query.targets.map((each, i) =>
+    i === at ? { ...each, expression: settle(each.expression) } : each,
+  )
   let query: Query = { ...relation.query, targets }
   // VALUES keeps its unknown literals in its rows.
   const e = target.expression
   const inner = e.kind === 'var' && e.level === 0 ? relation.query.relations[e.relation] : undefined
   if (e.kind === 'var' && inner?.kind === 'values') {
     const rows = inner.rows.map((row) => row.map((value, i) => (i === e.column - 1 ? settle(value) : value)))
-    const fixed: Relation = { ...inner, rows, columns: inner.columns.map((info, i) => (i === e.column - 1 ? { ...info, type } : info)) }
-    query = { ...query, relations: query.relations.map((each) => (each === inner ? fixed : each)), targets: relation.query.targets.map((each, i) => (i === at ? { ...each, expression: { ...e, type } } : each)) }
+    const fixed: Relation = {
+      ...inner,
+      rows,
+      columns: inner.columns.map((info, i) => (i === e.column - 1 ? { ...info, type } : info)),
+    }
+    query = {
+      ...query,
+      relations: query.relations.map((each) => (each === inner ? fixed : each)),
+      targets: relation.query.targets.map((each, i) => (i === at ? { ...each, expression: { ...e, type } } : each)),
+    }
   }
   scope.relations[tree.relation] = { ...relation, query, columns: outputColumns(query) }
 }
 
 // ── WITH ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const MATERIALIZED = { CTEMaterializeDefault: 'default', CTEMaterializeAlways: 'always', CTEMaterializeNever: 'never' } as const
+const MATERIALIZED = {
+  CTEMaterializeDefault: 'default',
+  CTEMaterializeAlways: 'always',
+  CTEMaterializeNever: 'never',
+} as const
 
 export function bindWith(b: BindContext, scope: Scope, clause: WithClause | undefined): CteScope[] {
   if (clause === undefined) return []
   const nodes = (clause.ctes ?? []).flatMap((node) => ('CommonTableExpr' in node ? [node.CommonTableExpr] : []))
   for (const node of nodes) {
     const name = node.ctename!
-    if (scope.ctes.some((other) => other.name === name)) throw errorAt(b, '42712', `WITH query name "${name}" specified more than once`, node.location)
+    if (scope.ctes.some((other) => other.name === name))
+      throw errorAt(b, '42712', `WITH query name "${name}" specified more than once`, node.location)
     if (node.search_clause !== undefined) throw notSupported('SEARCH clause')
     if (node.cycle_clause !== undefined) throw notSupported('CYCLE clause')
     const aliases = namesOf(node.aliascolnames)
     const materialized = MATERIALIZED[node.ctematerialized ?? 'CTEMaterializeDefault']
     const cte: CteScope = { name, columns: [], query: undefined, self: false, recursive: false, references: 0 }
     const named = (columns: readonly ColumnInfo[]): ColumnInfo[] => {
-      if (aliases.length > columns.length) throw errorAt(b, '42P10', `WITH query "${name}" has ${columns.length} columns available but ${aliases.length} columns specified`, node.location)
+      if (aliases.length > columns.length)
+        throw errorAt(
+          b,
+          '42P10',
+          `WITH query "${name}" has ${columns.length} columns available but ${aliases.length} columns specified`,
+          node.location,
+        )
       return columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name }))
     }
     const body = node.ctequery!
     const select = 'SelectStmt' in body ? body.SelectStmt : undefined
-    const recursive = clause.recursive === true && select !== undefined && select.op === 'SETOP_UNION' && mentions(select.rarg, name)
+    const recursive =
+      clause.recursive === true && select !== undefined && select.op === 'SETOP_UNION' && mentions(select.rarg, name)
     let query: Query
     if (recursive) {
       // The non-recursive term gives the columns; then the whole is bound with the name in scope.
@@ -654,26 +951,52 @@ export function bindWith(b: BindContext, scope: Scope, clause: WithClause | unde
       columns.forEach((column, i) => {
         const first = cte.columns[i]
         if (first !== undefined && column.type !== first.type) {
-          throw errorAt(b, '42804', `recursive query "${name}" column ${i + 1} has type ${typeName(b, first.type)} in non-recursive term but type ${typeName(b, column.type)} overall`, node.location, { hint: 'Cast the output of the non-recursive term to the correct type.' })
+          throw errorAt(
+            b,
+            '42804',
+            `recursive query "${name}" column ${i + 1} has type ${typeName(b, first.type)} in non-recursive term but type ${typeName(b, column.type)} overall`,
+            node.location,
+            { hint: 'Cast the output of the non-recursive term to the correct type.' },
+          )
         }
       })
       cte.recursive = true
     } else {
-      if (clause.recursive === true && mentions(body, name)) throw errorAt(b, '42P19', `recursive query "${name}" does not have the form non-recursive-term UNION [ALL] recursive-term`, node.location)
+      if (clause.recursive === true && mentions(body, name))
+        throw errorAt(
+          b,
+          '42P19',
+          `recursive query "${name}" does not have the form non-recursive-term UNION [ALL] recursive-term`,
+          node.location,
+        )
       query = bindQuery(b, scope, body)
-      if (query.command !== 'select' && scope.parent !== undefined) throw errorAt(b, '0A000', 'WITH clause containing a data-modifying statement must be at the top level', node.location)
+      if (query.command !== 'select' && scope.parent !== undefined)
+        throw errorAt(
+          b,
+          '0A000',
+          'WITH clause containing a data-modifying statement must be at the top level',
+          node.location,
+        )
       scope.ctes.push(cte)
     }
     cte.columns = named(outputColumns(query))
     const references = cte.references
     cte.references = 0
-    cte.query = { name, query, columns: cte.columns, materialized, recursive: cte.recursive, references: recursive ? references : 0 }
+    cte.query = {
+      name,
+      query,
+      columns: cte.columns,
+      materialized,
+      recursive: cte.recursive,
+      references: recursive ? references : 0,
+    }
   }
   return scope.ctes
 }
 
 /** The left arm of a UNION with the WITH clause that the whole has. */
-const withOuter = (whole: SelectStmt, left: SelectStmt): SelectStmt => (whole.withClause !== undefined && left.withClause === undefined ? { ...left, withClause: whole.withClause } : left)
+const withOuter = (whole: SelectStmt, left: SelectStmt): SelectStmt =>
+  whole.withClause !== undefined && left.withClause === undefined ? { ...left, withClause: whole.withClause } : left
 
 export const finishCte = (cte: CteScope): Cte => ({ ...cte.query!, references: cte.references })
 

@@ -1,9 +1,9 @@
 /** Type names as written in SQL to type and typmod: `numeric(10,2)[]`, `interval day to second(3)`, `"My".color`. */
 import type { Node, TypeName } from '@pgsql/types'
-import { type Oid } from '../../storage/keys/brand.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { TypeRow } from '../catalog/catalog.ts'
 import { OID } from '../types/oids.ts'
-import { type BindContext, arrayTypeOf, at, errorAt, requireNamespace } from './context.ts'
+import { arrayTypeOf, at, type BindContext, errorAt, requireNamespace } from './context.ts'
 
 export interface ResolvedType {
   readonly type: Oid
@@ -11,10 +11,16 @@ export interface ResolvedType {
   readonly setOf: boolean
 }
 
-export const stringOf = (node: Node | undefined): string => (node !== undefined && 'String' in node ? (node.String.sval ?? '') : '')
+export const stringOf = (node: Node | undefined): string =>
+  node !== undefined && 'String' in node ? (node.String.sval ?? '') : ''
 export const namesOf = (nodes: readonly Node[] | undefined): string[] => (nodes ?? []).map(stringOf)
 
-export function findType(b: BindContext, schema: string | undefined, name: string, location?: number): TypeRow | undefined {
+export function findType(
+  b: BindContext,
+  schema: string | undefined,
+  name: string,
+  location?: number,
+): TypeRow | undefined {
   if (schema !== undefined) return b.catalog.typeByName(requireNamespace(b, schema, location), name)
   for (const namespace of b.searchPath) {
     const row = b.catalog.typeByName(namespace, name)
@@ -30,7 +36,12 @@ export function resolveTypeName(b: BindContext, node: TypeName): ResolvedType {
   if (node.pct_type) throw errorAt(b, '0A000', '%TYPE is not supported', node.location)
   let row = findType(b, schema, name, node.location)
   if (row === undefined) {
-    throw errorAt(b, '42704', `type "${names.join('.')}${'[]'.repeat(node.arrayBounds?.length ?? 0)}" does not exist`, node.location)
+    throw errorAt(
+      b,
+      '42704',
+      `type "${names.join('.')}${'[]'.repeat(node.arrayBounds?.length ?? 0)}" does not exist`,
+      node.location,
+    )
   }
   const typmod = typmodOf(b, row, node)
   if ((node.arrayBounds?.length ?? 0) > 0) {
@@ -45,7 +56,8 @@ function typmodOf(b: BindContext, row: TypeRow, node: TypeName): number {
   const mods = node.typmods ?? []
   if (mods.length === 0) return node.typemod ?? -1
   const type = b.catalog.type(row.oid)
-  if (type.typmodIn === undefined) throw errorAt(b, '42601', `type modifier is not allowed for type "${namesOf(node.names).at(-1)}"`, node.location)
+  if (type.typmodIn === undefined)
+    throw errorAt(b, '42601', `type modifier is not allowed for type "${namesOf(node.names).at(-1)}"`, node.location)
   const args = mods.map((mod) => {
     if ('A_Const' in mod) {
       const value = mod.A_Const
@@ -61,6 +73,7 @@ function typmodOf(b: BindContext, row: TypeRow, node: TypeName): number {
 
 /** The oid of a type name's last part for pseudo-casts such as `int4(x)`. */
 export const typeForCall = (b: BindContext, schema: string | undefined, name: string): TypeRow | undefined => {
-  const row = schema === undefined ? findType(b, undefined, name) : b.catalog.namespaceByName(schema) && findType(b, schema, name)
+  const row =
+    schema === undefined ? findType(b, undefined, name) : b.catalog.namespaceByName(schema) && findType(b, schema, name)
   return row?.kind === 'p' && row.oid !== OID.record ? undefined : row
 }

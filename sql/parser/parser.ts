@@ -33,7 +33,10 @@ interface Module {
   _wasm_free_parse_result(result: number): void
 }
 type Factory = (options: {
-  instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void): object
+  instantiateWasm(
+    imports: WebAssembly.Imports,
+    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+  ): object
 }) => Promise<Module>
 
 const require = createRequire(import.meta.url)
@@ -121,7 +124,8 @@ function parseWith(module: Module, sql: string): ParsedStatement[] {
 function split(sql: string, statements: readonly RawStmt[]): ParsedStatement[] {
   if (statements.length === 1) {
     const only = statements[0]!
-    if (only.stmt_location === undefined && only.stmt_len === undefined) return [{ node: only.stmt!, text: sql, location: 0 }]
+    if (only.stmt_location === undefined && only.stmt_len === undefined)
+      return [{ node: only.stmt!, text: sql, location: 0 }]
   }
   const bytes = Buffer.from(sql)
   return statements.map((statement) => {
@@ -143,7 +147,9 @@ const CODES: readonly (readonly [RegExp, string])[] = [
 ]
 
 function syntaxError(failure: SyntaxFailure) {
-  const code = failure.message.startsWith('syntax error') ? '42601' : (CODES.find(([pattern]) => pattern.test(failure.message))?.[1] ?? '42601')
+  const code = failure.message.startsWith('syntax error')
+    ? '42601'
+    : (CODES.find(([pattern]) => pattern.test(failure.message))?.[1] ?? '42601')
   return sqlError(code, failure.message, failure.position > 0 ? { position: failure.position } : {})
 }
 

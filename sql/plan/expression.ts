@@ -49,17 +49,44 @@ export type Expression =
   /** Through the source type's output and the target type's input. */
   | ({ readonly kind: 'coerce-io'; readonly arg: Expression; readonly display: Display } & Typed)
   /** Each element through `element`, an expression over `case-test`. */
-  | ({ readonly kind: 'array-coerce'; readonly arg: Expression; readonly element: Expression; readonly display: Display } & Typed)
+  | ({
+      readonly kind: 'array-coerce'
+      readonly arg: Expression
+      readonly element: Expression
+      readonly display: Display
+    } & Typed)
   /** The value under conversion or comparison in array-coerce and simple CASE. */
   | ({ readonly kind: 'case-test' } & Typed)
   | ({ readonly kind: 'and' | 'or'; readonly args: readonly Expression[] } & Typed)
   | ({ readonly kind: 'not'; readonly arg: Expression } & Typed)
   /** IS [NOT] NULL. On a row value: every field is (not) null; `argIsRow` says so. */
-  | ({ readonly kind: 'is-null'; readonly arg: Expression; readonly negated: boolean; readonly argIsRow: boolean } & Typed)
-  | ({ readonly kind: 'boolean-test'; readonly arg: Expression; readonly test: 'true' | 'false' | 'unknown'; readonly negated: boolean } & Typed)
+  | ({
+      readonly kind: 'is-null'
+      readonly arg: Expression
+      readonly negated: boolean
+      readonly argIsRow: boolean
+    } & Typed)
+  | ({
+      readonly kind: 'boolean-test'
+      readonly arg: Expression
+      readonly test: 'true' | 'false' | 'unknown'
+      readonly negated: boolean
+    } & Typed)
   /** IS DISTINCT FROM by the equality function; IS NOT DISTINCT FROM is not(distinct). */
-  | ({ readonly kind: 'distinct'; readonly function: Oid; readonly operator: Oid; readonly left: Expression; readonly right: Expression } & Typed)
-  | ({ readonly kind: 'nullif'; readonly function: Oid; readonly operator: Oid; readonly left: Expression; readonly right: Expression } & Typed)
+  | ({
+      readonly kind: 'distinct'
+      readonly function: Oid
+      readonly operator: Oid
+      readonly left: Expression
+      readonly right: Expression
+    } & Typed)
+  | ({
+      readonly kind: 'nullif'
+      readonly function: Oid
+      readonly operator: Oid
+      readonly left: Expression
+      readonly right: Expression
+    } & Typed)
   /** With `arg`, each `when` is a comparison whose one side is `case-test`. */
   | ({
       readonly kind: 'case'
@@ -70,10 +97,26 @@ export type Expression =
   | ({ readonly kind: 'coalesce'; readonly args: readonly Expression[] } & Typed)
   | ({ readonly kind: 'min-max'; readonly op: 'greatest' | 'least'; readonly args: readonly Expression[] } & Typed)
   /** left op ANY/ALL (right), right an array. */
-  | ({ readonly kind: 'any-array'; readonly function: Oid; readonly operator: Oid; readonly all: boolean; readonly left: Expression; readonly right: Expression } & Typed)
+  | ({
+      readonly kind: 'any-array'
+      readonly function: Oid
+      readonly operator: Oid
+      readonly all: boolean
+      readonly left: Expression
+      readonly right: Expression
+    } & Typed)
   /** ARRAY[…]; `nested`: the elements are arrays that become its dimensions. */
-  | ({ readonly kind: 'array'; readonly elements: readonly Expression[]; readonly elementType: Oid; readonly nested: boolean } & Typed)
-  | ({ readonly kind: 'row'; readonly fields: readonly Expression[]; readonly names: readonly string[] | undefined } & Typed)
+  | ({
+      readonly kind: 'array'
+      readonly elements: readonly Expression[]
+      readonly elementType: Oid
+      readonly nested: boolean
+    } & Typed)
+  | ({
+      readonly kind: 'row'
+      readonly fields: readonly Expression[]
+      readonly names: readonly string[] | undefined
+    } & Typed)
   /** (a, b) < (c, d): `functions` are the columns' own operators' functions of the same op. `=` and `<>` are and/or of calls instead. */
   | ({
       readonly kind: 'row-compare'
@@ -103,9 +146,22 @@ export type Expression =
   /** Only inside targets, HAVING and ORDER BY of a query with aggregation; the planner replaces it by a column of the Aggregate operator. */
   | ({ readonly kind: 'aggregate' } & AggregateCall & Typed)
   /** Replaced by a column of the Window operator. `window` indexes Query.windows. */
-  | ({ readonly kind: 'window'; readonly function: Oid; readonly args: readonly Expression[]; readonly star: boolean; readonly filter: Expression | undefined; readonly aggregate: boolean; readonly window: number } & Typed)
+  | ({
+      readonly kind: 'window'
+      readonly function: Oid
+      readonly args: readonly Expression[]
+      readonly star: boolean
+      readonly filter: Expression | undefined
+      readonly aggregate: boolean
+      readonly window: number
+    } & Typed)
   /** GROUPING(a, b): positions in Query.groupBy. */
-  | ({ readonly kind: 'grouping'; readonly refs: readonly number[]; readonly level: number; readonly args: readonly Expression[] } & Typed)
+  | ({
+      readonly kind: 'grouping'
+      readonly refs: readonly number[]
+      readonly level: number
+      readonly args: readonly Expression[]
+    } & Typed)
   | ({ readonly kind: 'sql-value'; readonly op: SqlValueOp } & Typed)
   /** DEFAULT in VALUES and SET: replaced by the column's default before planning. */
   | ({ readonly kind: 'default' } & Typed)

@@ -37,7 +37,11 @@ export type PlanJoin = 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti'
 /** One condition on one index column, in index order: equalities first, then at most one range. */
 export interface IndexBounds {
   /** Values for the leading columns (over `outer` slots and parameters; NULL gives no rows unless `isNull`). */
-  readonly equal: readonly ({ readonly kind: 'value'; readonly expression: Expression } | { readonly kind: 'null' } | { readonly kind: 'any'; readonly array: Expression })[]
+  readonly equal: readonly (
+    | { readonly kind: 'value'; readonly expression: Expression }
+    | { readonly kind: 'null' }
+    | { readonly kind: 'any'; readonly array: Expression }
+  )[]
   readonly lower: { readonly expression: Expression; readonly inclusive: boolean } | undefined
   readonly upper: { readonly expression: Expression; readonly inclusive: boolean } | undefined
   /** With a range and no upper/lower NULLs must not come: true when the range condition excludes them. */
@@ -61,10 +65,28 @@ export type PlanNode =
   | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[] }
   | ({ readonly kind: 'seq-scan' } & RowSource)
   /** `index` is the primary key's oid too: then rows lie in it. `bounds.equal` on all columns of a unique index: at most one row. */
-  | ({ readonly kind: 'index-scan'; readonly index: Oid; readonly bounds: IndexBounds; readonly reverse: boolean; readonly unique: boolean } & RowSource)
+  | ({
+      readonly kind: 'index-scan'
+      readonly index: Oid
+      readonly bounds: IndexBounds
+      readonly reverse: boolean
+      readonly unique: boolean
+    } & RowSource)
   /** A system catalog: rows come from Catalog.virtualRows. `lookup`: rows whose column equals the value only (an optimisation; the filter still holds). */
-  | ({ readonly kind: 'virtual-scan'; readonly lookup: { readonly column: number; readonly value: Expression } | undefined } & RowSource)
-  | { readonly kind: 'function-scan'; readonly alias: string; readonly calls: readonly { readonly call: Expression; readonly columns: readonly ColumnInfo[]; readonly composite: boolean }[]; readonly ordinality: boolean }
+  | ({
+      readonly kind: 'virtual-scan'
+      readonly lookup: { readonly column: number; readonly value: Expression } | undefined
+    } & RowSource)
+  | {
+      readonly kind: 'function-scan'
+      readonly alias: string
+      readonly calls: readonly {
+        readonly call: Expression
+        readonly columns: readonly ColumnInfo[]
+        readonly composite: boolean
+      }[]
+      readonly ordinality: boolean
+    }
   | { readonly kind: 'filter'; readonly input: Plan; readonly predicate: Expression }
   | { readonly kind: 'project'; readonly input: Plan; readonly targets: readonly Expression[] }
   /** Targets with set-returning calls: one output row a position of the longest set. */
@@ -92,8 +114,21 @@ export type PlanNode =
       readonly nullAware: boolean
     }
   /** `limit`: keep only that many (top-n); over parameters only; `offset` is added to it. */
-  | { readonly kind: 'sort'; readonly input: Plan; readonly keys: readonly PlanSortKey[]; readonly limit: Expression | undefined; readonly offset: Expression | undefined; /** Input is ordered by so many leading keys already. */ readonly presorted: number }
-  | { readonly kind: 'limit'; readonly input: Plan; readonly limit: Expression | undefined; readonly offset: Expression | undefined; readonly ties: readonly PlanSortKey[] | undefined }
+  | {
+      readonly kind: 'sort'
+      readonly input: Plan
+      readonly keys: readonly PlanSortKey[]
+      readonly limit: Expression | undefined
+      readonly offset: Expression | undefined /** Input is ordered by so many leading keys already. */
+      readonly presorted: number
+    }
+  | {
+      readonly kind: 'limit'
+      readonly input: Plan
+      readonly limit: Expression | undefined
+      readonly offset: Expression | undefined
+      readonly ties: readonly PlanSortKey[] | undefined
+    }
   /** Drops rows equal to the row before in these columns (input sorted by them). */
   | { readonly kind: 'unique'; readonly input: Plan; readonly by: readonly number[] }
   /**
@@ -122,19 +157,63 @@ export type PlanNode =
       readonly end: FrameBound
       readonly exclude: 'none' | 'current-row' | 'group' | 'ties'
       readonly inRange: { readonly start: Oid | undefined; readonly end: Oid | undefined }
-      readonly calls: readonly { readonly function: Oid; readonly args: readonly Expression[]; readonly star: boolean; readonly filter: Expression | undefined; readonly aggregate: boolean; readonly type: Oid; readonly typmod: number }[]
+      readonly calls: readonly {
+        readonly function: Oid
+        readonly args: readonly Expression[]
+        readonly star: boolean
+        readonly filter: Expression | undefined
+        readonly aggregate: boolean
+        readonly type: Oid
+        readonly typmod: number
+      }[]
     }
   | { readonly kind: 'append'; readonly inputs: readonly Plan[] }
   /** Hashed INTERSECT and EXCEPT, rows compared by their types' equality, NULLs alike. */
-  | { readonly kind: 'set-op'; readonly op: 'intersect' | 'except'; readonly all: boolean; readonly left: Plan; readonly right: Plan }
+  | {
+      readonly kind: 'set-op'
+      readonly op: 'intersect' | 'except'
+      readonly all: boolean
+      readonly left: Plan
+      readonly right: Plan
+    }
   /** `slot`: the working table that `cte-scan`s with `work: true` read. */
-  | { readonly kind: 'recursive-union'; readonly slot: number; readonly base: Plan; readonly step: Plan; readonly distinct: boolean }
-  | { readonly kind: 'cte-scan'; readonly slot: number; readonly work: boolean; readonly name: string; readonly alias: string }
+  | {
+      readonly kind: 'recursive-union'
+      readonly slot: number
+      readonly base: Plan
+      readonly step: Plan
+      readonly distinct: boolean
+    }
+  | {
+      readonly kind: 'cte-scan'
+      readonly slot: number
+      readonly work: boolean
+      readonly name: string
+      readonly alias: string
+    }
   /** Runs each plan once, when first read (data-modifying ones to their end always), and keeps its rows in its slot. */
-  | { readonly kind: 'with'; readonly ctes: readonly { readonly slot: number; readonly name: string; readonly plan: Plan; readonly modifies: boolean }[]; readonly body: Plan }
+  | {
+      readonly kind: 'with'
+      readonly ctes: readonly {
+        readonly slot: number
+        readonly name: string
+        readonly plan: Plan
+        readonly modifies: boolean
+      }[]
+      readonly body: Plan
+    }
   | { readonly kind: 'materialize'; readonly input: Plan }
   /** `key`: position of the row key in the input row. Output: the input row without the keys. */
-  | { readonly kind: 'lock-rows'; readonly input: Plan; readonly locks: readonly { readonly table: Oid; readonly key: number; readonly strength: 'key-share' | 'share' | 'no-key-update' | 'update'; readonly policy: 'wait' | 'nowait' | 'skip' }[] }
+  | {
+      readonly kind: 'lock-rows'
+      readonly input: Plan
+      readonly locks: readonly {
+        readonly table: Oid
+        readonly key: number
+        readonly strength: 'key-share' | 'share' | 'no-key-update' | 'update'
+        readonly policy: 'wait' | 'nowait' | 'skip'
+      }[]
+    }
   | ({ readonly kind: 'insert' } & InsertPlan)
   | ({ readonly kind: 'update' } & UpdatePlan)
   | ({ readonly kind: 'delete' } & DeletePlan)
@@ -148,7 +227,12 @@ export interface InsertPlan {
     | { readonly kind: 'none' }
     | { readonly kind: 'nothing'; readonly indexes: readonly Oid[] }
     /** Expressions over: the existing row's live columns, then the excluded row's. */
-    | { readonly kind: 'update'; readonly indexes: readonly Oid[]; readonly assignments: readonly { readonly column: number; readonly value: Expression }[]; readonly where: Expression | undefined }
+    | {
+        readonly kind: 'update'
+        readonly indexes: readonly Oid[]
+        readonly assignments: readonly { readonly column: number; readonly value: Expression }[]
+        readonly where: Expression | undefined
+      }
   /** Over the new row's live columns; empty: no output rows, only a count. */
   readonly returning: readonly Expression[] | undefined
 }

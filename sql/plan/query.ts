@@ -58,10 +58,10 @@ export type Relation = {
   readonly columns: readonly ColumnInfo[]
   /** May see the relations before it in FROM. */
   readonly lateral: boolean
-} & (
-  /** `columns` are the table's columns by attribute number, dropped ones included (type 0). */
+} & /** `columns` are the table's columns by attribute number, dropped ones included (type 0). */
+(
   | { readonly kind: 'table'; readonly oid: Oid; readonly only: boolean }
-  | { readonly kind: 'subquery'; readonly query: Query; /** A view's expansion. */ readonly viewOid?: Oid }
+  | { readonly kind: 'subquery'; readonly query: Query /** A view's expansion. */; readonly viewOid?: Oid }
   | { readonly kind: 'function'; readonly calls: readonly FunctionSource[]; readonly ordinality: boolean }
   | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[] }
   /** `level`: how many queries out the WITH stands. `self`: the recursive reference inside its own definition. */
@@ -104,7 +104,10 @@ export interface OrderKey {
   readonly nullsFirst: boolean
 }
 
-export type Distinct = { readonly kind: 'none' } | { readonly kind: 'all' } | { readonly kind: 'on'; readonly targets: readonly number[] }
+export type Distinct =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'all' }
+  | { readonly kind: 'on'; readonly targets: readonly number[] }
 
 export type FrameBound =
   | { readonly kind: 'unbounded-preceding' | 'unbounded-following' | 'current-row' }
@@ -113,7 +116,11 @@ export type FrameBound =
 export interface Window {
   readonly name: string | undefined
   readonly partitionBy: readonly Expression[]
-  readonly orderBy: readonly { readonly expression: Expression; readonly descending: boolean; readonly nullsFirst: boolean }[]
+  readonly orderBy: readonly {
+    readonly expression: Expression
+    readonly descending: boolean
+    readonly nullsFirst: boolean
+  }[]
   readonly mode: 'rows' | 'range' | 'groups'
   readonly start: FrameBound
   readonly end: FrameBound

@@ -36,7 +36,12 @@ export function mapChildren(e: Expression, f: (child: Expression) => Expression)
     case 'any-array':
       return { ...e, left: f(e.left), right: f(e.right) }
     case 'case':
-      return { ...e, arg: e.arg && f(e.arg), whens: e.whens.map(({ when, then }) => ({ when: f(when), then: f(then) })), otherwise: f(e.otherwise) }
+      return {
+        ...e,
+        arg: e.arg && f(e.arg),
+        whens: e.whens.map(({ when, then }) => ({ when: f(when), then: f(then) })),
+        otherwise: f(e.otherwise),
+      }
     case 'array':
       return { ...e, elements: e.elements.map(f) }
     case 'row':
@@ -54,9 +59,19 @@ export function mapChildren(e: Expression, f: (child: Expression) => Expression)
     case 'subquery':
       return { ...e, link: mapLink(e.link, f) }
     case 'subplan':
-      return { ...e, link: mapLink(e.link, f), params: e.params.map((param) => ({ ...param, expression: f(param.expression) })) }
+      return {
+        ...e,
+        link: mapLink(e.link, f),
+        params: e.params.map((param) => ({ ...param, expression: f(param.expression) })),
+      }
     case 'aggregate':
-      return { ...e, directArgs: e.directArgs.map(f), args: e.args.map(f), orderBy: e.orderBy.map((key) => mapKey(key, f)), filter: e.filter && f(e.filter) }
+      return {
+        ...e,
+        directArgs: e.directArgs.map(f),
+        args: e.args.map(f),
+        orderBy: e.orderBy.map((key) => mapKey(key, f)),
+        filter: e.filter && f(e.filter),
+      }
     case 'window':
       return { ...e, args: e.args.map(f), filter: e.filter && f(e.filter) }
   }
@@ -64,7 +79,10 @@ export function mapChildren(e: Expression, f: (child: Expression) => Expression)
 
 const mapLink = (link: SubqueryLink, f: (child: Expression) => Expression): SubqueryLink =>
   link.kind === 'any' || link.kind === 'all' ? { ...link, left: link.left.map(f) } : link
-const mapKey = (key: SortKey, f: (child: Expression) => Expression): SortKey => ({ ...key, expression: f(key.expression) })
+const mapKey = (key: SortKey, f: (child: Expression) => Expression): SortKey => ({
+  ...key,
+  expression: f(key.expression),
+})
 
 export function forEachChild(e: Expression, visit: (child: Expression) => void): void {
   mapChildren(e, (child) => {
@@ -84,14 +102,17 @@ export function some(e: Expression, test: (node: Expression) => boolean): boolea
 }
 
 /** Bottom-up rewrite. */
-export const rewrite = (e: Expression, f: (node: Expression) => Expression): Expression => f(mapChildren(e, (child) => rewrite(child, f)))
+export const rewrite = (e: Expression, f: (node: Expression) => Expression): Expression =>
+  f(mapChildren(e, (child) => rewrite(child, f)))
 
 /** Structural equality, as `GROUP BY` and `ORDER BY` match expressions. */
 export function sameExpression(x: unknown, y: unknown): boolean {
   if (x === y) return true
   if (typeof x !== typeof y || x === null || y === null || typeof x !== 'object') return false
-  if (Array.isArray(x)) return Array.isArray(y) && x.length === y.length && x.every((value, i) => sameExpression(value, y[i]))
-  if (x instanceof Uint8Array || x instanceof Float32Array) return x.constructor === (y as object).constructor && x.toString() === (y as object).toString()
+  if (Array.isArray(x))
+    return Array.isArray(y) && x.length === y.length && x.every((value, i) => sameExpression(value, y[i]))
+  if (x instanceof Uint8Array || x instanceof Float32Array)
+    return x.constructor === (y as object).constructor && x.toString() === (y as object).toString()
   if (x instanceof Map) return y instanceof Map && sameExpression([...x], [...y])
   const a = x as Record<string, unknown>
   const b = y as Record<string, unknown>
@@ -109,9 +130,11 @@ export function raiseOuter<T>(tree: T, by: number): T {
   return raiseIn(tree, by, isQuery(tree) ? -1 : 0) as T
 }
 /** An expression moved `by` levels deeper: everything in it, its own level's columns too. */
-export const raiseExpression = (e: Expression, by: number): Expression => (by === 0 ? e : (raiseIn(e, by, -1) as Expression))
+export const raiseExpression = (e: Expression, by: number): Expression =>
+  by === 0 ? e : (raiseIn(e, by, -1) as Expression)
 
-const isQuery = (node: unknown): boolean => typeof node === 'object' && node !== null && 'command' in node && 'relations' in node
+const isQuery = (node: unknown): boolean =>
+  typeof node === 'object' && node !== null && 'command' in node && 'relations' in node
 
 function raiseIn(node: unknown, by: number, depth: number): unknown {
   if (typeof node !== 'object' || node === null) return node
@@ -121,6 +144,11 @@ function raiseIn(node: unknown, by: number, depth: number): unknown {
   const result: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(node)) result[key] = raiseIn(value, by, inner)
   const { kind, level } = node as { kind?: string; level?: unknown }
-  if (typeof level === 'number' && level > depth && (kind === 'var' || kind === 'cte' || kind === 'aggregate' || kind === 'grouping')) result['level'] = level + by
+  if (
+    typeof level === 'number' &&
+    level > depth &&
+    (kind === 'var' || kind === 'cte' || kind === 'aggregate' || kind === 'grouping')
+  )
+    result['level'] = level + by
   return result
 }

@@ -26,7 +26,8 @@ export interface Estimator {
 }
 
 export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator {
-  const statistics = (relation: Relation | undefined): TableStatistics | undefined => (relation?.kind === 'table' ? catalog.statistics(relation.oid) : undefined)
+  const statistics = (relation: Relation | undefined): TableStatistics | undefined =>
+    relation?.kind === 'table' ? catalog.statistics(relation.oid) : undefined
   const columnStatistics = (e: Expression, relations: readonly Relation[]): ColumnStatistics | undefined => {
     const column = stripRelabel(e)
     if (column.kind !== 'var' || column.level !== 0) return undefined
@@ -38,10 +39,17 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
     if (column.kind !== 'var' || column.level !== 0) return false
     const relation = relations[column.relation]
     const row = relation?.kind === 'table' ? catalog.relation(relation.oid) : undefined
-    return row?.indexes.some((index) => {
-      const info = catalog.relation(index)?.index
-      return info?.unique === true && info.keys.length === 1 && info.keys[0]!.column === column.column && info.predicate === undefined
-    }) === true
+    return (
+      row?.indexes.some((index) => {
+        const info = catalog.relation(index)?.index
+        return (
+          info?.unique === true &&
+          info.keys.length === 1 &&
+          info.keys[0]!.column === column.column &&
+          info.predicate === undefined
+        )
+      }) === true
+    )
   }
   const distinct = (e: Expression, relations: readonly Relation[], rows: number): number => {
     if (e.kind === 'const' || e.kind === 'param') return 1
@@ -69,19 +77,29 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
       const others = Math.max(1, distinct(left, relations, table?.rows ?? DEFAULT_ROWS) - stats.commonValues.length)
       return Math.max(0, 1 - common - stats.nullFraction) / others
     }
-    const relation = stripRelabel(left).kind === 'var' ? relations[(stripRelabel(left) as { relation: number }).relation] : undefined
-    if (relation?.kind === 'table' && (stats !== undefined || isUnique(left, relations))) return 1 / distinct(left, relations, rowsOf(relation.oid))
+    const relation =
+      stripRelabel(left).kind === 'var' ? relations[(stripRelabel(left) as { relation: number }).relation] : undefined
+    if (relation?.kind === 'table' && (stats !== undefined || isUnique(left, relations)))
+      return 1 / distinct(left, relations, rowsOf(relation.oid))
     return EQUAL
   }
 
   const range = (left: Expression, right: Expression, below: boolean, relations: readonly Relation[]): number => {
     const stats = columnStatistics(left, relations)
     const compare = catalog.type(left.type).compare
-    if (stats === undefined || right.kind !== 'const' || right.value === null || compare === undefined || right.type !== left.type) return RANGE
+    if (
+      stats === undefined ||
+      right.kind !== 'const' ||
+      right.value === null ||
+      compare === undefined ||
+      right.type !== left.type
+    )
+      return RANGE
     const bounds = stats.histogram
     let share = 0
     stats.commonValues.forEach((value, i) => {
-      if (value !== null && (below ? compare(value, right.value) < 0 : compare(value, right.value) > 0)) share += stats.commonFrequencies[i]!
+      if (value !== null && (below ? compare(value, right.value) < 0 : compare(value, right.value) > 0))
+        share += stats.commonFrequencies[i]!
     })
     if (bounds.length > 1) {
       let at = 0
@@ -113,14 +131,27 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
       case 'var':
         return 0.5
       case 'any-array': {
-        const count = e.right.kind === 'array' ? e.right.elements.length : e.right.kind === 'const' ? arrayLength(e.right.value) : 10
-        const one = binary(e.operator, e.left, e.right.kind === 'array' && e.right.elements.length > 0 ? e.right.elements[0]! : { ...e.right, type: e.left.type, kind: 'case-test' } as Expression, relations)
+        const count =
+          e.right.kind === 'array'
+            ? e.right.elements.length
+            : e.right.kind === 'const'
+              ? arrayLength(e.right.value)
+              : 10
+        const one = binary(
+          e.operator,
+          e.left,
+          e.right.kind === 'array' && e.right.elements.length > 0
+            ? e.right.elements[0]!
+            : ({ ...e.right, type: e.left.type, kind: 'case-test' } as Expression),
+          relations,
+        )
         return e.all ? one ** Math.min(count, 10) : Math.min(1, one * count)
       }
       case 'distinct':
         return 1 - EQUAL
       case 'call':
-        if (e.operator !== undefined && e.args.length === 2) return binary(e.operator, e.args[0]!, e.args[1]!, relations)
+        if (e.operator !== undefined && e.args.length === 2)
+          return binary(e.operator, e.args[0]!, e.args[1]!, relations)
         return RANGE
       case 'subquery':
       case 'subplan':
@@ -162,7 +193,11 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
     const [column, other] = swap ? [right, left] : [left, right]
     switch (row?.restriction) {
       case 'eqsel': {
-        if (stripRelabel(left).kind === 'var' && stripRelabel(right).kind === 'var') return 1 / Math.max(distinct(left, relations, DEFAULT_ROWS * 1000), distinct(right, relations, DEFAULT_ROWS * 1000))
+        if (stripRelabel(left).kind === 'var' && stripRelabel(right).kind === 'var')
+          return (
+            1 /
+            Math.max(distinct(left, relations, DEFAULT_ROWS * 1000), distinct(right, relations, DEFAULT_ROWS * 1000))
+          )
         return equality(column, other, relations)
       }
       case 'neqsel':
@@ -191,13 +226,23 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
   return { rowsOf, selectivity, distinct }
 }
 
-export const stripRelabel = (e: Expression): Expression => (e.kind === 'relabel' && e.collation === undefined ? stripRelabel(e.arg) : e)
+export const stripRelabel = (e: Expression): Expression =>
+  e.kind === 'relabel' && e.collation === undefined ? stripRelabel(e.arg) : e
 
-const arrayLength = (value: unknown): number => (typeof value === 'object' && value !== null && 'elements' in value ? (value as { elements: readonly unknown[] }).elements.length : 1)
+const arrayLength = (value: unknown): number =>
+  typeof value === 'object' && value !== null && 'elements' in value
+    ? (value as { elements: readonly unknown[] }).elements.length
+    : 1
 
 function fraction(low: unknown, high: unknown, value: unknown): number {
-  if (typeof low === 'number' && typeof high === 'number' && typeof value === 'number' && high > low) return Math.min(1, Math.max(0, (value - low) / (high - low)))
+  if (typeof low === 'number' && typeof high === 'number' && typeof value === 'number' && high > low)
+    return Math.min(1, Math.max(0, (value - low) / (high - low)))
   return 0.5
 }
 
-export const estimate = (rows: number, startupCost: number, totalCost: number, width: number): Estimate => ({ rows: Math.max(1, Math.round(rows)), startupCost, totalCost, width })
+export const estimate = (rows: number, startupCost: number, totalCost: number, width: number): Estimate => ({
+  rows: Math.max(1, Math.round(rows)),
+  startupCost,
+  totalCost,
+  width,
+})

@@ -12,7 +12,7 @@ import { OID } from '../types/oids.ts'
 import { COST, type Estimator } from './estimate.ts'
 import { layoutOf } from './layout.ts'
 import type { Level } from './level.ts'
-import { type Path, costOf, pathOf, rowsOf } from './path.ts'
+import { costOf, type Path, pathOf, rowsOf } from './path.ts'
 import { conjunction, conjuncts, isVolatile, relationsIn } from './scan.ts'
 
 const DP_RELATIONS = 9 // subsets to look at double with each; above it the order is found greedily
@@ -22,7 +22,12 @@ export interface JoinContext {
   readonly estimator: Estimator
   readonly relations: readonly Relation[]
   /** Paths for one relation with these conditions; `available` may be read through slots. */
-  scan(relation: number, conditions: readonly Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path[]
+  scan(
+    relation: number,
+    conditions: readonly Expression[],
+    available: ReadonlySet<number>,
+    slotOf: (e: Expression) => Expression,
+  ): Path[]
 }
 
 /** A member of a pool: a base relation, or an outer (or semi) join that is planned as a whole. */
@@ -31,7 +36,11 @@ interface Member {
   /** Relations it reads laterally. */
   readonly needs: ReadonlySet<number>
   /** Its paths when the relations in `available` stand outside. */
-  paths(conditions: readonly Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path[]
+  paths(
+    conditions: readonly Expression[],
+    available: ReadonlySet<number>,
+    slotOf: (e: Expression) => Expression,
+  ): Path[]
   readonly base: boolean
 }
 
@@ -45,7 +54,12 @@ export interface SemiJoin {
 }
 
 /** Plans FROM with the conditions of WHERE; returns paths of which the caller may prefer one for its order. */
-export function planFrom(c: JoinContext, items: readonly FromItem[], conditions: readonly Expression[], semis: readonly SemiJoin[]): Path[] {
+export function planFrom(
+  c: JoinContext,
+  items: readonly FromItem[],
+  conditions: readonly Expression[],
+  semis: readonly SemiJoin[],
+): Path[] {
   const members: Member[] = []
   const pooled = [...conditions]
   for (const item of items) flatten(c, item, members, pooled)
@@ -80,7 +94,11 @@ function lateralNeeds(relation: Relation, self: number): ReadonlySet<number> {
   const needs = new Set<number>()
   if (relation.kind === 'function') for (const source of relation.calls) relationsIn(source.call, needs)
   else if (relation.kind === 'values') for (const row of relation.rows) for (const e of row) relationsIn(e, needs)
-  else if (relation.kind === 'subquery' && relation.lateral) relationsIn({ kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 }, needs)
+  else if (relation.kind === 'subquery' && relation.lateral)
+    relationsIn(
+      { kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 },
+      needs,
+    )
   needs.delete(self)
   return needs
 }
@@ -100,7 +118,8 @@ function outerJoinMember(c: JoinContext, item: FromItem & { kind: 'join' }): Mem
   const right = relationsOf(item.right)
   const all = new Set([...left, ...right])
   const needs = new Set<number>()
-  for (const relation of all) for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!all.has(need)) needs.add(need)
+  for (const relation of all)
+    for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!all.has(need)) needs.add(need)
   return {
     relations: all,
     needs,
@@ -116,7 +135,15 @@ const union = (x: ReadonlySet<number>, y: ReadonlySet<number>): Set<number> => n
  * LEFT, RIGHT and FULL joins. Conditions from above go down to the row-preserving side; those of ON that concern only the
  * other side go down there; the rest of ON decides matches, the rest from above filters the result.
  */
-function outerJoin(c: JoinContext, item: FromItem & { kind: 'join' }, left: ReadonlySet<number>, right: ReadonlySet<number>, above: readonly Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path {
+function outerJoin(
+  c: JoinContext,
+  item: FromItem & { kind: 'join' },
+  left: ReadonlySet<number>,
+  right: ReadonlySet<number>,
+  above: readonly Expression[],
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): Path {
   let type = item.type
   let [outerItem, innerItem] = [item.left, item.right]
   let [outerSet, innerSet] = [left, right]
@@ -148,14 +175,30 @@ function outerJoin(c: JoinContext, item: FromItem & { kind: 'join' }, left: Read
   const innerReach = union(innerSet, available)
   const down = type === 'left' ? above.filter((e) => within(e, outerReach) && !isVolatile(c.level, e)) : []
   const rest = above.filter((e) => !down.includes(e))
-  const innerDown = type === 'left' ? on.filter((e) => within(e, innerReach) && relationsIn(e).size > 0 && !isVolatile(c.level, e)) : []
+  const innerDown =
+    type === 'left' ? on.filter((e) => within(e, innerReach) && relationsIn(e).size > 0 && !isVolatile(c.level, e)) : []
   const match = on.filter((e) => !innerDown.includes(e))
   const outer = cheapest(planSide(c, outerItem, down, available, slotOf))
-  const joined = joinPair(c, outer, sideMember(c, innerItem, innerSet, innerDown), match, type === 'full' ? 'full' : 'left', available, slotOf, false)
+  const joined = joinPair(
+    c,
+    outer,
+    sideMember(c, innerItem, innerSet, innerDown),
+    match,
+    type === 'full' ? 'full' : 'left',
+    available,
+    slotOf,
+    false,
+  )
   return filtered(c, joined, rest, slotOf)
 }
 
-function planSide(c: JoinContext, item: FromItem, conditions: readonly Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path[] {
+function planSide(
+  c: JoinContext,
+  item: FromItem,
+  conditions: readonly Expression[],
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): Path[] {
   const members: Member[] = []
   const pooled = [...conditions]
   flatten(c, item, members, pooled)
@@ -165,8 +208,14 @@ function planSide(c: JoinContext, item: FromItem, conditions: readonly Expressio
 /** The nullable side of an outer join (or the inner of a semijoin) as one member. */
 function sideMember(c: JoinContext, item: FromItem, set: ReadonlySet<number>, own: readonly Expression[]): Member {
   const needs = new Set<number>()
-  for (const relation of set) for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!set.has(need)) needs.add(need)
-  return { relations: set, needs, base: item.kind === 'relation', paths: (conditions, available, slotOf) => planSide(c, item, [...own, ...conditions], available, slotOf) }
+  for (const relation of set)
+    for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!set.has(need)) needs.add(need)
+  return {
+    relations: set,
+    needs,
+    base: item.kind === 'relation',
+    paths: (conditions, available, slotOf) => planSide(c, item, [...own, ...conditions], available, slotOf),
+  }
 }
 
 /** True when the condition cannot be true if every column of `set` is NULL. */
@@ -207,11 +256,24 @@ export const cheapest = (paths: readonly Path[]): Path => {
 }
 
 /** A filter above a path. */
-export function filtered(c: JoinContext, path: Path, conditions: readonly Expression[], slotOf?: (e: Expression) => Expression): Path {
+export function filtered(
+  c: JoinContext,
+  path: Path,
+  conditions: readonly Expression[],
+  slotOf?: (e: Expression) => Expression,
+): Path {
   const predicate = conjunction(conditions.map((e) => c.level.lower(e, path.layout, slotOf)))
   if (predicate === undefined) return path
   const rows = rowsOf(path) * conditions.reduce((product, e) => product * c.estimator.selectivity(e, c.relations), 1)
-  return pathOf({ kind: 'filter', input: path.plan, predicate }, path.layout.entries, rows, path.plan.estimate.startupCost, costOf(path) + rowsOf(path) * COST.operator * conditions.length, path.relations, path.order)
+  return pathOf(
+    { kind: 'filter', input: path.plan, predicate },
+    path.layout.entries,
+    rows,
+    path.plan.estimate.startupCost,
+    costOf(path) + rowsOf(path) * COST.operator * conditions.length,
+    path.relations,
+    path.order,
+  )
 }
 
 const NONE: ReadonlySet<number> = new Set()
@@ -219,27 +281,67 @@ const noSlots = (e: Expression): Expression => {
   invariant(false, `no row gives ${e.kind}`)
 }
 
-function joinPool(c: JoinContext, members: readonly Member[], conditions: readonly Expression[], semis: readonly SemiJoin[], available: ReadonlySet<number> = NONE, slotOf: (e: Expression) => Expression = noSlots): Path[] {
+function joinPool(
+  c: JoinContext,
+  members: readonly Member[],
+  conditions: readonly Expression[],
+  semis: readonly SemiJoin[],
+  available: ReadonlySet<number> = NONE,
+  slotOf: (e: Expression) => Expression = noSlots,
+): Path[] {
   if (members.length === 0) {
-    const result = pathOf({ kind: 'result', targets: [], filter: conjunction(conditions.map((e) => c.level.lower(e, layoutOf([]), slotOf))) }, [], 1, 0, COST.row, NONE)
+    const result = pathOf(
+      {
+        kind: 'result',
+        targets: [],
+        filter: conjunction(conditions.map((e) => c.level.lower(e, layoutOf([]), slotOf))),
+      },
+      [],
+      1,
+      0,
+      COST.row,
+      NONE,
+    )
     return [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), result)]
   }
   // Constant conditions are checked at the top; those of one member inside it.
-  const floating = conditions.filter((e) => !members.some((member) => within(e, union(member.relations, available)) && relationsIn(e).size > 0) && ([...relationsIn(e)].every((each) => available.has(each))))
+  const floating = conditions.filter(
+    (e) =>
+      !members.some((member) => within(e, union(member.relations, available)) && relationsIn(e).size > 0) &&
+      [...relationsIn(e)].every((each) => available.has(each)),
+  )
   const volatile = conditions.filter((e) => !floating.includes(e) && relationsIn(e).size > 0 && isVolatileCall(c, e))
   const usable = conditions.filter((e) => !floating.includes(e) && !volatile.includes(e))
-  const own = (member: Member): Expression[] => usable.filter((e) => within(e, union(member.relations, available)) && [...relationsIn(e)].some((each) => member.relations.has(each)))
+  const own = (member: Member): Expression[] =>
+    usable.filter(
+      (e) =>
+        within(e, union(member.relations, available)) && [...relationsIn(e)].some((each) => member.relations.has(each)),
+    )
   let paths: Path[]
   if (members.length === 1) paths = members[0]!.paths(own(members[0]!), available, slotOf)
-  else paths = [members.length <= DP_RELATIONS ? bySubsets(c, members, usable, own, available, slotOf) : greedily(c, members, usable, own, available, slotOf)]
-  if (semis.length > 0) paths = [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), cheapest(paths))]
+  else
+    paths = [
+      members.length <= DP_RELATIONS
+        ? bySubsets(c, members, usable, own, available, slotOf)
+        : greedily(c, members, usable, own, available, slotOf),
+    ]
+  if (semis.length > 0)
+    paths = [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), cheapest(paths))]
   const top = [...floating, ...volatile]
   return top.length === 0 ? paths : paths.map((path) => filtered(c, path, top, slotOf))
 }
 /** Volatile functions (not mere subqueries) must see each joined row once. */
-const isVolatileCall = (c: JoinContext, e: Expression): boolean => some(e, (node) => node.kind === 'call' && c.level.shared.catalog.function(node.function)?.volatility === 'v')
+const isVolatileCall = (c: JoinContext, e: Expression): boolean =>
+  some(e, (node) => node.kind === 'call' && c.level.shared.catalog.function(node.function)?.volatility === 'v')
 
-function bySubsets(c: JoinContext, members: readonly Member[], conditions: readonly Expression[], own: (member: Member) => Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path {
+function bySubsets(
+  c: JoinContext,
+  members: readonly Member[],
+  conditions: readonly Expression[],
+  own: (member: Member) => Expression[],
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): Path {
   const n = members.length
   const best: (Path | undefined)[] = Array.from({ length: 1 << n }, () => undefined)
   const reach = (set: number): Set<number> => {
@@ -248,7 +350,8 @@ function bySubsets(c: JoinContext, members: readonly Member[], conditions: reado
     return all
   }
   members.forEach((member, i) => {
-    if ([...member.needs].every((need) => available.has(need))) best[1 << i] = cheapest(member.paths(own(member), available, slotOf))
+    if ([...member.needs].every((need) => available.has(need)))
+      best[1 << i] = cheapest(member.paths(own(member), available, slotOf))
   })
   for (let size = 2; size <= n; size++) {
     for (let set = 1; set < 1 << n; set++) {
@@ -263,13 +366,19 @@ function bySubsets(c: JoinContext, members: readonly Member[], conditions: reado
         const outerReach = reach(set & ~(1 << i))
         if (![...member.needs].every((need) => outerReach.has(need))) continue
         const whole = reach(set)
-        const between = conditions.filter((e) => within(e, whole) && !within(e, outerReach) && !within(e, union(member.relations, available)))
-        const inner: Member = { ...member, paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots) }
+        const between = conditions.filter(
+          (e) => within(e, whole) && !within(e, outerReach) && !within(e, union(member.relations, available)),
+        )
+        const inner: Member = {
+          ...member,
+          paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots),
+        }
         const path = joinPair(c, outer, inner, between, 'inner', available, slotOf, false)
         if (between.length > 0 && (connected === undefined || costOf(path) < costOf(connected))) connected = path
         if (found === undefined || costOf(path) < costOf(found)) found = path
       }
-      best[set] = connected !== undefined && found !== undefined && costOf(found) * 2 > costOf(connected) ? connected : found
+      best[set] =
+        connected !== undefined && found !== undefined && costOf(found) * 2 > costOf(connected) ? connected : found
     }
   }
   const all = best[(1 << n) - 1]
@@ -282,7 +391,14 @@ const bits = (n: number): number => {
   return count
 }
 
-function greedily(c: JoinContext, members: readonly Member[], conditions: readonly Expression[], own: (member: Member) => Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path {
+function greedily(
+  c: JoinContext,
+  members: readonly Member[],
+  conditions: readonly Expression[],
+  own: (member: Member) => Expression[],
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): Path {
   const left = [...members]
   const ready = left.filter((member) => [...member.needs].every((need) => available.has(need)))
   const starts = ready.map((member) => ({ member, path: cheapest(member.paths(own(member), available, slotOf)) }))
@@ -294,11 +410,21 @@ function greedily(c: JoinContext, members: readonly Member[], conditions: readon
     for (const member of left) {
       if (![...member.needs].every((need) => inside.has(need))) continue
       const whole = union(inside, member.relations)
-      const between = conditions.filter((e) => within(e, whole) && !within(e, inside) && !within(e, union(member.relations, available)))
-      const inner: Member = { ...member, paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots) }
+      const between = conditions.filter(
+        (e) => within(e, whole) && !within(e, inside) && !within(e, union(member.relations, available)),
+      )
+      const inner: Member = {
+        ...member,
+        paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots),
+      }
       const candidate = joinPair(c, path, inner, between, 'inner', available, slotOf, false)
       const connected = between.length > 0
-      if (choice === undefined || (connected && !choice.connected) || (connected === choice.connected && costOf(candidate) < costOf(choice.path))) choice = { member, path: candidate, connected }
+      if (
+        choice === undefined ||
+        (connected && !choice.connected) ||
+        (connected === choice.connected && costOf(candidate) < costOf(choice.path))
+      )
+        choice = { member, path: candidate, connected }
     }
     invariant(choice !== undefined, 'a LATERAL reference cannot be met')
     path = choice.path
@@ -316,7 +442,12 @@ interface HashKeys {
 }
 
 /** Splits conditions into equalities `outer expression = inner expression` and the rest. */
-function hashKeys(c: JoinContext, conditions: readonly Expression[], outer: ReadonlySet<number>, inner: ReadonlySet<number>): HashKeys {
+function hashKeys(
+  c: JoinContext,
+  conditions: readonly Expression[],
+  outer: ReadonlySet<number>,
+  inner: ReadonlySet<number>,
+): HashKeys {
   const keys: HashKeys = { outer: [], inner: [], rest: [] }
   for (const e of conditions) {
     if (e.kind === 'call' && e.operator !== undefined && e.args.length === 2) {
@@ -341,11 +472,21 @@ function hashKeys(c: JoinContext, conditions: readonly Expression[], outer: Read
   }
   return keys
 }
-const isInteger = (type: number): boolean => type === OID.int2 || type === OID.int4 || type === OID.int8 || type === OID.oid
+const isInteger = (type: number): boolean =>
+  type === OID.int2 || type === OID.int4 || type === OID.int8 || type === OID.oid
 const isText = (type: number): boolean => type === OID.text || type === OID.varchar || type === OID.name
 
 /** The cheapest join of a planned outer side with a member. */
-function joinPair(c: JoinContext, outer: Path, member: Member, between: readonly Expression[], join: PlanJoin, available: ReadonlySet<number>, slotOf: (e: Expression) => Expression, nullAware: boolean): Path {
+function joinPair(
+  c: JoinContext,
+  outer: Path,
+  member: Member,
+  between: readonly Expression[],
+  join: PlanJoin,
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+  nullAware: boolean,
+): Path {
   const all = union(outer.relations, member.relations)
   const keepsInner = join !== 'semi' && join !== 'anti'
   const candidates: Path[] = []
@@ -367,7 +508,12 @@ function joinPair(c: JoinContext, outer: Path, member: Member, between: readonly
     const both = layoutOf([...outer.layout.entries, ...inner.layout.entries])
     const keys = hashKeys(c, between, outer.relations, member.relations)
     if (keys.outer.length > 0 && c.level.shared.enabled('enable_hashjoin')) {
-      const cost = costOf(outer) + costOf(inner) + rowsOf(inner) * COST.row * 1.5 + rowsOf(outer) * COST.operator * keys.outer.length + rows * COST.row
+      const cost =
+        costOf(outer) +
+        costOf(inner) +
+        rowsOf(inner) * COST.row * 1.5 +
+        rowsOf(outer) * COST.operator * keys.outer.length +
+        rows * COST.row
       candidates.push(
         pathOf(
           {
@@ -389,9 +535,29 @@ function joinPair(c: JoinContext, outer: Path, member: Member, between: readonly
       )
     }
     if (!nullAware || candidates.length === 0) {
-      const cost = costOf(outer) + costOf(inner) + rowsOf(outer) * rowsOf(inner) * COST.operator * Math.max(1, between.length) + rows * COST.row + (c.level.shared.enabled('enable_nestloop') ? 0 : 1e10)
+      const cost =
+        costOf(outer) +
+        costOf(inner) +
+        rowsOf(outer) * rowsOf(inner) * COST.operator * Math.max(1, between.length) +
+        rows * COST.row +
+        (c.level.shared.enabled('enable_nestloop') ? 0 : 1e10)
       candidates.push(
-        pathOf({ kind: 'nested-loop', join, outer: outer.plan, inner: inner.plan, params: [], on: conjunction(between.map((e) => c.level.lower(e, both, slotOf))) }, entries, rows, 0, cost, all, join === 'full' ? [] : outer.order),
+        pathOf(
+          {
+            kind: 'nested-loop',
+            join,
+            outer: outer.plan,
+            inner: inner.plan,
+            params: [],
+            on: conjunction(between.map((e) => c.level.lower(e, both, slotOf))),
+          },
+          entries,
+          rows,
+          0,
+          cost,
+          all,
+          join === 'full' ? [] : outer.order,
+        ),
       )
     }
   }
@@ -403,24 +569,58 @@ function joinPair(c: JoinContext, outer: Path, member: Member, between: readonly
       const known = params.find((param) => sameVar(param.source, e))
       const slot = known?.slot ?? c.level.newSlot()
       if (known === undefined) params.push({ slot, expression: c.level.lower(e, outer.layout), source: e })
-      return { kind: 'outer', slot, type: e.type, typmod: e.typmod, ...(e.collation === undefined ? {} : { collation: e.collation }) }
+      return {
+        kind: 'outer',
+        slot,
+        type: e.type,
+        typmod: e.typmod,
+        ...(e.collation === undefined ? {} : { collation: e.collation }),
+      }
     }
-    const paths = member.paths(between, union(available, outer.relations), slots).filter((path) => lateral || path.plan.kind === 'index-scan' || path.plan.kind === 'virtual-scan')
+    const paths = member
+      .paths(between, union(available, outer.relations), slots)
+      .filter((path) => lateral || path.plan.kind === 'index-scan' || path.plan.kind === 'virtual-scan')
     if (paths.length > 0) {
       const inner = cheapest(paths)
       const rows = shareOf(lateral ? rowsOf(outer) * rowsOf(inner) : rowsOf(outer) * rowsOf(inner))
       const entries = keepsInner ? [...outer.layout.entries, ...inner.layout.entries] : outer.layout.entries
-      const cost = costOf(outer) + rowsOf(outer) * (costOf(inner) + COST.row) + (c.level.shared.enabled('enable_nestloop') || lateral ? 0 : 1e10)
-      candidates.push(pathOf({ kind: 'nested-loop', join, outer: outer.plan, inner: inner.plan, params: params.map(({ slot, expression }) => ({ slot, expression })), on: undefined }, entries, rows, 0, cost, all, outer.order))
+      const cost =
+        costOf(outer) +
+        rowsOf(outer) * (costOf(inner) + COST.row) +
+        (c.level.shared.enabled('enable_nestloop') || lateral ? 0 : 1e10)
+      candidates.push(
+        pathOf(
+          {
+            kind: 'nested-loop',
+            join,
+            outer: outer.plan,
+            inner: inner.plan,
+            params: params.map(({ slot, expression }) => ({ slot, expression })),
+            on: undefined,
+          },
+          entries,
+          rows,
+          0,
+          cost,
+          all,
+          outer.order,
+        ),
+      )
     }
   }
   return cheapest(candidates)
 }
 
-const sameVar = (x: Expression, y: Expression): boolean => x.kind === 'var' && y.kind === 'var' && x.relation === y.relation && x.column === y.column && x.level === y.level
+const sameVar = (x: Expression, y: Expression): boolean =>
+  x.kind === 'var' && y.kind === 'var' && x.relation === y.relation && x.column === y.column && x.level === y.level
 
 function joinSelectivity(c: JoinContext, e: Expression): number {
-  if (e.kind === 'call' && e.operator !== undefined && e.args.length === 2 && c.level.shared.catalog.operator(e.operator)?.restriction === 'eqsel') {
+  if (
+    e.kind === 'call' &&
+    e.operator !== undefined &&
+    e.args.length === 2 &&
+    c.level.shared.catalog.operator(e.operator)?.restriction === 'eqsel'
+  ) {
     const distinct = (side: Expression): number => {
       const relation = [...relationsIn(side)][0]
       const source = relation === undefined ? undefined : c.relations[relation]
@@ -433,7 +633,13 @@ function joinSelectivity(c: JoinContext, e: Expression): number {
 }
 
 /** EXISTS and IN as joins, after the pool: outer rows with (or without) a match. */
-function semiJoin(c: JoinContext, outer: Path, semi: SemiJoin, available: ReadonlySet<number>, slotOf: (e: Expression) => Expression): Path {
+function semiJoin(
+  c: JoinContext,
+  outer: Path,
+  semi: SemiJoin,
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): Path {
   const inside = new Set<number>()
   for (const item of semi.inner) relationsOf(item, inside)
   const own = semi.on.filter((e) => within(e, inside) && relationsIn(e).size > 0)

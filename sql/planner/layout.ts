@@ -36,4 +36,9 @@ export function layoutOf(entries: readonly Expression[]): Layout {
   }
 }
 
-export const infoOf = (e: Expression, name = ''): ColumnInfo => ({ name, type: e.type, typmod: e.typmod, ...(e.collation === undefined ? {} : { collation: e.collation }) })
+export const infoOf = (e: Expression, name = ''): ColumnInfo => ({
+  name,
+  type: e.type,
+  typmod: e.typmod,
+  ...(e.collation === undefined ? {} : { collation: e.collation }),
+})

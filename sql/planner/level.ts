@@ -35,7 +35,9 @@ export interface Shared {
   enabled(name: string): boolean
 }
 
-export type CteSource = { readonly kind: 'slot'; readonly slot: number; readonly rows: number } | { readonly kind: 'inline'; readonly query: Query }
+export type CteSource =
+  | { readonly kind: 'slot'; readonly slot: number; readonly rows: number }
+  | { readonly kind: 'inline'; readonly query: Query }
 
 export interface OuterParam {
   readonly slot: number
@@ -81,7 +83,13 @@ export class Level {
       param = { slot: this.newSlot(), expression }
       this.params.push(param)
     }
-    return { kind: 'outer', slot: param.slot, type: e.type, typmod: e.typmod, ...(e.collation === undefined ? {} : { collation: e.collation }) }
+    return {
+      kind: 'outer',
+      slot: param.slot,
+      type: e.type,
+      typmod: e.typmod,
+      ...(e.collation === undefined ? {} : { collation: e.collation }),
+    }
   }
 
   /**
@@ -91,7 +99,14 @@ export class Level {
   lower(e: Expression, layout: Layout, missing?: (e: Expression) => Expression): Expression {
     const visit = (node: Expression): Expression => {
       const at = layout.find(node)
-      if (at >= 0) return { kind: 'column', index: at, type: node.type, typmod: node.typmod, ...(node.collation === undefined ? {} : { collation: node.collation }) }
+      if (at >= 0)
+        return {
+          kind: 'column',
+          index: at,
+          type: node.type,
+          typmod: node.typmod,
+          ...(node.collation === undefined ? {} : { collation: node.collation }),
+        }
       switch (node.kind) {
         case 'var':
           if (node.level > 0) return this.#outer(node)
@@ -106,9 +121,20 @@ export class Level {
         case 'subquery': {
           const level = this.child()
           const plan = this.#planSubquery(level, node.query)
-          const link = node.link.kind === 'any' || node.link.kind === 'all' ? { ...node.link, left: node.link.left.map(visit) } : node.link
+          const link =
+            node.link.kind === 'any' || node.link.kind === 'all'
+              ? { ...node.link, left: node.link.left.map(visit) }
+              : node.link
           const params = level.params.map((param) => ({ slot: param.slot, expression: visit(param.expression) }))
-          return { kind: 'subplan', link, plan, params, type: node.type, typmod: node.typmod, number: ++this.shared.subplans }
+          return {
+            kind: 'subplan',
+            link,
+            plan,
+            params,
+            type: node.type,
+            typmod: node.typmod,
+            number: ++this.shared.subplans,
+          }
         }
         default:
           break
@@ -118,4 +144,3 @@ export class Level {
     return visit(e)
   }
 }
-

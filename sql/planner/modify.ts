@@ -9,9 +9,9 @@ import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST } from './estimate.ts'
 import { cheapest } from './join.ts'
-import { ROW_KEY, infoOf, layoutOf } from './layout.ts'
+import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
-import { type QueryPlanner, planCtes, planRows, withCtes } from './select.ts'
+import { planCtes, planRows, type QueryPlanner, withCtes } from './select.ts'
 
 export function planModify(level: Level, query: Query, planQuery: QueryPlanner): Plan {
   const modify = query.modify
@@ -34,7 +34,10 @@ export function planModify(level: Level, query: Query, planQuery: QueryPlanner):
 }
 
 const liveColumns = (row: RelationRow) => row.columns.filter((column) => !column.dropped)
-const varOf = (relation: number, column: { readonly number: number; readonly type: Expression['type']; readonly typmod: number }): Expression => ({ kind: 'var', level: 0, relation, column: column.number, type: column.type, typmod: column.typmod })
+const varOf = (
+  relation: number,
+  column: { readonly number: number; readonly type: Expression['type']; readonly typmod: number },
+): Expression => ({ kind: 'var', level: 0, relation, column: column.number, type: column.type, typmod: column.typmod })
 
 function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow, planQuery: QueryPlanner): Plan {
   const live = liveColumns(row)
@@ -43,7 +46,16 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
   const values = live.map((column): Expression => {
     const at = modify.insertColumns.indexOf(column.number)
     const given = at >= 0 ? source.targets[at]!.expression : undefined
-    const e = given ?? (column.default !== undefined && column.generated === undefined ? column.default : domainDefault(level, column.type) ?? { kind: 'const', value: null, type: column.type, typmod: column.typmod })
+    const e =
+      given ??
+      (column.default !== undefined && column.generated === undefined
+        ? column.default
+        : (domainDefault(level, column.type) ?? {
+            kind: 'const',
+            value: null,
+            type: column.type,
+            typmod: column.typmod,
+          }))
     return level.shared.fold(level.lower(e, path.layout))
   })
   const columns = live.map((column) => ({ name: column.name, type: column.type, typmod: column.typmod }))
@@ -53,8 +65,15 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
       : { kind: 'project', input: path.plan, targets: values, columns, estimate: path.plan.estimate }
   const target = layoutOf(live.map((column) => varOf(modify.relation, column)))
   const conflict = planConflict(level, modify, live, row)
-  const returning = modify.returning.length === 0 ? undefined : modify.returning.map((each) => level.lower(wholeRows(each.expression, modify.relation, row), target))
-  return finish({ kind: 'insert', table: row.oid, alias: query.relations[modify.relation]!.alias, input, conflict, returning }, modify, input)
+  const returning =
+    modify.returning.length === 0
+      ? undefined
+      : modify.returning.map((each) => level.lower(wholeRows(each.expression, modify.relation, row), target))
+  return finish(
+    { kind: 'insert', table: row.oid, alias: query.relations[modify.relation]!.alias, input, conflict, returning },
+    modify,
+    input,
+  )
 }
 
 function domainDefault(level: Level, type: Expression['type']): Expression | undefined {
@@ -64,41 +83,82 @@ function domainDefault(level: Level, type: Expression['type']): Expression | und
 
 /** A whole-row reference to the target table becomes a record of its columns; tableoid a constant. */
 function wholeRows(e: Expression, relation: number, row: RelationRow): Expression {
-  if (e.kind === 'var' && e.level === 0 && e.relation === relation && e.column === -6) return { kind: 'const', value: row.oid, type: OID.oid, typmod: -1 }
+  if (e.kind === 'var' && e.level === 0 && e.relation === relation && e.column === -6)
+    return { kind: 'const', value: row.oid, type: OID.oid, typmod: -1 }
   if (e.kind === 'var' && e.level === 0 && e.relation === relation && e.column === 0) {
     const live = liveColumns(row)
-    return { kind: 'row', fields: live.map((column) => varOf(relation, column)), names: live.map((column) => column.name), type: e.type, typmod: -1 }
+    return {
+      kind: 'row',
+      fields: live.map((column) => varOf(relation, column)),
+      names: live.map((column) => column.name),
+      type: e.type,
+      typmod: -1,
+    }
   }
   return mapChildren(e, (child) => wholeRows(child, relation, row))
 }
 
-function planConflict(level: Level, modify: Modify, live: RelationRow['columns'], row: RelationRow): InsertPlan['conflict'] {
+function planConflict(
+  level: Level,
+  modify: Modify,
+  live: RelationRow['columns'],
+  row: RelationRow,
+): InsertPlan['conflict'] {
   const given = modify.onConflict
   if (given === undefined) return { kind: 'none' }
   if (given.kind === 'nothing') return { kind: 'nothing', indexes: given.indexes }
-  const layout = layoutOf([...live.map((column) => varOf(modify.relation, column)), ...live.map((column) => varOf(given.excluded, column))])
+  const layout = layoutOf([
+    ...live.map((column) => varOf(modify.relation, column)),
+    ...live.map((column) => varOf(given.excluded, column)),
+  ])
   const lower = (e: Expression): Expression => level.lower(wholeRows(e, modify.relation, row), layout)
-  return { kind: 'update', indexes: given.indexes, assignments: given.assignments.map(({ column, value }) => ({ column, value: lower(value) })), where: given.where && lower(given.where) }
+  return {
+    kind: 'update',
+    indexes: given.indexes,
+    assignments: given.assignments.map(({ column, value }) => ({ column, value: lower(value) })),
+    where: given.where && lower(given.where),
+  }
 }
 
 function planChange(level: Level, query: Query, modify: Modify, row: RelationRow, planQuery: QueryPlanner): Plan {
   const live = liveColumns(row)
-  const key: Expression = { kind: 'var', level: 0, relation: modify.relation, column: ROW_KEY, type: OID.internal, typmod: -1 }
+  const key: Expression = {
+    kind: 'var',
+    level: 0,
+    relation: modify.relation,
+    column: ROW_KEY,
+    type: OID.internal,
+    typmod: -1,
+  }
   const columns = live.map((column) => varOf(modify.relation, column))
   const { query: planned, paths } = planRows(level, query, [key, ...columns], planQuery)
   const path = cheapest(paths)
   // The operator wants the old row's columns first, then whatever else is read, and the key last.
   const own = new Set(columns.map((e) => path.layout.find(e)))
-  const others = path.layout.entries.filter((e, i) => !own.has(i) && !(e.kind === 'var' && e.column === ROW_KEY && e.relation === modify.relation))
+  const others = path.layout.entries.filter(
+    (e, i) => !own.has(i) && !(e.kind === 'var' && e.column === ROW_KEY && e.relation === modify.relation),
+  )
   const entries = [...columns, ...others, key]
   const targets = entries.map((e) => level.lower(e, path.layout))
-  const inOrder = targets.length === path.layout.entries.length && targets.every((e, i) => e.kind === 'column' && e.index === i)
-  const input: Plan = inOrder ? path.plan : { kind: 'project', input: path.plan, targets, columns: entries.map((e) => infoOf(e)), estimate: path.plan.estimate }
+  const inOrder =
+    targets.length === path.layout.entries.length && targets.every((e, i) => e.kind === 'column' && e.index === i)
+  const input: Plan = inOrder
+    ? path.plan
+    : {
+        kind: 'project',
+        input: path.plan,
+        targets,
+        columns: entries.map((e) => infoOf(e)),
+        estimate: path.plan.estimate,
+      }
   const layout = layoutOf(entries)
-  const lower = (e: Expression): Expression => level.shared.fold(level.lower(wholeRows(e, modify.relation, row), layout))
+  const lower = (e: Expression): Expression =>
+    level.shared.fold(level.lower(wholeRows(e, modify.relation, row), layout))
   const alias = query.relations[modify.relation]!.alias
-  const returning = planned.modify!.returning.length === 0 ? undefined : planned.modify!.returning.map((each) => lower(each.expression))
-  if (query.command === 'delete') return finish({ kind: 'delete', table: row.oid, alias, input, returning }, modify, input)
+  const returning =
+    planned.modify!.returning.length === 0 ? undefined : planned.modify!.returning.map((each) => lower(each.expression))
+  if (query.command === 'delete')
+    return finish({ kind: 'delete', table: row.oid, alias, input, returning }, modify, input)
   const assignments = planned.modify!.assignments.map(({ column, value }) => ({ column, value: lower(value) }))
   return finish({ kind: 'update', table: row.oid, alias, input, assignments, returning }, modify, input)
 }
@@ -106,5 +166,9 @@ function planChange(level: Level, query: Query, modify: Modify, row: RelationRow
 function finish(node: PlanNode, modify: Modify, input: Plan): Plan {
   const columns = modify.returning.map((target) => infoOf(target.expression, target.name))
   const { rows, totalCost } = input.estimate
-  return { ...node, columns, estimate: { rows, startupCost: 0, totalCost: totalCost + rows * COST.row, width: columns.length * 8 } }
+  return {
+    ...node,
+    columns,
+    estimate: { rows, startupCost: 0, totalCost: totalCost + rows * COST.row, width: columns.length * 8 },
+  }
 }

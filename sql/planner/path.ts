@@ -23,20 +23,44 @@ export interface Path {
 export const rowsOf = (path: Path): number => path.plan.estimate.rows
 export const costOf = (path: Path): number => path.plan.estimate.totalCost
 
-export function pathOf(node: PlanNode, entries: readonly Expression[], rows: number, startup: number, total: number, relations: ReadonlySet<number>, order: readonly Order[] = []): Path {
+export function pathOf(
+  node: PlanNode,
+  entries: readonly Expression[],
+  rows: number,
+  startup: number,
+  total: number,
+  relations: ReadonlySet<number>,
+  order: readonly Order[] = [],
+): Path {
   const columns = entries.map((e) => infoOf(e))
   const width = entries.length * 8
-  return { plan: { ...node, columns, estimate: estimate(rows, startup, total, width) }, layout: layoutOf(entries), order, relations }
+  return {
+    plan: { ...node, columns, estimate: estimate(rows, startup, total, width) },
+    layout: layoutOf(entries),
+    order,
+    relations,
+  }
 }
 
 /** Whether rows that come in `have` order also come in `want` order; expressions fixed to one value do not matter. */
-export function satisfies(have: readonly Order[], want: readonly Order[], fixed: (e: Expression) => boolean = () => false): boolean {
+export function satisfies(
+  have: readonly Order[],
+  want: readonly Order[],
+  fixed: (e: Expression) => boolean = () => false,
+): boolean {
   let at = 0
   for (const key of want) {
     if (fixed(key.expression)) continue
-    while (at < have.length && fixed(have[at]!.expression) && !sameExpression(have[at]!.expression, key.expression)) at++
+    while (at < have.length && fixed(have[at]!.expression) && !sameExpression(have[at]!.expression, key.expression))
+      at++
     const next = have[at++]
-    if (next === undefined || next.descending !== key.descending || next.nullsFirst !== key.nullsFirst || !sameExpression(next.expression, key.expression)) return false
+    if (
+      next === undefined ||
+      next.descending !== key.descending ||
+      next.nullsFirst !== key.nullsFirst ||
+      !sameExpression(next.expression, key.expression)
+    )
+      return false
   }
   return true
 }

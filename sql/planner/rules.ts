@@ -40,7 +40,14 @@ export function replaceVars<T>(tree: T, f: (relation: number, column: number) =>
   if (typeof tree !== 'object' || tree === null) return tree
   if (Array.isArray(tree)) return tree.map((each) => replaceVars(each, f, depth)) as T
   if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
-  const node = tree as unknown as { kind?: string; level?: number; relation: number; column: number; command?: unknown; relations?: unknown }
+  const node = tree as unknown as {
+    kind?: string
+    level?: number
+    relation: number
+    column: number
+    command?: unknown
+    relations?: unknown
+  }
   if (node.kind === 'var' && node.level === depth) {
     const found = f(node.relation, node.column)
     return (found === undefined ? tree : raiseExpression(found, depth)) as T
@@ -59,7 +66,10 @@ function rewriteQuery(query: Query, f: (relation: number, column: number) => Exp
 }
 
 /** Inside FROM: functions and VALUES hold vars of this level, subqueries hold them one level deeper. */
-export function rewriteRelation(relation: Relation, f: (relation: number, column: number) => Expression | undefined): Relation {
+export function rewriteRelation(
+  relation: Relation,
+  f: (relation: number, column: number) => Expression | undefined,
+): Relation {
   if (relation.kind === 'function') return { ...relation, calls: replaceVars(relation.calls, f) }
   if (relation.kind === 'values') return { ...relation, rows: replaceVars(relation.rows, f) }
   if (relation.kind === 'subquery') return { ...relation, query: replaceVars(relation.query, f, 0) }
@@ -94,7 +104,12 @@ function pullUpOne(level: Level, query: Query): Query | undefined {
     if (relation.kind !== 'subquery' || !isSimple(level, relation.query)) continue
     if (relation.query.rowLocks.length > 0 || query.rowLocks.some((lock) => lock.relation === at)) continue
     // On the nullable side of an outer join a computed column would not become NULL.
-    if (nullable.has(at) && (!relation.query.targets.every((target) => target.expression.kind === 'var' && target.expression.level === 0) || relation.lateral)) continue
+    if (
+      nullable.has(at) &&
+      (!relation.query.targets.every((target) => target.expression.kind === 'var' && target.expression.level === 0) ||
+        relation.lateral)
+    )
+      continue
     if (usesWholeRow(query, at)) continue
     return pullUp(query, at, relation.query)
   }
@@ -103,10 +118,14 @@ function pullUpOne(level: Level, query: Query): Query | undefined {
 
 const usesWholeRow = (query: Query, at: number): boolean => {
   let found = false
-  replaceVars({ ...query, relations: query.relations.map((relation, i) => (i === at ? null : relation)) }, (relation, column) => {
-    if (relation === at && column === 0) found = true
-    return undefined
-  }, -1)
+  replaceVars(
+    { ...query, relations: query.relations.map((relation, i) => (i === at ? null : relation)) },
+    (relation, column) => {
+      if (relation === at && column === 0) found = true
+      return undefined
+    },
+    -1,
+  )
   return found
 }
 
@@ -115,7 +134,8 @@ function pullUp(query: Query, at: number, inner: Query): Query {
   // The subquery's relations come after ours; what it takes from outside loses one level.
   const moved = lowerOuter(inner, base)
   const targets = moved.targets.map((target) => target.expression)
-  const f = (relation: number, column: number): Expression | undefined => (relation === at && column > 0 ? targets[column - 1] : undefined)
+  const f = (relation: number, column: number): Expression | undefined =>
+    relation === at && column > 0 ? targets[column - 1] : undefined
   const replaceFrom = (item: FromItem): FromItem => {
     if (item.kind === 'join') return { ...item, left: replaceFrom(item.left), right: replaceFrom(item.right) }
     if (item.relation !== at) return item
@@ -127,11 +147,35 @@ function pullUp(query: Query, at: number, inner: Query): Query {
 
 /** FROM a, b WHERE p as one inner join tree. */
 function joinAll(items: readonly FromItem[], where: Expression | undefined): FromItem {
-  const tree = items.reduce((left, right): FromItem => ({ kind: 'join', type: 'inner', left, right, on: undefined, using: undefined, natural: false, alias: undefined }))
+  const tree = items.reduce(
+    (left, right): FromItem => ({
+      kind: 'join',
+      type: 'inner',
+      left,
+      right,
+      on: undefined,
+      using: undefined,
+      natural: false,
+      alias: undefined,
+    }),
+  )
   if (where === undefined) return tree
-  if (tree.kind === 'join' && tree.type === 'inner') return { ...tree, on: tree.on === undefined ? where : { kind: 'and', args: [tree.on, where], type: OID.bool, typmod: -1 } }
+  if (tree.kind === 'join' && tree.type === 'inner')
+    return {
+      ...tree,
+      on: tree.on === undefined ? where : { kind: 'and', args: [tree.on, where], type: OID.bool, typmod: -1 },
+    }
   // A single relation with a condition: joined with nothing, so that the condition has a place.
-  return { kind: 'join', type: 'inner', left: tree, right: { kind: 'relation', relation: EMPTY }, on: where, using: undefined, natural: false, alias: undefined }
+  return {
+    kind: 'join',
+    type: 'inner',
+    left: tree,
+    right: { kind: 'relation', relation: EMPTY },
+    on: where,
+    using: undefined,
+    natural: false,
+    alias: undefined,
+  }
 }
 /** Stands for "one row of nothing" in a join tree; the planner drops it. */
 export const EMPTY = -1
@@ -142,12 +186,22 @@ function lowerOuter(query: Query, base: number): Query {
     if (typeof tree !== 'object' || tree === null) return tree
     if (Array.isArray(tree)) return tree.map((each) => visit(each, depth))
     if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
-    const node = tree as Record<string, unknown> & { kind?: string; level?: number; relation?: number; command?: unknown; relations?: unknown }
+    const node = tree as Record<string, unknown> & {
+      kind?: string
+      level?: number
+      relation?: number
+      command?: unknown
+      relations?: unknown
+    }
     const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
     const result: Record<string, unknown> = {}
     for (const [name, value] of Object.entries(node)) result[name] = visit(value, here)
-    if (node.kind === 'relation' && typeof node.relation === 'number' && depth === 0) result['relation'] = node.relation < 0 ? node.relation : node.relation + base
-    else if (typeof node.level === 'number' && (node.kind === 'var' || node.kind === 'aggregate' || node.kind === 'grouping' || node.kind === 'cte')) {
+    if (node.kind === 'relation' && typeof node.relation === 'number' && depth === 0)
+      result['relation'] = node.relation < 0 ? node.relation : node.relation + base
+    else if (
+      typeof node.level === 'number' &&
+      (node.kind === 'var' || node.kind === 'aggregate' || node.kind === 'grouping' || node.kind === 'cte')
+    ) {
       if (node.kind === 'var' && node.level === depth) result['relation'] = node.relation! + base
       else if (node.level > depth) result['level'] = node.level - 1
     }
@@ -157,8 +211,18 @@ function lowerOuter(query: Query, base: number): Query {
 }
 
 /** A CTE that is read once and has no effects is a subquery in FROM. */
-export const mayInline = (level: Level, query: Query, references: number, materialized: 'default' | 'always' | 'never', recursive: boolean): boolean =>
-  query.command === 'select' && !recursive && query.rowLocks.length === 0 && !hasVolatile(level, query) && (materialized === 'never' || (materialized === 'default' && references <= 1))
+export const mayInline = (
+  level: Level,
+  query: Query,
+  references: number,
+  materialized: 'default' | 'always' | 'never',
+  recursive: boolean,
+): boolean =>
+  query.command === 'select' &&
+  !recursive &&
+  query.rowLocks.length === 0 &&
+  !hasVolatile(level, query) &&
+  (materialized === 'never' || (materialized === 'default' && references <= 1))
 
 function hasVolatile(level: Level, tree: unknown): boolean {
   if (typeof tree !== 'object' || tree === null) return false
@@ -170,7 +234,10 @@ function hasVolatile(level: Level, tree: unknown): boolean {
 }
 
 /** EXISTS and IN among WHERE's conditions become joins; the query's relations grow by those of the subqueries. */
-export function pullUpSublinks(level: Level, query: Query): { readonly query: Query; readonly conditions: Expression[]; readonly semis: SemiJoin[] } {
+export function pullUpSublinks(
+  level: Level,
+  query: Query,
+): { readonly query: Query; readonly conditions: Expression[]; readonly semis: SemiJoin[] } {
   let current = query
   const conditions: Expression[] = []
   const semis: SemiJoin[] = []
@@ -188,10 +255,26 @@ export function pullUpSublinks(level: Level, query: Query): { readonly query: Qu
   return { query: current, conditions, semis }
 }
 
-function toJoin(level: Level, query: Query, e: Expression & { kind: 'subquery' }, anti: boolean): { readonly query: Query; readonly join: SemiJoin } | undefined {
+function toJoin(
+  level: Level,
+  query: Query,
+  e: Expression & { kind: 'subquery' },
+  anti: boolean,
+): { readonly query: Query; readonly join: SemiJoin } | undefined {
   const inner = pullUpSubqueries(level, e.query)
   const exists = e.link.kind === 'exists'
-  const shape: Query = exists ? { ...inner, targets: [], orderBy: [], distinct: { kind: 'none' }, limit: inner.limit?.kind === 'const' && inner.limit.value !== 0 && inner.offset === undefined ? undefined : inner.limit } : { ...inner, orderBy: [], distinct: inner.distinct.kind === 'all' ? { kind: 'none' } : inner.distinct }
+  const shape: Query = exists
+    ? {
+        ...inner,
+        targets: [],
+        orderBy: [],
+        distinct: { kind: 'none' },
+        limit:
+          inner.limit?.kind === 'const' && inner.limit.value !== 0 && inner.offset === undefined
+            ? undefined
+            : inner.limit,
+      }
+    : { ...inner, orderBy: [], distinct: inner.distinct.kind === 'all' ? { kind: 'none' } : inner.distinct }
   if (!isSimple(level, { ...shape, targets: shape.targets.filter((target) => !target.junk) })) return undefined
   if (e.link.kind === 'any' && anti) return undefined // NOT IN stays a hashed subplan, which has the right NULLs
   if (e.link.kind !== 'any' && !exists) return undefined
@@ -210,19 +293,37 @@ function toJoin(level: Level, query: Query, e: Expression & { kind: 'subquery' }
     const columns = moved.targets.filter((target) => !target.junk).map((target) => target.expression)
     link.left.forEach((left, i) => {
       const right = mapColumn(link.right[i]!, columns)
-      on.push({ kind: 'call', function: link.functions[i]!, operator: link.operators[i]!, args: [left, right], display: 'operator', variadic: false, setReturning: false, type: OID.bool, typmod: -1 })
+      on.push({
+        kind: 'call',
+        function: link.functions[i]!,
+        operator: link.operators[i]!,
+        args: [left, right],
+        display: 'operator',
+        variadic: false,
+        setReturning: false,
+        type: OID.bool,
+        typmod: -1,
+      })
     })
   }
-  return { query: { ...query, relations: [...query.relations, ...moved.relations] }, join: { join: anti ? 'anti' : 'semi', inner: [...moved.from], on, nullAware: false } }
+  return {
+    query: { ...query, relations: [...query.relations, ...moved.relations] },
+    join: { join: anti ? 'anti' : 'semi', inner: [...moved.from], on, nullAware: false },
+  }
 }
 
-const mapColumn = (e: Expression, columns: readonly Expression[]): Expression => (e.kind === 'column' ? columns[e.index]! : mapChildren(e, (child) => mapColumn(child, columns)))
+const mapColumn = (e: Expression, columns: readonly Expression[]): Expression =>
+  e.kind === 'column' ? columns[e.index]! : mapChildren(e, (child) => mapColumn(child, columns))
 
 /** A subquery in FROM of the moved query that reads beyond its own level cannot simply be planned beside the others. */
 function lateralInside(relations: readonly Relation[], base: number): boolean {
   return relations.some((relation) => {
     const reads = new Set<number>()
-    if (relation.kind === 'subquery') relationsIn({ kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 }, reads)
+    if (relation.kind === 'subquery')
+      relationsIn(
+        { kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 },
+        reads,
+      )
     else if (relation.kind === 'function') for (const source of relation.calls) relationsIn(source.call, reads)
     return [...reads].some((each) => each < base)
   })

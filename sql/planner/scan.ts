@@ -14,7 +14,7 @@ import type { Relation } from '../plan/query.ts'
 import { sameExpression, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import { COST, type Estimator, stripRelabel } from './estimate.ts'
-import { ROW_KEY, layoutOf } from './layout.ts'
+import { layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
 import { type Order, type Path, pathOf } from './path.ts'
 
@@ -61,7 +61,8 @@ export const isVolatile = (level: Level, e: Expression): boolean =>
   })
 
 /** The parts of a condition that must all hold. */
-export const conjuncts = (e: Expression | undefined): Expression[] => (e === undefined ? [] : e.kind === 'and' ? e.args.flatMap(conjuncts) : [e])
+export const conjuncts = (e: Expression | undefined): Expression[] =>
+  e === undefined ? [] : e.kind === 'and' ? e.args.flatMap(conjuncts) : [e]
 
 /** All paths for a table: the sequential scan first. */
 export function tablePaths(r: ScanRequest): Path[] {
@@ -86,14 +87,40 @@ export function tablePaths(r: ScanRequest): Path[] {
     const lookup = virtualLookup(r, row)
     const filter = conjunction(r.conditions.map(lower))
     const rows = lookup === undefined ? kept : Math.min(kept, 10)
-    return [pathOf({ kind: 'virtual-scan', ...source, filter, lookup: lookup && { column: lookup.column, value: r.level.lower(lookup.value, layoutOf([]), r.slotOf) } }, entries, rows, 0, lookup === undefined ? pages + total * COST.row : 5, inside)]
+    return [
+      pathOf(
+        {
+          kind: 'virtual-scan',
+          ...source,
+          filter,
+          lookup: lookup && { column: lookup.column, value: r.level.lower(lookup.value, layoutOf([]), r.slotOf) },
+        },
+        entries,
+        rows,
+        0,
+        lookup === undefined ? pages + total * COST.row : 5,
+        inside,
+      ),
+    ]
   }
   const paths: Path[] = []
   if (r.conditions.length === local.length) {
     const cost = pages * COST.page + total * (COST.row + local.length * COST.operator)
-    const clustered = row.indexes.map((index) => r.level.shared.catalog.relation(index)!).find((index) => index.index?.clustered)
+    const clustered = row.indexes
+      .map((index) => r.level.shared.catalog.relation(index)!)
+      .find((index) => index.index?.clustered)
     const order = clustered?.index === undefined ? [] : indexOrder(clustered.index, r.relation, relation, false)
-    paths.push(pathOf({ kind: 'seq-scan', ...source, filter: conjunction(local.map(lower)) }, entries, kept, 0, cost, inside, order))
+    paths.push(
+      pathOf(
+        { kind: 'seq-scan', ...source, filter: conjunction(local.map(lower)) },
+        entries,
+        kept,
+        0,
+        cost,
+        inside,
+        order,
+      ),
+    )
   }
   for (const oid of row.indexes) {
     const index = r.level.shared.catalog.relation(oid)
@@ -107,21 +134,38 @@ export function entriesOf(relation: Relation, at: number, wanted: readonly numbe
   const entries = wanted.map((column): Expression => {
     if (column < 0) return { kind: 'var', level: 0, relation: at, column, type: OID.oid, typmod: -1 }
     const info = relation.columns[column - 1]!
-    return { kind: 'var', level: 0, relation: at, column, type: info.type, typmod: info.typmod, ...(info.collation === undefined ? {} : { collation: info.collation }) }
+    return {
+      kind: 'var',
+      level: 0,
+      relation: at,
+      column,
+      type: info.type,
+      typmod: info.typmod,
+      ...(info.collation === undefined ? {} : { collation: info.collation }),
+    }
   })
   if (withKey) entries.push({ kind: 'var', level: 0, relation: at, column: ROW_KEY, type: OID.internal, typmod: -1 })
   return entries
 }
 
-export const conjunction = (args: readonly Expression[]): Expression | undefined => (args.length === 0 ? undefined : args.length === 1 ? args[0] : { kind: 'and', args, type: OID.bool, typmod: -1 })
+export const conjunction = (args: readonly Expression[]): Expression | undefined =>
+  args.length === 0 ? undefined : args.length === 1 ? args[0] : { kind: 'and', args, type: OID.bool, typmod: -1 }
 
 /** An equality of one column with something known from outside, for system catalogs. */
-function virtualLookup(r: ScanRequest, row: RelationRow): { readonly column: number; readonly value: Expression } | undefined {
+function virtualLookup(
+  r: ScanRequest,
+  row: RelationRow,
+): { readonly column: number; readonly value: Expression } | undefined {
   for (const e of r.conditions) {
     const match = columnCondition(r, e)
     if (match === undefined || match.strategy !== 3 || match.column.kind !== 'var') continue
     const name = row.columns[match.column.column - 1]?.name ?? ''
-    if (/^(oid|attrelid|indrelid|indexrelid|conrelid|relname|typname|proname|objoid|adrelid|enumtypid|nspname)$/.test(name)) return { column: match.column.column, value: match.value }
+    if (
+      /^(oid|attrelid|indrelid|indexrelid|conrelid|relname|typname|proname|objoid|adrelid|enumtypid|nspname)$/.test(
+        name,
+      )
+    )
+      return { column: match.column.column, value: match.value }
   }
   return undefined
 }
@@ -138,16 +182,33 @@ interface ColumnCondition {
 function columnCondition(r: ScanRequest, e: Expression): ColumnCondition | undefined {
   if (e.kind !== 'call' || e.operator === undefined || e.args.length !== 2) return undefined
   const catalog = r.level.shared.catalog
-  const usable = (value: Expression): boolean => [...relationsIn(value)].every((each) => each !== r.relation && r.available.has(each)) && !isVolatile(r.level, value)
+  const usable = (value: Expression): boolean =>
+    [...relationsIn(value)].every((each) => each !== r.relation && r.available.has(each)) && !isVolatile(r.level, value)
   const [left, right] = [e.args[0]!, e.args[1]!]
   if (relationsIn(left).has(r.relation) && usable(right)) {
     const strategy = catalog.btreeStrategy(e.operator)
-    return strategy && { column: stripRelabel(left), strategy: strategy.strategy, family: strategy.family, value: right, source: e }
+    return (
+      strategy && {
+        column: stripRelabel(left),
+        strategy: strategy.strategy,
+        family: strategy.family,
+        value: right,
+        source: e,
+      }
+    )
   }
   if (relationsIn(right).has(r.relation) && usable(left)) {
     const commutator = catalog.operator(e.operator)?.commutator
     const strategy = commutator === undefined || commutator === 0 ? undefined : catalog.btreeStrategy(commutator)
-    return strategy && { column: stripRelabel(right), strategy: strategy.strategy, family: strategy.family, value: left, source: e }
+    return (
+      strategy && {
+        column: stripRelabel(right),
+        strategy: strategy.strategy,
+        family: strategy.family,
+        value: left,
+        source: e,
+      }
+    )
   }
   return undefined
 }
@@ -156,14 +217,29 @@ const INTEGERS = new Set<Oid>([OID.int2, OID.int4, OID.int8])
 
 /** The index's bounds read values of the column's own type; integers of other widths are clamped by the scan. */
 function comparable(columnType: Oid, valueType: Oid): boolean {
-  return columnType === valueType || (INTEGERS.has(columnType) && INTEGERS.has(valueType)) || TEXTS.has(columnType) === TEXTS.has(valueType) && TEXTS.has(columnType)
+  return (
+    columnType === valueType ||
+    (INTEGERS.has(columnType) && INTEGERS.has(valueType)) ||
+    (TEXTS.has(columnType) === TEXTS.has(valueType) && TEXTS.has(columnType))
+  )
 }
 const TEXTS = new Set<Oid>([OID.text, OID.varchar, OID.name])
 
-function indexPaths(r: ScanRequest, relation: Relation & { kind: 'table' }, index: RelationRow, entries: readonly Expression[], lower: (e: Expression) => Expression, total: number): Path[] {
+function indexPaths(
+  r: ScanRequest,
+  relation: Relation & { kind: 'table' },
+  index: RelationRow,
+  entries: readonly Expression[],
+  lower: (e: Expression) => Expression,
+  total: number,
+): Path[] {
   const info = index.index!
   const catalog = r.level.shared.catalog
-  if (info.predicate !== undefined && !conjuncts(info.predicate).every((part) => r.conditions.some((e) => implies(e, part, r.relation)))) return []
+  if (
+    info.predicate !== undefined &&
+    !conjuncts(info.predicate).every((part) => r.conditions.some((e) => implies(e, part, r.relation)))
+  )
+    return []
   const matches = r.conditions.map((e) => columnCondition(r, e))
   const used = new Set<Expression>()
   const equal: IndexBounds['equal'][number][] = []
@@ -179,21 +255,41 @@ function indexPaths(r: ScanRequest, relation: Relation & { kind: 'table' }, inde
   for (let at = 0; at < info.keys.length; at++) {
     const key = info.keys[at]!
     const family = catalog.opclass(key.opclass)?.family
-    const fits = (match: ColumnCondition | undefined): match is ColumnCondition => match !== undefined && match.family === family && isKey(match.column, at) && comparable(key.type, match.value.type)
+    const fits = (match: ColumnCondition | undefined): match is ColumnCondition =>
+      match !== undefined &&
+      match.family === family &&
+      isKey(match.column, at) &&
+      comparable(key.type, match.value.type)
     const equality = matches.find((match): match is ColumnCondition => fits(match) && match.strategy === 3)
     if (equality !== undefined) {
       equal.push({ kind: 'value', expression: outerOnly(equality.value) })
       used.add(equality.source)
       continue
     }
-    const isNull = r.conditions.find((e) => e.kind === 'is-null' && !e.negated && !e.argIsRow && isKey(stripRelabel(e.arg), at))
+    const isNull = r.conditions.find(
+      (e) => e.kind === 'is-null' && !e.negated && !e.argIsRow && isKey(stripRelabel(e.arg), at),
+    )
     if (isNull !== undefined) {
       equal.push({ kind: 'null' })
       used.add(isNull)
       continue
     }
-    const any = r.conditions.find((e) => e.kind === 'any-array' && !e.all && isKey(stripRelabel(e.left), at) && catalog.btreeStrategy(e.operator)?.strategy === 3 && catalog.btreeStrategy(e.operator)?.family === family && ![...relationsIn(e.right)].includes(r.relation) && [...relationsIn(e.right)].every((each) => r.available.has(each)))
-    if (any !== undefined && any.kind === 'any-array' && comparable(key.type, catalog.typeRow(any.right.type)?.element ?? any.right.type) && multiple === 1) {
+    const any = r.conditions.find(
+      (e) =>
+        e.kind === 'any-array' &&
+        !e.all &&
+        isKey(stripRelabel(e.left), at) &&
+        catalog.btreeStrategy(e.operator)?.strategy === 3 &&
+        catalog.btreeStrategy(e.operator)?.family === family &&
+        ![...relationsIn(e.right)].includes(r.relation) &&
+        [...relationsIn(e.right)].every((each) => r.available.has(each)),
+    )
+    if (
+      any !== undefined &&
+      any.kind === 'any-array' &&
+      comparable(key.type, catalog.typeRow(any.right.type)?.element ?? any.right.type) &&
+      multiple === 1
+    ) {
       equal.push({ kind: 'any', array: outerOnly(any.right) })
       used.add(any)
       multiple = any.right.kind === 'array' ? any.right.elements.length : 10
@@ -216,17 +312,46 @@ function indexPaths(r: ScanRequest, relation: Relation & { kind: 'table' }, inde
   const parameterized = r.conditions.some((e) => [...relationsIn(e)].some((each) => each !== r.relation))
   if (used.size === 0 && parameterized) return []
   const rest = r.conditions.filter((e) => !used.has(e))
-  if (parameterized && rest.some((e) => [...relationsIn(e)].some((each) => each !== r.relation && !r.available.has(each)))) return []
-  const unique = info.unique && equal.length === info.keys.length && equal.every((each) => each.kind === 'value') && lowerBound === undefined && upperBound === undefined
+  if (
+    parameterized &&
+    rest.some((e) => [...relationsIn(e)].some((each) => each !== r.relation && !r.available.has(each)))
+  )
+    return []
+  const unique =
+    info.unique &&
+    equal.length === info.keys.length &&
+    equal.every((each) => each.kind === 'value') &&
+    lowerBound === undefined &&
+    upperBound === undefined
   const share = usedIn.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
   const found = unique ? 1 : Math.max(1, total * share)
-  const rows = unique ? Math.min(1, found) : found * rest.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
+  const rows = unique
+    ? Math.min(1, found)
+    : found * rest.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
   const perRow = info.clustered ? COST.row : COST.row + COST.indexRow + COST.seek * 0.6
   const cost = COST.seek * multiple + found * (perRow + rest.length * COST.operator)
-  const bounds: IndexBounds = { equal, lower: lowerBound, upper: upperBound, notNull: lowerBound !== undefined || upperBound !== undefined }
+  const bounds: IndexBounds = {
+    equal,
+    lower: lowerBound,
+    upper: upperBound,
+    notNull: lowerBound !== undefined || upperBound !== undefined,
+  }
   const make = (reverse: boolean): Path =>
     pathOf(
-      { kind: 'index-scan', table: relation.oid, alias: relation.alias, wanted: entries.filter((e) => e.kind === 'var' && e.column !== ROW_KEY).map((e) => (e as { column: number }).column), withKey: r.wanted.has(ROW_KEY), filter: conjunction(rest.map(lower)), index: index.oid, bounds, reverse, unique },
+      {
+        kind: 'index-scan',
+        table: relation.oid,
+        alias: relation.alias,
+        wanted: entries
+          .filter((e) => e.kind === 'var' && e.column !== ROW_KEY)
+          .map((e) => (e as { column: number }).column),
+        withKey: r.wanted.has(ROW_KEY),
+        filter: conjunction(rest.map(lower)),
+        index: index.oid,
+        bounds,
+        reverse,
+        unique,
+      },
       entries,
       rows,
       0,
@@ -255,7 +380,18 @@ const implies = (condition: Expression, predicate: Expression, relation: number)
 export function indexOrder(info: IndexRow, at: number, relation: Relation, reverse: boolean): Order[] {
   return info.keys.map((key): Order => {
     const column = relation.columns[key.column - 1]
-    const expression: Expression = key.expression !== undefined ? rebase(key.expression, at) : { kind: 'var', level: 0, relation: at, column: key.column, type: key.type, typmod: column?.typmod ?? key.typmod, ...(column?.collation === undefined ? {} : { collation: column.collation }) }
+    const expression: Expression =
+      key.expression !== undefined
+        ? rebase(key.expression, at)
+        : {
+            kind: 'var',
+            level: 0,
+            relation: at,
+            column: key.column,
+            type: key.type,
+            typmod: column?.typmod ?? key.typmod,
+            ...(column?.collation === undefined ? {} : { collation: column.collation }),
+          }
     return { expression, descending: key.descending !== reverse, nullsFirst: key.nullsFirst !== reverse }
   })
 }

@@ -6,11 +6,11 @@ import type { Cte, Query, Relation, SetOperation, Target, Window } from '../plan
 import { forEachChild, raiseOuter, sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { COST, DEFAULT_ROWS, createEstimator, type Estimator } from './estimate.ts'
-import { type JoinContext, cheapest, filtered, planFrom } from './join.ts'
-import { ROW_KEY, infoOf, layoutOf } from './layout.ts'
+import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
+import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
+import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
-import { type Order, type Path, costOf, pathOf, rowsOf, satisfies } from './path.ts'
+import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
 import { mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
 import { entriesOf, relationsIn, tablePaths } from './scan.ts'
 
@@ -18,7 +18,8 @@ export type QueryPlanner = (level: Level, query: Query) => Plan
 
 export function planSelect(level: Level, query: Query, planQuery: QueryPlanner): Plan {
   const ctes = planCtes(level, query, planQuery)
-  const body = query.setOperation !== undefined ? planSetQuery(level, query, planQuery) : planPlain(level, query, planQuery)
+  const body =
+    query.setOperation !== undefined ? planSetQuery(level, query, planQuery) : planPlain(level, query, planQuery)
   return withCtes(ctes, body)
 }
 
@@ -40,7 +41,8 @@ export function planCtes(level: Level, query: Query, planQuery: QueryPlanner): P
       continue
     }
     const slot = level.shared.cteSlots++
-    if (cte.recursive) planned.push({ slot, name: cte.name, plan: planRecursive(level, cte, slot, planQuery), modifies: false })
+    if (cte.recursive)
+      planned.push({ slot, name: cte.name, plan: planRecursive(level, cte, slot, planQuery), modifies: false })
     else {
       const child = level.child()
       const plan = planQuery(child, cte.query)
@@ -54,20 +56,31 @@ export function planCtes(level: Level, query: Query, planQuery: QueryPlanner): P
 /** The CTE's column names on its query's targets. */
 const renamed = (cte: Cte): Query => {
   let at = 0
-  return { ...cte.query, targets: cte.query.targets.map((target) => (target.junk ? target : { ...target, name: cte.columns[at++]!.name })) }
+  return {
+    ...cte.query,
+    targets: cte.query.targets.map((target) => (target.junk ? target : { ...target, name: cte.columns[at++]!.name })),
+  }
 }
 
 export function withCtes(ctes: readonly PlannedCte[], body: Plan): Plan {
   if (ctes.length === 0) return body
   const cost = ctes.reduce((sum, cte) => sum + cte.plan.estimate.totalCost, 0)
-  return { kind: 'with', ctes, body, columns: body.columns, estimate: { ...body.estimate, totalCost: body.estimate.totalCost + cost } }
+  return {
+    kind: 'with',
+    ctes,
+    body,
+    columns: body.columns,
+    estimate: { ...body.estimate, totalCost: body.estimate.totalCost + cost },
+  }
 }
 
 function planRecursive(level: Level, cte: Cte, slot: number, planQuery: QueryPlanner): Plan {
   const query = cte.query
   const operation = query.setOperation
-  if (operation === undefined || operation.kind !== 'union' || operation.left.kind !== 'leaf') throw notSupported('this form of recursive query')
-  if (query.orderBy.length > 0 || query.limit !== undefined || query.offset !== undefined) throw notSupported('ORDER BY or LIMIT in a recursive query')
+  if (operation === undefined || operation.kind !== 'union' || operation.left.kind !== 'leaf')
+    throw notSupported('this form of recursive query')
+  if (query.orderBy.length > 0 || query.limit !== undefined || query.offset !== undefined)
+    throw notSupported('ORDER BY or LIMIT in a recursive query')
   const child = level.child()
   const inner = planCtes(child, query, planQuery)
   const base = planSetTree(child, query, operation.left, planQuery)
@@ -81,7 +94,12 @@ function planRecursive(level: Level, cte: Cte, slot: number, planQuery: QueryPla
     step: cast(step, operation.rightCasts, operation.columns),
     distinct: !operation.all,
     columns: operation.columns,
-    estimate: { rows, startupCost: 0, totalCost: base.estimate.totalCost + step.estimate.totalCost * 10, width: operation.columns.length * 8 },
+    estimate: {
+      rows,
+      startupCost: 0,
+      totalCost: base.estimate.totalCost + step.estimate.totalCost * 10,
+      width: operation.columns.length * 8,
+    },
   }
   return withCtes(inner, plan)
 }
@@ -99,28 +117,75 @@ function planSetTree(level: Level, query: Query, tree: SetOperation, planQuery: 
     invariant(relation.kind === 'subquery', 'a set operation over subqueries')
     const child = level.child()
     const plan = planQuery(child, relation.query)
-    invariant(child.params.every((param) => param.expression.kind !== 'var' || param.expression.level > 0), 'a leaf of a set operation reads no sibling')
+    invariant(
+      child.params.every((param) => param.expression.kind !== 'var' || param.expression.level > 0),
+      'a leaf of a set operation reads no sibling',
+    )
     return passOuter(level, child, plan)
   }
   const left = cast(planSetTree(level, query, tree.left, planQuery), tree.leftCasts, tree.columns)
   const right = cast(planSetTree(level, query, tree.right, planQuery), tree.rightCasts, tree.columns)
   const total = left.estimate.totalCost + right.estimate.totalCost
   if (tree.kind === 'union') {
-    const inputs = [...(tree.left.kind !== 'leaf' && tree.left.kind === 'union' && tree.left.all && tree.all && left.kind === 'append' ? left.inputs : [left]), right]
+    const inputs = [
+      ...(tree.left.kind !== 'leaf' && tree.left.kind === 'union' && tree.left.all && tree.all && left.kind === 'append'
+        ? left.inputs
+        : [left]),
+      right,
+    ]
     const rows = left.estimate.rows + right.estimate.rows
-    const append: Plan = { kind: 'append', inputs, columns: tree.columns, estimate: { rows, startupCost: 0, totalCost: total, width: tree.columns.length * 8 } }
+    const append: Plan = {
+      kind: 'append',
+      inputs,
+      columns: tree.columns,
+      estimate: { rows, startupCost: 0, totalCost: total, width: tree.columns.length * 8 },
+    }
     return tree.all ? append : distinctPlan(append)
   }
-  const rows = Math.max(1, tree.kind === 'intersect' ? Math.min(left.estimate.rows, right.estimate.rows) : left.estimate.rows)
-  return { kind: 'set-op', op: tree.kind, all: tree.all, left, right, columns: tree.columns, estimate: { rows, startupCost: total, totalCost: total + (left.estimate.rows + right.estimate.rows) * COST.row, width: tree.columns.length * 8 } }
+  const rows = Math.max(
+    1,
+    tree.kind === 'intersect' ? Math.min(left.estimate.rows, right.estimate.rows) : left.estimate.rows,
+  )
+  return {
+    kind: 'set-op',
+    op: tree.kind,
+    all: tree.all,
+    left,
+    right,
+    columns: tree.columns,
+    estimate: {
+      rows,
+      startupCost: total,
+      totalCost: total + (left.estimate.rows + right.estimate.rows) * COST.row,
+      width: tree.columns.length * 8,
+    },
+  }
 }
 
 /** What a child level reads of enclosing levels is handed through: its slots are filled where its plan is run from. */
 function passOuter(level: Level, child: Level, plan: Plan): Plan {
   if (child.params.length === 0) return plan
-  const params = child.params.map((param) => ({ slot: param.slot, expression: level.lower(param.expression, layoutOf([])) }))
-  const single: Plan = { kind: 'result', targets: [], filter: undefined, columns: [], estimate: { rows: 1, startupCost: 0, totalCost: COST.row, width: 0 } }
-  return { kind: 'nested-loop', join: 'inner', outer: single, inner: plan, params, on: undefined, columns: plan.columns, estimate: plan.estimate }
+  const params = child.params.map((param) => ({
+    slot: param.slot,
+    expression: level.lower(param.expression, layoutOf([])),
+  }))
+  const single: Plan = {
+    kind: 'result',
+    targets: [],
+    filter: undefined,
+    columns: [],
+    estimate: { rows: 1, startupCost: 0, totalCost: COST.row, width: 0 },
+  }
+  return {
+    kind: 'nested-loop',
+    join: 'inner',
+    outer: single,
+    inner: plan,
+    params,
+    on: undefined,
+    columns: plan.columns,
+    estimate: plan.estimate,
+  }
 }
 
 const distinctPlan = (input: Plan): Plan => ({
@@ -132,13 +197,35 @@ const distinctPlan = (input: Plan): Plan => ({
   aggregates: [],
   groupings: [],
   columns: input.columns,
-  estimate: { ...input.estimate, rows: Math.max(1, Math.round(input.estimate.rows / 2)), startupCost: input.estimate.totalCost, totalCost: input.estimate.totalCost + input.estimate.rows * COST.row },
+  estimate: {
+    ...input.estimate,
+    rows: Math.max(1, Math.round(input.estimate.rows / 2)),
+    startupCost: input.estimate.totalCost,
+    totalCost: input.estimate.totalCost + input.estimate.rows * COST.row,
+  },
 })
-const typed = (column: { readonly type: Expression['type']; readonly typmod: number; readonly collation?: Expression['type'] }) => ({ type: column.type, typmod: column.typmod, ...(column.collation === undefined ? {} : { collation: column.collation }) })
+const typed = (column: {
+  readonly type: Expression['type']
+  readonly typmod: number
+  readonly collation?: Expression['type']
+}) => ({
+  type: column.type,
+  typmod: column.typmod,
+  ...(column.collation === undefined ? {} : { collation: column.collation }),
+})
 
 function planSetQuery(level: Level, query: Query, planQuery: QueryPlanner): Plan {
   let plan = planSetTree(level, query, query.setOperation!, planQuery)
-  const keys = query.orderBy.map((key): PlanSortKey => ({ expression: query.targets[key.target]!.expression, descending: key.descending, nullsFirst: key.nullsFirst, ...(query.targets[key.target]!.expression.collation === undefined ? {} : { collation: query.targets[key.target]!.expression.collation! }) }))
+  const keys = query.orderBy.map(
+    (key): PlanSortKey => ({
+      expression: query.targets[key.target]!.expression,
+      descending: key.descending,
+      nullsFirst: key.nullsFirst,
+      ...(query.targets[key.target]!.expression.collation === undefined
+        ? {}
+        : { collation: query.targets[key.target]!.expression.collation! }),
+    }),
+  )
   const { limit, offset } = lowerLimit(level, query)
   if (keys.length > 0) plan = sortPlan(plan, keys, query.withTies ? undefined : limit, offset, 0)
   plan = limitPlan(plan, limit, offset, query.withTies ? keys : undefined)
@@ -156,7 +243,14 @@ export function expandCtes(level: Level, query: Query): Query {
     const source = level.cte(relation.name, relation.level)
     if (source.kind === 'slot') return relation
     const { alias, aliased, columns } = relation
-    return { kind: 'subquery', query: raiseOuter(source.query, relation.level), alias, aliased, columns, lateral: false }
+    return {
+      kind: 'subquery',
+      query: raiseOuter(source.query, relation.level),
+      alias,
+      aliased,
+      columns,
+      lateral: false,
+    }
   })
   return { ...query, relations }
 }
@@ -176,7 +270,14 @@ export function columnsUsed(query: Query, extra: readonly unknown[] = []): Map<n
       return
     }
     if (Object.getPrototypeOf(tree) !== Object.prototype) return
-    const node = tree as { kind?: string; level?: number; relation?: number; column?: number; command?: unknown; relations?: unknown }
+    const node = tree as {
+      kind?: string
+      level?: number
+      relation?: number
+      column?: number
+      command?: unknown
+      relations?: unknown
+    }
     if (node.kind === 'var' && node.level === depth) add(node.relation!, node.column!)
     const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
     for (const value of Object.values(tree)) visit(value, here)
@@ -198,19 +299,43 @@ export function planRows(level: Level, given: Query, extra: readonly Expression[
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
   const { query, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes)
-  const used = columnsUsed({ ...query, where: undefined }, [extra, conditions, semis.map((semi) => [semi.on, semi.inner])])
+  const used = columnsUsed({ ...query, where: undefined }, [
+    extra,
+    conditions,
+    semis.map((semi) => [semi.on, semi.inner]),
+  ])
   const context: JoinContext = {
     level,
     estimator,
     relations: query.relations,
-    scan: (relation, own, available, slotOf) => scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery),
+    scan: (relation, own, available, slotOf) =>
+      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery),
   }
   const split = conditions.flatMap((e) => splitAnd(e))
-  return { query, context, paths: planFrom(context, query.from, split.filter((e) => !(e.kind === 'const' && e.value === true)), semis) }
+  return {
+    query,
+    context,
+    paths: planFrom(
+      context,
+      query.from,
+      split.filter((e) => !(e.kind === 'const' && e.value === true)),
+      semis,
+    ),
+  }
 }
 const splitAnd = (e: Expression): Expression[] => (e.kind === 'and' ? e.args.flatMap(splitAnd) : [e])
 
-function scanPaths(level: Level, estimator: Estimator, query: Query, at: number, used: ReadonlyMap<number, ReadonlySet<number>>, conditions: readonly Expression[], available: ReadonlySet<number>, slotOf: (e: Expression) => Expression, planQuery: QueryPlanner): Path[] {
+function scanPaths(
+  level: Level,
+  estimator: Estimator,
+  query: Query,
+  at: number,
+  used: ReadonlyMap<number, ReadonlySet<number>>,
+  conditions: readonly Expression[],
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+  planQuery: QueryPlanner,
+): Path[] {
   const relation = query.relations[at]!
   const columns = used.get(at) ?? new Set<number>()
   const wholeRow = columns.has(0)
@@ -218,7 +343,16 @@ function scanPaths(level: Level, estimator: Estimator, query: Query, at: number,
     case 'table': {
       const live = relation.columns.flatMap((column, i) => (column.type === 0 ? [] : [i + 1]))
       const wanted = wholeRow ? new Set([...live, ...[...columns].filter((column) => column < 0)]) : columns
-      const paths = tablePaths({ level, estimator, relations: query.relations, relation: at, wanted, conditions: conditions, available, slotOf })
+      const paths = tablePaths({
+        level,
+        estimator,
+        relations: query.relations,
+        relation: at,
+        wanted,
+        conditions: conditions,
+        available,
+        slotOf,
+      })
       return wholeRow ? paths.map((path) => addWholeRow(level, path, relation, at, live)) : paths
     }
     case 'subquery': {
@@ -230,19 +364,65 @@ function scanPaths(level: Level, estimator: Estimator, query: Query, at: number,
     case 'function': {
       const calls = relation.calls.map((source, i) => {
         const first = relation.calls.slice(0, i).reduce((sum, each) => sum + each.columns, 0)
-        return { call: level.lower(source.call, layoutOf([]), slotOf), columns: relation.columns.slice(first, first + source.columns), composite: source.composite }
+        return {
+          call: level.lower(source.call, layoutOf([]), slotOf),
+          columns: relation.columns.slice(first, first + source.columns),
+          composite: source.composite,
+        }
       })
-      const rows = functionRows(level, relation.calls.map((source) => source.call))
-      return [sourcePath(level, { kind: 'function-scan', alias: relation.alias, calls, ordinality: relation.ordinality }, relation, at, rows, conditions, estimator, query, slotOf, wholeRow)]
+      const rows = functionRows(
+        level,
+        relation.calls.map((source) => source.call),
+      )
+      return [
+        sourcePath(
+          level,
+          { kind: 'function-scan', alias: relation.alias, calls, ordinality: relation.ordinality },
+          relation,
+          at,
+          rows,
+          conditions,
+          estimator,
+          query,
+          slotOf,
+          wholeRow,
+        ),
+      ]
     }
     case 'values': {
       const rows = relation.rows.map((row) => row.map((e) => level.lower(e, layoutOf([]), slotOf)))
-      return [sourcePath(level, { kind: 'values', rows }, relation, at, rows.length, conditions, estimator, query, slotOf, wholeRow)]
+      return [
+        sourcePath(
+          level,
+          { kind: 'values', rows },
+          relation,
+          at,
+          rows.length,
+          conditions,
+          estimator,
+          query,
+          slotOf,
+          wholeRow,
+        ),
+      ]
     }
     case 'cte': {
       const source = level.cte(relation.name, relation.level)
       invariant(source.kind === 'slot', 'an inlined CTE is expanded before')
-      return [sourcePath(level, { kind: 'cte-scan', slot: source.slot, work: relation.self, name: relation.name, alias: relation.alias }, relation, at, source.rows, conditions, estimator, query, slotOf, wholeRow)]
+      return [
+        sourcePath(
+          level,
+          { kind: 'cte-scan', slot: source.slot, work: relation.self, name: relation.name, alias: relation.alias },
+          relation,
+          at,
+          source.rows,
+          conditions,
+          estimator,
+          query,
+          slotOf,
+          wholeRow,
+        ),
+      ]
     }
     case 'excluded':
       throw notSupported('EXCLUDED outside of ON CONFLICT')
@@ -251,38 +431,120 @@ function scanPaths(level: Level, estimator: Estimator, query: Query, at: number,
 
 const allColumns = (relation: Relation): number[] => relation.columns.map((_, i) => i + 1)
 
-function sourcePath(level: Level, node: Parameters<typeof pathOf>[0], relation: Relation, at: number, rows: number, conditions: readonly Expression[], estimator: Estimator, query: Query, slotOf: (e: Expression) => Expression, wholeRow: boolean): Path {
+function sourcePath(
+  level: Level,
+  node: Parameters<typeof pathOf>[0],
+  relation: Relation,
+  at: number,
+  rows: number,
+  conditions: readonly Expression[],
+  estimator: Estimator,
+  query: Query,
+  slotOf: (e: Expression) => Expression,
+  wholeRow: boolean,
+): Path {
   const entries = entriesOf(relation, at, allColumns(relation), false)
   const path = pathOf(node, entries, rows, 0, rows * COST.row, new Set([at]))
   const kept = filtered({ level, estimator, relations: query.relations, scan: () => [] }, path, conditions, slotOf)
   return wholeRow ? addWholeRow(level, kept, relation, at, allColumns(relation)) : kept
 }
 
-function derivedPath(level: Level, child: Level, plan: Plan, relation: Relation, at: number, conditions: readonly Expression[], estimator: Estimator, query: Query, slotOf: (e: Expression) => Expression): Path {
+function derivedPath(
+  level: Level,
+  child: Level,
+  plan: Plan,
+  relation: Relation,
+  at: number,
+  conditions: readonly Expression[],
+  estimator: Estimator,
+  query: Query,
+  slotOf: (e: Expression) => Expression,
+): Path {
   const entries = entriesOf(relation, at, allColumns(relation), false)
-  const outside = child.params.map((param) => ({ slot: param.slot, expression: level.lower(param.expression, layoutOf([]), slotOf) }))
+  const outside = child.params.map((param) => ({
+    slot: param.slot,
+    expression: level.lower(param.expression, layoutOf([]), slotOf),
+  }))
   const inner: Plan = outside.length === 0 ? plan : passSlots(plan, outside)
-  const path: Path = { plan: { ...inner, columns: entries.map((e) => infoOf(e)) }, layout: layoutOf(entries), order: [], relations: new Set([at]) }
+  const path: Path = {
+    plan: { ...inner, columns: entries.map((e) => infoOf(e)) },
+    layout: layoutOf(entries),
+    order: [],
+    relations: new Set([at]),
+  }
   return filtered({ level, estimator, relations: query.relations, scan: () => [] }, path, conditions, slotOf)
 }
 /** Copies slots for a lateral subquery. */
 function passSlots(plan: Plan, params: readonly { readonly slot: number; readonly expression: Expression }[]): Plan {
-  const single: Plan = { kind: 'result', targets: [], filter: undefined, columns: [], estimate: { rows: 1, startupCost: 0, totalCost: COST.row, width: 0 } }
-  return { kind: 'nested-loop', join: 'inner', outer: single, inner: plan, params, on: undefined, columns: plan.columns, estimate: plan.estimate }
+  const single: Plan = {
+    kind: 'result',
+    targets: [],
+    filter: undefined,
+    columns: [],
+    estimate: { rows: 1, startupCost: 0, totalCost: COST.row, width: 0 },
+  }
+  return {
+    kind: 'nested-loop',
+    join: 'inner',
+    outer: single,
+    inner: plan,
+    params,
+    on: undefined,
+    columns: plan.columns,
+    estimate: plan.estimate,
+  }
 }
 
 /** Appends the record of all columns, for a whole-row reference. */
 function addWholeRow(level: Level, path: Path, relation: Relation, at: number, live: readonly number[]): Path {
-  const row: Expression = { kind: 'var', level: 0, relation: at, column: 0, type: wholeRowType(level, relation), typmod: -1 }
-  const fields = live.map((column): Expression => level.lower({ kind: 'var', level: 0, relation: at, column, type: relation.columns[column - 1]!.type, typmod: relation.columns[column - 1]!.typmod }, path.layout))
-  const record: Expression = { kind: 'row', fields, names: live.map((column) => relation.columns[column - 1]!.name), type: row.type, typmod: -1 }
-  const keep = path.layout.entries.map((e, index): Expression => ({ kind: 'column', index, type: e.type, typmod: e.typmod }))
-  return pathOf({ kind: 'project', input: path.plan, targets: [...keep, record] }, [...path.layout.entries, row], rowsOf(path), path.plan.estimate.startupCost, costOf(path), path.relations, path.order)
+  const row: Expression = {
+    kind: 'var',
+    level: 0,
+    relation: at,
+    column: 0,
+    type: wholeRowType(level, relation),
+    typmod: -1,
+  }
+  const fields = live.map(
+    (column): Expression =>
+      level.lower(
+        {
+          kind: 'var',
+          level: 0,
+          relation: at,
+          column,
+          type: relation.columns[column - 1]!.type,
+          typmod: relation.columns[column - 1]!.typmod,
+        },
+        path.layout,
+      ),
+  )
+  const record: Expression = {
+    kind: 'row',
+    fields,
+    names: live.map((column) => relation.columns[column - 1]!.name),
+    type: row.type,
+    typmod: -1,
+  }
+  const keep = path.layout.entries.map(
+    (e, index): Expression => ({ kind: 'column', index, type: e.type, typmod: e.typmod }),
+  )
+  return pathOf(
+    { kind: 'project', input: path.plan, targets: [...keep, record] },
+    [...path.layout.entries, row],
+    rowsOf(path),
+    path.plan.estimate.startupCost,
+    costOf(path),
+    path.relations,
+    path.order,
+  )
 }
 function wholeRowType(level: Level, relation: Relation) {
   if (relation.kind === 'table') return level.shared.catalog.relation(relation.oid)?.rowType || OID.record
-  if (relation.kind === 'subquery' && relation.viewOid !== undefined) return level.shared.catalog.relation(relation.viewOid)?.rowType || OID.record
-  if (relation.kind === 'function' && relation.calls.length === 1 && relation.calls[0]!.composite) return relation.calls[0]!.call.type
+  if (relation.kind === 'subquery' && relation.viewOid !== undefined)
+    return level.shared.catalog.relation(relation.viewOid)?.rowType || OID.record
+  if (relation.kind === 'function' && relation.calls.length === 1 && relation.calls[0]!.composite)
+    return relation.calls[0]!.call.type
   return OID.record
 }
 
@@ -292,22 +554,47 @@ function functionRows(level: Level, calls: readonly Expression[]): number {
     if (call.kind !== 'call' || !call.setReturning) continue
     const fn = level.shared.catalog.function(call.function)
     const [from, to] = call.args
-    const known = fn?.name === 'generate_series' && from?.kind === 'const' && to?.kind === 'const' && typeof from.value === 'number' && typeof to.value === 'number' ? to.value - from.value + 1 : undefined
+    const known =
+      fn?.name === 'generate_series' &&
+      from?.kind === 'const' &&
+      to?.kind === 'const' &&
+      typeof from.value === 'number' &&
+      typeof to.value === 'number'
+        ? to.value - from.value + 1
+        : undefined
     rows = Math.max(rows, known ?? fn?.rows ?? DEFAULT_ROWS)
   }
   return rows
 }
 
 function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
-  const keys = given.rowLocks.map((lock): Expression => ({ kind: 'var', level: 0, relation: lock.relation, column: ROW_KEY, type: OID.internal, typmod: -1 }))
+  const keys = given.rowLocks.map(
+    (lock): Expression => ({
+      kind: 'var',
+      level: 0,
+      relation: lock.relation,
+      column: ROW_KEY,
+      type: OID.internal,
+      typmod: -1,
+    }),
+  )
   const { query, context, paths } = planRows(level, given, keys, planQuery)
   const { limit, offset } = lowerLimit(level, query)
   const grouped = query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
   const visible = query.targets.filter((target) => !target.junk)
-  const order = query.orderBy.map((key): Order => ({ expression: query.targets[key.target]!.expression, descending: key.descending, nullsFirst: key.nullsFirst }))
+  const order = query.orderBy.map(
+    (key): Order => ({
+      expression: query.targets[key.target]!.expression,
+      descending: key.descending,
+      nullsFirst: key.nullsFirst,
+    }),
+  )
 
   const simple = !grouped && query.windows.length === 0 && query.distinct.kind === 'none' && !query.hasSetReturning
-  let path = simple && order.length > 0 ? cheapestFor(paths, order, query.withTies ? undefined : limitOf(query)) : cheapest(paths)
+  let path =
+    simple && order.length > 0
+      ? cheapestFor(paths, order, query.withTies ? undefined : limitOf(query))
+      : cheapest(paths)
   if (grouped) path = aggregatePath(context, path, query)
   if (grouped && query.having !== undefined) path = filtered(context, path, splitAnd(query.having))
   if (query.windows.length > 0) path = windowPath(context, path, query)
@@ -331,7 +618,15 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
       return [{ table: relation.oid, key: path.layout.find(keys[i]!), strength: lock.strength, policy: lock.policy }]
     })
     const kept = path.layout.entries.filter((e) => !keys.some((key) => sameExpression(key, e)))
-    path = pathOf({ kind: 'lock-rows', input: path.plan, locks }, kept, rowsOf(path), path.plan.estimate.startupCost, costOf(path), path.relations, path.order)
+    path = pathOf(
+      { kind: 'lock-rows', input: path.plan, locks },
+      kept,
+      rowsOf(path),
+      path.plan.estimate.startupCost,
+      costOf(path),
+      path.relations,
+      path.order,
+    )
   }
   path = { ...path, plan: limitPlan(path.plan, limit, offset, ties ? sortKeys(level, path, order) : undefined) }
   path = targetPath(level, path, visible, false)
@@ -339,7 +634,12 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
 }
 
 const limitOf = (query: Query): number | undefined => {
-  const count = query.limit?.kind === 'const' && query.limit.value !== null ? Number(query.limit.value) : query.limit === undefined ? undefined : 100
+  const count =
+    query.limit?.kind === 'const' && query.limit.value !== null
+      ? Number(query.limit.value)
+      : query.limit === undefined
+        ? undefined
+        : 100
   const skip = query.offset?.kind === 'const' && query.offset.value !== null ? Number(query.offset.value) : 0
   return count === undefined ? undefined : count + skip
 }
@@ -349,74 +649,173 @@ function cheapestFor(paths: readonly Path[], order: readonly Order[], limit: num
   const costWith = (path: Path): number => {
     const rows = Math.max(1, rowsOf(path))
     const share = limit === undefined ? 1 : Math.min(1, limit / rows)
-    if (satisfies(path.order, order)) return path.plan.estimate.startupCost + (costOf(path) - path.plan.estimate.startupCost) * share
+    if (satisfies(path.order, order))
+      return path.plan.estimate.startupCost + (costOf(path) - path.plan.estimate.startupCost) * share
     return costOf(path) + rows * COST.operator * 2 * Math.log2(Math.max(2, Math.min(rows, limit ?? rows)))
   }
   return paths.reduce((best, path) => (costWith(path) < costWith(best) ? path : best))
 }
 
-function lowerLimit(level: Level, query: Query): { readonly limit: Expression | undefined; readonly offset: Expression | undefined } {
+function lowerLimit(
+  level: Level,
+  query: Query,
+): { readonly limit: Expression | undefined; readonly offset: Expression | undefined } {
   const none = layoutOf([])
-  return { limit: query.limit && level.lower(level.shared.fold(query.limit), none), offset: query.offset && level.lower(level.shared.fold(query.offset), none) }
+  return {
+    limit: query.limit && level.lower(level.shared.fold(query.limit), none),
+    offset: query.offset && level.lower(level.shared.fold(query.offset), none),
+  }
 }
 
-const named = (plan: Plan, targets: readonly Target[]): Plan => ({ ...plan, columns: targets.map((target) => infoOf(target.expression, target.name)) })
+const named = (plan: Plan, targets: readonly Target[]): Plan => ({
+  ...plan,
+  columns: targets.map((target) => infoOf(target.expression, target.name)),
+})
 
 /** Computes the targets; afterwards they, as expressions, are the row. */
 function targetPath(level: Level, path: Path, targets: readonly Target[], sets: boolean): Path {
   const lowered = targets.map((target) => level.shared.fold(level.lower(target.expression, path.layout)))
   const entries = targets.map((target) => target.expression)
   const rows = sets ? rowsOf(path) * functionRows(level, entries) : rowsOf(path)
-  if (!sets && lowered.length === path.layout.entries.length && lowered.every((e, i) => e.kind === 'column' && e.index === i)) return { ...path, layout: layoutOf(entries) }
+  if (
+    !sets &&
+    lowered.length === path.layout.entries.length &&
+    lowered.every((e, i) => e.kind === 'column' && e.index === i)
+  )
+    return { ...path, layout: layoutOf(entries) }
   // One row of nothing: the targets alone.
   if (!sets && path.plan.kind === 'result' && path.plan.targets.length === 0) {
     return pathOf({ ...path.plan, targets: lowered }, entries, 1, 0, COST.row, path.relations)
   }
-  return pathOf({ kind: sets ? 'project-set' : 'project', input: path.plan, targets: lowered }, entries, rows, path.plan.estimate.startupCost, costOf(path) + rows * COST.operator, path.relations, path.order)
+  return pathOf(
+    { kind: sets ? 'project-set' : 'project', input: path.plan, targets: lowered },
+    entries,
+    rows,
+    path.plan.estimate.startupCost,
+    costOf(path) + rows * COST.operator,
+    path.relations,
+    path.order,
+  )
 }
 
 function sortKeys(level: Level, path: Path, order: readonly Order[]): PlanSortKey[] {
-  return order.map((key) => ({ expression: level.lower(key.expression, path.layout), descending: key.descending, nullsFirst: key.nullsFirst, ...(key.expression.collation === undefined ? {} : { collation: key.expression.collation }) }))
+  return order.map((key) => ({
+    expression: level.lower(key.expression, path.layout),
+    descending: key.descending,
+    nullsFirst: key.nullsFirst,
+    ...(key.expression.collation === undefined ? {} : { collation: key.expression.collation }),
+  }))
 }
 
-function sortPath(level: Level, path: Path, order: readonly Order[], limit: Expression | undefined, offset: Expression | undefined): Path {
+function sortPath(
+  level: Level,
+  path: Path,
+  order: readonly Order[],
+  limit: Expression | undefined,
+  offset: Expression | undefined,
+): Path {
   if (order.length === 0 || satisfies(path.order, order)) return path
   const needed = order.filter((key) => key.expression.kind !== 'const')
   if (needed.length === 0) return path
   return { ...path, plan: sortPlan(path.plan, sortKeys(level, path, needed), limit, offset, 0), order: needed }
 }
 
-function sortPlan(input: Plan, keys: readonly PlanSortKey[], limit: Expression | undefined, offset: Expression | undefined, presorted: number): Plan {
+function sortPlan(
+  input: Plan,
+  keys: readonly PlanSortKey[],
+  limit: Expression | undefined,
+  offset: Expression | undefined,
+  presorted: number,
+): Plan {
   const rows = input.estimate.rows
   const cost = input.estimate.totalCost + rows * COST.operator * 2 * Math.log2(Math.max(2, rows))
-  return { kind: 'sort', input, keys, limit, offset, presorted, columns: input.columns, estimate: { ...input.estimate, startupCost: cost, totalCost: cost + rows * COST.operator } }
+  return {
+    kind: 'sort',
+    input,
+    keys,
+    limit,
+    offset,
+    presorted,
+    columns: input.columns,
+    estimate: { ...input.estimate, startupCost: cost, totalCost: cost + rows * COST.operator },
+  }
 }
 
-function limitPlan(input: Plan, limit: Expression | undefined, offset: Expression | undefined, ties: readonly PlanSortKey[] | undefined): Plan {
+function limitPlan(
+  input: Plan,
+  limit: Expression | undefined,
+  offset: Expression | undefined,
+  ties: readonly PlanSortKey[] | undefined,
+): Plan {
   if (limit === undefined && offset === undefined) return input
   const total = input.estimate.rows
   const skip = offset?.kind === 'const' ? Number(offset.value ?? 0) : 0
-  const rows = Math.max(1, Math.min(total - skip, limit?.kind === 'const' && limit.value !== null ? Number(limit.value) : limit === undefined ? total : total / 10))
+  const rows = Math.max(
+    1,
+    Math.min(
+      total - skip,
+      limit?.kind === 'const' && limit.value !== null ? Number(limit.value) : limit === undefined ? total : total / 10,
+    ),
+  )
   const share = Math.min(1, (rows + skip) / Math.max(1, total))
   const { startupCost, totalCost } = input.estimate
-  return { kind: 'limit', input, limit, offset, ties, columns: input.columns, estimate: { ...input.estimate, rows, totalCost: startupCost + (totalCost - startupCost) * share } }
+  return {
+    kind: 'limit',
+    input,
+    limit,
+    offset,
+    ties,
+    columns: input.columns,
+    estimate: { ...input.estimate, rows, totalCost: startupCost + (totalCost - startupCost) * share },
+  }
 }
 
 function distinctPath(level: Level, path: Path, query: Query): Path {
   if (query.distinct.kind === 'none') return path
   const entries = path.layout.entries
   if (query.distinct.kind === 'all') {
-    const keys = entries.map((e, index): Expression => ({ kind: 'column', index, type: e.type, typmod: e.typmod, ...(e.collation === undefined ? {} : { collation: e.collation }) }))
-    return pathOf({ kind: 'aggregate', strategy: 'hash', input: path.plan, keys, sets: undefined, aggregates: [], groupings: [] }, entries, Math.max(1, rowsOf(path) / 2), costOf(path), costOf(path) + rowsOf(path) * COST.row, path.relations)
+    const keys = entries.map(
+      (e, index): Expression => ({
+        kind: 'column',
+        index,
+        type: e.type,
+        typmod: e.typmod,
+        ...(e.collation === undefined ? {} : { collation: e.collation }),
+      }),
+    )
+    return pathOf(
+      { kind: 'aggregate', strategy: 'hash', input: path.plan, keys, sets: undefined, aggregates: [], groupings: [] },
+      entries,
+      Math.max(1, rowsOf(path) / 2),
+      costOf(path),
+      costOf(path) + rowsOf(path) * COST.row,
+      path.relations,
+    )
   }
   // DISTINCT ON: sorted by its expressions (as ORDER BY has them, then the rest of ORDER BY), the first of each.
   const on = query.distinct.targets
   const leading = query.orderBy.filter((key) => on.includes(key.target))
-  const missing = on.filter((target) => !leading.some((key) => key.target === target)).map((target) => ({ target, descending: false, nullsFirst: false }))
+  const missing = on
+    .filter((target) => !leading.some((key) => key.target === target))
+    .map((target) => ({ target, descending: false, nullsFirst: false }))
   const rest = query.orderBy.filter((key) => !on.includes(key.target))
-  const order = [...leading, ...missing, ...rest].map((key): Order => ({ expression: query.targets[key.target]!.expression, descending: key.descending, nullsFirst: key.nullsFirst }))
+  const order = [...leading, ...missing, ...rest].map(
+    (key): Order => ({
+      expression: query.targets[key.target]!.expression,
+      descending: key.descending,
+      nullsFirst: key.nullsFirst,
+    }),
+  )
   const sorted = sortPath(level, path, order, undefined, undefined)
-  return pathOf({ kind: 'unique', input: sorted.plan, by: on }, entries, Math.max(1, rowsOf(path) / 2), sorted.plan.estimate.startupCost, costOf(sorted), path.relations, order)
+  return pathOf(
+    { kind: 'unique', input: sorted.plan, by: on },
+    entries,
+    Math.max(1, rowsOf(path) / 2),
+    sorted.plan.estimate.startupCost,
+    costOf(sorted),
+    path.relations,
+    order,
+  )
 }
 
 // ── Aggregation ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -483,10 +882,26 @@ function aggregatePath(c: JoinContext, path: Path, query: Query): Path {
     else forEachChild(e, carry)
     if (e.kind === 'subquery') {
       for (const relation of relationsIn(e)) {
-        const vars = columnsUsed({ ...query, targets: [{ name: '', expression: e, junk: false, tableOid: 0 as never, columnNumber: 0 }], where: undefined, having: undefined, from: [], relations: [] }).get(relation)
+        const vars = columnsUsed({
+          ...query,
+          targets: [{ name: '', expression: e, junk: false, tableOid: 0 as never, columnNumber: 0 }],
+          where: undefined,
+          having: undefined,
+          from: [],
+          relations: [],
+        }).get(relation)
         for (const column of vars ?? []) {
           const info = query.relations[relation]!.columns[column - 1]
-          if (info !== undefined) carry({ kind: 'var', level: 0, relation, column, type: info.type, typmod: info.typmod, ...(info.collation === undefined ? {} : { collation: info.collation }) })
+          if (info !== undefined)
+            carry({
+              kind: 'var',
+              level: 0,
+              relation,
+              column,
+              type: info.type,
+              typmod: info.typmod,
+              ...(info.collation === undefined ? {} : { collation: info.collation }),
+            })
         }
       }
     }
@@ -513,11 +928,25 @@ function aggregatePath(c: JoinContext, path: Path, query: Query): Path {
   }))
   const carriedAt = carried.map((_, i) => keys.length + i)
   const sets = query.groupingSets?.map((set) => [...set, ...carriedAt])
-  const groups = all.length === 0 ? 1 : Math.min(rowsOf(path), keys.reduce((product, key) => product * estimator.distinct(key, c.relations, rowsOf(path)), 1))
+  const groups =
+    all.length === 0
+      ? 1
+      : Math.min(
+          rowsOf(path),
+          keys.reduce((product, key) => product * estimator.distinct(key, c.relations, rowsOf(path)), 1),
+        )
   const strategy = all.length === 0 && sets === undefined ? 'plain' : 'hash'
   const entries: Expression[] = [...all, ...aggregates, ...groupings]
   return pathOf(
-    { kind: 'aggregate', strategy, input: path.plan, keys: all.map(lower), sets, aggregates: calls, groupings: groupings.map((e) => e.refs) },
+    {
+      kind: 'aggregate',
+      strategy,
+      input: path.plan,
+      keys: all.map(lower),
+      sets,
+      aggregates: calls,
+      groupings: groupings.map((e) => e.refs),
+    },
     entries,
     groups,
     costOf(path) + rowsOf(path) * COST.operator * (1 + calls.length),
@@ -556,7 +985,8 @@ function oneWindow(c: JoinContext, input: Path, window: Window, calls: readonly 
   ]
   const path = sortPath(level, input, order, undefined, undefined)
   const lower = (e: Expression): Expression => level.lower(e, path.layout)
-  const bound = (side: Window['start']): Window['start'] => (side.kind === 'preceding' || side.kind === 'following' ? { ...side, offset: lower(side.offset) } : side)
+  const bound = (side: Window['start']): Window['start'] =>
+    side.kind === 'preceding' || side.kind === 'following' ? { ...side, offset: lower(side.offset) } : side
   return pathOf(
     {
       kind: 'window',
@@ -568,7 +998,15 @@ function oneWindow(c: JoinContext, input: Path, window: Window, calls: readonly 
       end: bound(window.end),
       exclude: window.exclude,
       inRange: window.inRange,
-      calls: calls.map((call) => ({ function: call.function, args: call.args.map(lower), star: call.star, filter: call.filter && lower(call.filter), aggregate: call.aggregate, type: call.type, typmod: call.typmod })),
+      calls: calls.map((call) => ({
+        function: call.function,
+        args: call.args.map(lower),
+        star: call.star,
+        filter: call.filter && lower(call.filter),
+        aggregate: call.aggregate,
+        type: call.type,
+        typmod: call.typmod,
+      })),
     },
     [...path.layout.entries, ...calls],
     rowsOf(path),
@@ -578,4 +1016,3 @@ function oneWindow(c: JoinContext, input: Path, window: Window, calls: readonly 
     path.order,
   )
 }
-

@@ -15,22 +15,30 @@ import type { Catalog, RoleRow } from '../catalog/catalog.ts'
 import type { CatalogStore } from '../catalog/store.ts'
 import { DeferredChecks } from '../executor/deferred.ts'
 import { runPlan } from '../executor/executor.ts'
-import type { TableSizes } from '../planner/level.ts'
 import { type Execution, type Instrument, Pause, SLICE_OVER } from '../executor/operator.ts'
 import { type ParsedStatement, parse } from '../parser/parser.ts'
+import type { TableSizes } from '../planner/level.ts'
 import { type Notice, type SqlError, sqlError } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
+import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
 import { type Lifted, lift, liftedStatement, shapeOf } from './lift.ts'
-import { type ContextHost, SessionContext, clockMicros } from './call-context.ts'
 import type { Portal } from './portal.ts'
 import { nextSlice, sliceOver, startSlice } from './scheduler.ts'
-import type { ConnectOptions, Field, Format, MaybePromise, Session, Sink } from './session.ts'
 import { SequenceCache } from './sequences.ts'
+import type { ConnectOptions, Field, Format, MaybePromise, Session, Sink } from './session.ts'
 import type { SessionSettings } from './settings.ts'
 import { toSqlError } from './sqlstate-of.ts'
-import { type PreparedQuery, type Statement, cachedStatement, isQueryNode, keepStatement, makeStatement, prepareQuery } from './statement.ts'
+import {
+  cachedStatement,
+  isQueryNode,
+  keepStatement,
+  makeStatement,
+  type PreparedQuery,
+  prepareQuery,
+  type Statement,
+} from './statement.ts'
 import { Suspend, Suspensions } from './suspend.ts'
 import { Transaction } from './transaction.ts'
 import { type Utility, utilityFor } from './utility.ts'
@@ -76,7 +84,10 @@ export class Backend implements Session, ContextHost {
   readonly context: SessionContext
   readonly deferred = new DeferredChecks()
   readonly sequences: SequenceCache
-  readonly prepared = new Map<string, { readonly statement: Statement; readonly fromSql: boolean; readonly at: number; readonly text: string }>()
+  readonly prepared = new Map<
+    string,
+    { readonly statement: Statement; readonly fromSql: boolean; readonly at: number; readonly text: string }
+  >()
   readonly portals = new Map<string, Portal>()
   /** For pg_stat_activity. */
   readonly startedAt = clockMicros()
@@ -90,7 +101,10 @@ export class Backend implements Session, ContextHost {
   userOid: Oid
   tempNamespace: Oid = oid(0)
   /** Done at the end of the transaction: temporary tables, notifications. */
-  readonly hooks: { beforeCommit: (() => Promise<void> | undefined)[]; ended: ((committed: boolean) => void)[] } = { beforeCommit: [], ended: [] }
+  readonly hooks: { beforeCommit: (() => Promise<void> | undefined)[]; ended: ((committed: boolean) => void)[] } = {
+    beforeCommit: [],
+    ended: [],
+  }
 
   #sink: Sink | undefined
   #interrupt: SqlError | undefined
@@ -128,7 +142,10 @@ export class Backend implements Session, ContextHost {
     this.transaction.marked.push(this.deferred)
     settings.onReport((name, value) => this.#sink?.parameterStatus(name, value))
     settings.computed.set('transaction_isolation', {
-      get: () => (this.transaction.block === 'idle' ? settings.get('default_transaction_isolation') : this.transaction.isolationName),
+      get: () =>
+        this.transaction.block === 'idle'
+          ? settings.get('default_transaction_isolation')
+          : this.transaction.isolationName,
       set: (value) => this.transaction.setIsolation(value),
     })
     settings.computed.set('transaction_read_only', {
@@ -169,7 +186,12 @@ export class Backend implements Session, ContextHost {
     const catalog = this.catalog
     const setting = this.settings.get('search_path')
     const known = this.#path
-    if (known !== undefined && known.version === catalog.version && known.key === `${setting}|${this.userOid}|${this.tempNamespace}`) return known
+    if (
+      known !== undefined &&
+      known.version === catalog.version &&
+      known.key === `${setting}|${this.userOid}|${this.tempNamespace}`
+    )
+      return known
     const user = catalog.role(this.userOid)?.name
     const listed = splitIdentifiers(setting).map((name) => (name === '$user' ? (user ?? '') : name))
     const path: Oid[] = []
@@ -179,7 +201,12 @@ export class Backend implements Session, ContextHost {
     }
     if (!path.includes(PG_CATALOG)) path.unshift(PG_CATALOG)
     if (this.tempNamespace !== 0 && !path.includes(this.tempNamespace)) path.unshift(this.tempNamespace)
-    this.#path = { key: `${setting}|${this.userOid}|${this.tempNamespace}`, version: catalog.version, path, name: path.join(',') }
+    this.#path = {
+      key: `${setting}|${this.userOid}|${this.tempNamespace}`,
+      version: catalog.version,
+      path,
+      name: path.join(','),
+    }
     return this.#path
   }
 
@@ -195,7 +222,11 @@ export class Backend implements Session, ContextHost {
   }
 
   notice(notice: Notice): void {
-    if (LEVELS.indexOf(notice.severity.toLowerCase()) < LEVELS.indexOf(this.settings.get('client_min_messages')) && notice.severity !== 'INFO') return
+    if (
+      LEVELS.indexOf(notice.severity.toLowerCase()) < LEVELS.indexOf(this.settings.get('client_min_messages')) &&
+      notice.severity !== 'INFO'
+    )
+      return
     const sink = this.#sink ?? this.identity.options.idleSink
     sink?.notice(notice)
   }
@@ -217,7 +248,8 @@ export class Backend implements Session, ContextHost {
   }
 
   setReadOnly(readOnly: boolean): void {
-    if (!readOnly && this.transaction.readOnly && this.transaction.txn !== undefined) throw sqlError('25001', 'transaction read-write mode must be set before any query')
+    if (!readOnly && this.transaction.readOnly && this.transaction.txn !== undefined)
+      throw sqlError('25001', 'transaction read-write mode must be set before any query')
     this.transaction.readOnly = readOnly
   }
   /** 25006 inside a read-only transaction. */
@@ -261,7 +293,9 @@ export class Backend implements Session, ContextHost {
         const lifted = lift(scope, shape, parsed[0]!.node, sql)
         if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
       }
-      return parsed instanceof Promise ? parsed.then((list) => this.#several(sql, list, sink)) : this.#several(sql, parsed, sink)
+      return parsed instanceof Promise
+        ? parsed.then((list) => this.#several(sql, list, sink))
+        : this.#several(sql, parsed, sink)
     })
   }
 
@@ -303,7 +337,9 @@ export class Backend implements Session, ContextHost {
     }
     if (parameters === undefined) {
       const parsed = parse(sql)
-      return parsed instanceof Promise ? parsed.then((list) => this.#several(sql, list, sink)) : this.#several(sql, parsed, sink)
+      return parsed instanceof Promise
+        ? parsed.then((list) => this.#several(sql, list, sink))
+        : this.#several(sql, parsed, sink)
     }
     return this.#runSimpleWith(statement, parameters, sink, true)
   }
@@ -311,7 +347,8 @@ export class Backend implements Session, ContextHost {
   /** Conditions with constants may match a partial index; with parameters they cannot. */
   #hasPartialIndex(prepared: PreparedQuery): boolean {
     for (const table of prepared.relationsUsed) {
-      for (const index of this.catalog.relation(table)?.indexes ?? []) if (this.catalog.relation(index)?.index?.predicate !== undefined) return true
+      for (const index of this.catalog.relation(table)?.indexes ?? [])
+        if (this.catalog.relation(index)?.index?.predicate !== undefined) return true
     }
     return false
   }
@@ -320,7 +357,11 @@ export class Backend implements Session, ContextHost {
     const result: Value[] = []
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!
-      result.push(typeof value === 'string' ? this.catalog.type(prepared.parameterTypes[i]!).input(value, -1, this.context) : value)
+      result.push(
+        typeof value === 'string'
+          ? this.catalog.type(prepared.parameterTypes[i]!).input(value, -1, this.context)
+          : value,
+      )
     }
     return result
   }
@@ -371,7 +412,12 @@ export class Backend implements Session, ContextHost {
         if (parsed.length > 1) throw sqlError('42601', 'cannot insert multiple commands into a prepared statement')
         const node = parsed[0]?.node
         if (node === undefined) {
-          this.prepared.set(name, { statement: makeStatement({ List: {} }, '', '', []), fromSql: false, at: clockMicros(), text: sql })
+          this.prepared.set(name, {
+            statement: makeStatement({ List: {} }, '', '', []),
+            fromSql: false,
+            at: clockMicros(),
+            text: sql,
+          })
           return
         }
         const statement = makeStatement(node, sql, sql, parameterTypes)
@@ -385,7 +431,11 @@ export class Backend implements Session, ContextHost {
 
   #statement(name: string): Statement {
     const known = this.prepared.get(name)
-    if (known === undefined) throw sqlError('26000', name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`)
+    if (known === undefined)
+      throw sqlError(
+        '26000',
+        name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`,
+      )
     return known.statement
   }
   #portal(name: string): Portal {
@@ -394,7 +444,13 @@ export class Backend implements Session, ContextHost {
     return known
   }
 
-  bind(portal: string, name: string, formats: readonly Format[], values: readonly (Buffer | null)[], resultFormats: readonly Format[]): MaybePromise<void> {
+  bind(
+    portal: string,
+    name: string,
+    formats: readonly Format[],
+    values: readonly (Buffer | null)[],
+    resultFormats: readonly Format[],
+  ): MaybePromise<void> {
     return this.#guard(() => {
       const statement = this.#statement(name)
       this.#checkFailed(statement)
@@ -426,11 +482,20 @@ export class Backend implements Session, ContextHost {
     })
   }
 
-  #parameters(types: readonly Oid[], formats: readonly Format[], values: readonly (Buffer | null)[], name: string): Value[] {
+  #parameters(
+    types: readonly Oid[],
+    formats: readonly Format[],
+    values: readonly (Buffer | null)[],
+    name: string,
+  ): Value[] {
     if (values.length !== types.length) {
-      throw sqlError('08P01', `bind message supplies ${values.length} parameters, but prepared statement "${name}" requires ${types.length}`)
+      throw sqlError(
+        '08P01',
+        `bind message supplies ${values.length} parameters, but prepared statement "${name}" requires ${types.length}`,
+      )
     }
-    if (formats.length > 1 && formats.length !== values.length) throw sqlError('08P01', `bind message has ${formats.length} parameter formats but ${values.length} parameters`)
+    if (formats.length > 1 && formats.length !== values.length)
+      throw sqlError('08P01', `bind message has ${formats.length} parameter formats but ${values.length} parameters`)
     const result: Value[] = []
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!
@@ -440,7 +505,11 @@ export class Backend implements Session, ContextHost {
       }
       const type = this.catalog.type(types[i]!)
       const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[i]!
-      result.push(format === 1 ? type.receive(value, 0, value.length, -1, this.context) : type.input(utf8(value), -1, this.context))
+      result.push(
+        format === 1
+          ? type.receive(value, 0, value.length, -1, this.context)
+          : type.input(utf8(value), -1, this.context),
+      )
     }
     return result
   }
@@ -448,7 +517,8 @@ export class Backend implements Session, ContextHost {
   describeStatement(name: string): MaybePromise<{ parameters: readonly Oid[]; fields: readonly Field[] | undefined }> {
     return this.#guard(() => {
       const statement = this.#statement(name)
-      if (!isQueryNode(statement.node)) return { parameters: statement.givenTypes, fields: this.#utility(statement)?.fields?.(this, statement) }
+      if (!isQueryNode(statement.node))
+        return { parameters: statement.givenTypes, fields: this.#utility(statement)?.fields?.(this, statement) }
       this.#checkFailed(statement)
       this.#ensureTransaction()
       const prepared = prepareQuery(this, statement, true)
@@ -540,17 +610,45 @@ export class Backend implements Session, ContextHost {
     this.#ensureTransaction(statement.tag)
     if (isQueryNode(statement.node)) {
       const prepared = prepareQuery(this, statement, parameters.length > 0)
-      if (prepared.parameterTypes.length > parameters.length) throw sqlError('42P02', `there is no parameter $${parameters.length + 1}`)
+      if (prepared.parameterTypes.length > parameters.length)
+        throw sqlError('42P02', `there is no parameter $${parameters.length + 1}`)
       return this.runQuery(statement, prepared, parameters, sink, simple)
     }
     const utility = this.#utility(statement)
-    if (utility === undefined) throw sqlError('0A000', `${statement.tag.replace(/Stmt$/, '').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase()} is not supported`)
+    if (utility === undefined)
+      throw sqlError(
+        '0A000',
+        `${statement.tag
+          .replace(/Stmt$/, '')
+          .replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ')
+          .toUpperCase()} is not supported`,
+      )
     return utility.run(this, statement, { parameters, sink, simple, several: this.#severalStatements && simple })
   }
 
   /** Runs a planned query to its end, rows to the sink. */
-  runQuery(statement: Statement, prepared: PreparedQuery, parameters: readonly Value[], sink: Sink, simple: boolean): MaybePromise<string> {
-    const portal: Portal = { name: '', statement, parameters, formats: NO_FORMATS, prepared, fields: prepared.fields, execution: undefined, steps: undefined, pending: [], pendingAt: 0, done: false, sent: 0, cursor: undefined }
+  runQuery(
+    statement: Statement,
+    prepared: PreparedQuery,
+    parameters: readonly Value[],
+    sink: Sink,
+    simple: boolean,
+  ): MaybePromise<string> {
+    const portal: Portal = {
+      name: '',
+      statement,
+      parameters,
+      formats: NO_FORMATS,
+      prepared,
+      fields: prepared.fields,
+      execution: undefined,
+      steps: undefined,
+      pending: [],
+      pendingAt: 0,
+      done: false,
+      sent: 0,
+      cursor: undefined,
+    }
     if (simple && prepared.fields !== undefined) sink.fields(prepared.fields, NO_FORMATS)
     const result = this.runPortal(portal, 0, sink)
     return result as MaybePromise<string>
@@ -561,7 +659,8 @@ export class Backend implements Session, ContextHost {
     const prepared = portal.prepared!
     if (portal.execution === undefined && !portal.done) {
       // The catalog may have changed between Bind and Execute.
-      if (prepared.catalogVersion !== this.catalog.version && portal.statement.prepared !== undefined) portal.prepared = prepareQuery(this, portal.statement, true)
+      if (prepared.catalogVersion !== this.catalog.version && portal.statement.prepared !== undefined)
+        portal.prepared = prepareQuery(this, portal.statement, true)
       const waiting = this.#lockTables(portal.prepared!)
       if (waiting !== undefined) return waiting.then(() => this.#startPortal(portal, maxRows, sink))
       return this.#startPortal(portal, maxRows, sink)
@@ -571,7 +670,8 @@ export class Backend implements Session, ContextHost {
 
   #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
     const { planned } = portal.prepared!
-    if (planned.writes.length > 0) this.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
+    if (planned.writes.length > 0)
+      this.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
     const txn = this.transaction.ensure()
     txn.beginStatement()
     this.statementStart = this.queryStart
@@ -583,7 +683,12 @@ export class Backend implements Session, ContextHost {
     return this.#rows(portal, maxRows, sink)
   }
 
-  newExecution(txn: Txn, outerSlots: number, parameters: readonly Value[], instruments?: Map<object, Instrument>): Execution {
+  newExecution(
+    txn: Txn,
+    outerSlots: number,
+    parameters: readonly Value[],
+    instruments?: Map<object, Instrument>,
+  ): Execution {
     const backend = this
     return {
       txn,
@@ -643,7 +748,12 @@ export class Backend implements Session, ContextHost {
     const start = (): void => {
       rows.length = 0
       portal.instruments?.clear()
-      portal.execution = this.newExecution(this.transaction.ensure(), portal.prepared!.planned.outerSlots, portal.parameters, portal.instruments)
+      portal.execution = this.newExecution(
+        this.transaction.ensure(),
+        portal.prepared!.planned.outerSlots,
+        portal.parameters,
+        portal.instruments,
+      )
       portal.steps = runPlan(portal.prepared!.operator, portal.execution)
       this.#suspensions.rewind()
       startSlice()
@@ -751,7 +861,11 @@ export class Backend implements Session, ContextHost {
     const txn = this.transaction.ensure()
     const waits: Promise<unknown>[] = []
     for (const table of planned.writes) {
-      const granted = txn.lockTarget(`relation ${table}`, planned.command === 'select' ? 'row-share' : 'row-exclusive', 'wait')
+      const granted = txn.lockTarget(
+        `relation ${table}`,
+        planned.command === 'select' ? 'row-share' : 'row-exclusive',
+        'wait',
+      )
       if (granted instanceof Promise) waits.push(granted)
     }
     for (const table of planned.reads) {
@@ -761,7 +875,8 @@ export class Backend implements Session, ContextHost {
     }
     if (waits.length === 0) return undefined
     return this.interruptible(Promise.all(waits), 'Lock').then(() => {
-      if (prepared.catalogVersion !== this.catalog.version) throw sqlError('40001', 'could not serialize access due to concurrent DDL')
+      if (prepared.catalogVersion !== this.catalog.version)
+        throw sqlError('40001', 'could not serialize access due to concurrent DDL')
     })
   }
 
@@ -784,7 +899,13 @@ export class Backend implements Session, ContextHost {
     if (statement.tag === 'TransactionStmt') {
       const { node } = statement
       const kind = 'TransactionStmt' in node ? node.TransactionStmt.kind : undefined
-      if (kind === 'TRANS_STMT_ROLLBACK' || kind === 'TRANS_STMT_COMMIT' || kind === 'TRANS_STMT_ROLLBACK_TO' || kind === 'TRANS_STMT_PREPARE') return
+      if (
+        kind === 'TRANS_STMT_ROLLBACK' ||
+        kind === 'TRANS_STMT_COMMIT' ||
+        kind === 'TRANS_STMT_ROLLBACK_TO' ||
+        kind === 'TRANS_STMT_PREPARE'
+      )
+        return
     }
     throw sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
   }
@@ -845,7 +966,10 @@ export class Backend implements Session, ContextHost {
     const timeout = this.settings.number('statement_timeout')
     if (timeout > 0) {
       clearTimeout(this.#statementTimer)
-      this.#statementTimer = setTimeout(() => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')), timeout)
+      this.#statementTimer = setTimeout(
+        () => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')),
+        timeout,
+      )
     }
   }
 
@@ -894,11 +1018,18 @@ export class Backend implements Session, ContextHost {
     const logAfter = this.settings.number('log_min_duration_statement')
     if (logAfter >= 0) {
       const took = (this.stateChange - this.queryStart) / 1000
-      if (took >= logAfter) this.server.log('info', `duration: ${took.toFixed(3)} ms  statement: ${this.queryText}`, { process: this.pid })
+      if (took >= logAfter)
+        this.server.log('info', `duration: ${took.toFixed(3)} ms  statement: ${this.queryText}`, { process: this.pid })
     }
-    const idle = this.transaction.status === 'I' ? this.settings.number('idle_session_timeout') : this.settings.number('idle_in_transaction_session_timeout')
+    const idle =
+      this.transaction.status === 'I'
+        ? this.settings.number('idle_session_timeout')
+        : this.settings.number('idle_in_transaction_session_timeout')
     if (idle > 0) {
-      const message = this.transaction.status === 'I' ? sqlError('57P05', 'terminating connection due to idle-session timeout', { severity: 'FATAL' }) : sqlError('25P03', 'terminating connection due to idle-in-transaction timeout', { severity: 'FATAL' })
+      const message =
+        this.transaction.status === 'I'
+          ? sqlError('57P05', 'terminating connection due to idle-session timeout', { severity: 'FATAL' })
+          : sqlError('25P03', 'terminating connection due to idle-in-transaction timeout', { severity: 'FATAL' })
       clearTimeout(this.#idleTimer)
       this.#idleTimer = setTimeout(() => this.#terminateWith(message), idle)
       this.#idleTimer.unref()
@@ -980,7 +1111,8 @@ function utf8(bytes: Buffer): string {
 }
 
 /** Utility statements take parameters only where they contain queries; without types they are text. */
-const utilityParameters = (statement: Statement, count: number): Oid[] => Array.from({ length: count }, (_, i) => statement.givenTypes[i] || OID.text)
+const utilityParameters = (statement: Statement, count: number): Oid[] =>
+  Array.from({ length: count }, (_, i) => statement.givenTypes[i] || OID.text)
 
 /** Statements whose rows must be held back until they are complete. */
 const mayRestart = (prepared: PreparedQuery): boolean => prepared.suspends

@@ -105,7 +105,8 @@ export class SessionContext implements SessionCallContext {
   databaseBytes(database: Oid): number {
     if (database !== this.catalog.databaseOid) return 0
     let total = 0
-    for (const row of this.catalog.relations()) if (row.storageId !== 0) total += relationBytes(this.host.kv, this.catalog, row)
+    for (const row of this.catalog.relations())
+      if (row.storageId !== 0) total += relationBytes(this.host.kv, this.catalog, row)
     return total
   }
   sequenceLastValue(sequence: Oid): Int64 | null {

@@ -7,9 +7,10 @@ import type { Backend } from './backend.ts'
 import type { Field, MaybePromise } from './session.ts'
 import { allSettings, settingDefinition, shown } from './settings.ts'
 import { fieldOf } from './statement.ts'
-import { type UtilityCall, define } from './utility.ts'
+import { define, type UtilityCall } from './utility.ts'
 
-const warn = (session: Backend, code: string, message: string): void => session.notice({ severity: 'WARNING', code, message, fields: {} })
+const warn = (session: Backend, code: string, message: string): void =>
+  session.notice({ severity: 'WARNING', code, message, fields: {} })
 
 /** 25001 unless the command stands alone, outside of any transaction block. */
 export function preventInBlock(session: Backend, call: UtilityCall, command: string): void {
@@ -64,7 +65,9 @@ export function registerControl(): void {
           warn(session, '25P01', 'there is no transaction in progress')
         }
         const waiting = transaction.commit()
-        return waiting === undefined ? after(session, node.chain, 'COMMIT') : waiting.then(() => after(session, node.chain, 'COMMIT'))
+        return waiting === undefined
+          ? after(session, node.chain, 'COMMIT')
+          : waiting.then(() => after(session, node.chain, 'COMMIT'))
       }
       case 'TRANS_STMT_ROLLBACK':
         if (!transaction.inBlock) {
@@ -105,8 +108,14 @@ export function registerControl(): void {
       if (call.simple) call.sink.fields(fields, [])
       if (name === 'all') {
         let count = 0
-        for (const definition of [...allSettings()].sort((x, y) => (x.name.toLowerCase() < y.name.toLowerCase() ? -1 : 1))) {
-          call.sink.row([definition.name, shown(definition, session.settings.get(definition.name)), definition.description])
+        for (const definition of [...allSettings()].sort((x, y) =>
+          x.name.toLowerCase() < y.name.toLowerCase() ? -1 : 1,
+        )) {
+          call.sink.row([
+            definition.name,
+            shown(definition, session.settings.get(definition.name)),
+            definition.description,
+          ])
           count++
         }
         return count > 0 ? 'SHOW' : 'SHOW'
@@ -183,7 +192,9 @@ function constText(value: A_Const): string {
 
 /** Lists (search_path, DateStyle) are kept as one text with quoted names. */
 function listText(name: string, args: readonly Node[]): string {
-  const isNames = ['search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries'].includes(name)
+  const isNames = ['search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries'].includes(
+    name,
+  )
   return args
     .map((arg) => {
       const text = constantText(arg)
@@ -196,7 +207,12 @@ function setVariable(session: Backend, node: VariableSetStmt): void {
   const name = node.name ?? ''
   const local = node.is_local === true
   const superuser = session.isSuperuser
-  if (local && !session.transaction.inBlock) warn(session, '25P01', `SET ${node.kind === 'VAR_SET_MULTI' && name === 'TRANSACTION' ? 'TRANSACTION' : 'LOCAL'} can only be used in transaction blocks`)
+  if (local && !session.transaction.inBlock)
+    warn(
+      session,
+      '25P01',
+      `SET ${node.kind === 'VAR_SET_MULTI' && name === 'TRANSACTION' ? 'TRANSACTION' : 'LOCAL'} can only be used in transaction blocks`,
+    )
   switch (node.kind!) {
     case 'VAR_SET_VALUE': {
       const args = node.args ?? []
@@ -221,13 +237,20 @@ function setVariable(session: Backend, node: VariableSetStmt): void {
       return
     case 'VAR_SET_MULTI':
       if (name === 'TRANSACTION') {
-        if (!session.transaction.inBlock) warn(session, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
+        if (!session.transaction.inBlock)
+          warn(session, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
         transactionOptions(session, node.args)
         return
       }
       if (name === 'SESSION CHARACTERISTICS') {
         for (const option of node.args ?? []) {
-          if ('DefElem' in option) session.settings.set(`default_${option.DefElem.defname}`, normal(option.DefElem.defname!, constantText(option.DefElem.arg)), false, superuser)
+          if ('DefElem' in option)
+            session.settings.set(
+              `default_${option.DefElem.defname}`,
+              normal(option.DefElem.defname!, constantText(option.DefElem.arg)),
+              false,
+              superuser,
+            )
         }
         return
       }
@@ -238,7 +261,8 @@ function setVariable(session: Backend, node: VariableSetStmt): void {
       return
   }
 }
-const normal = (name: string, text: string): string => (name === 'transaction_isolation' ? text : truth(text) ? 'on' : 'off')
+const normal = (name: string, text: string): string =>
+  name === 'transaction_isolation' ? text : truth(text) ? 'on' : 'off'
 
 function setCurrentRole(session: Backend, name: string): void {
   if (name === 'none') {
@@ -248,7 +272,8 @@ function setCurrentRole(session: Backend, name: string): void {
   const role = session.catalog.roleByName(name)
   if (role === undefined) throw sqlError('22023', `role "${name}" does not exist`)
   const me = session.catalog.role(session.sessionUser)!
-  if (!me.superuser && !memberOf(session, me.oid, role.oid)) throw sqlError('42501', `permission denied to set role "${name}"`)
+  if (!me.superuser && !memberOf(session, me.oid, role.oid))
+    throw sqlError('42501', `permission denied to set role "${name}"`)
   setRole(session, role.oid, false)
 }
 function memberOf(session: Backend, member: number, role: number): boolean {
@@ -262,7 +287,8 @@ function setSessionAuthorization(session: Backend, name: string): void {
   }
   const role = session.catalog.roleByName(name)
   if (role === undefined) throw sqlError('22023', `role "${name}" does not exist`)
-  if (!session.identity.authenticatedUser.superuser && role.oid !== session.identity.authenticatedUser.oid) throw sqlError('42501', 'permission denied to set session authorization')
+  if (!session.identity.authenticatedUser.superuser && role.oid !== session.identity.authenticatedUser.oid)
+    throw sqlError('42501', 'permission denied to set session authorization')
   setRole(session, role.oid, true)
 }
 function setRole(session: Backend, role: number, alsoSession: boolean): void {

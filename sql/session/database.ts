@@ -11,9 +11,9 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { tableSpan } from '../../storage/keys/map.ts'
 import type { Kv } from '../../storage/kv/kv.ts'
 import '../binder/binder.ts'
-import { installCatalogFunctions } from '../catalog/functions.ts'
-import type { RoleRow } from '../catalog/catalog.ts'
 import { POSTGRES_DATABASE } from '../catalog/bootstrap.ts'
+import type { RoleRow } from '../catalog/catalog.ts'
+import { installCatalogFunctions } from '../catalog/functions.ts'
 import { type CatalogStore, openCatalogStore } from '../catalog/store.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { registerArrays } from '../types/array/array.ts'
@@ -127,22 +127,42 @@ class Node implements Database, Server {
     if (this.#closing) throw sqlError('57P03', 'the database system is shutting down', { severity: 'FATAL' })
     const role = this.#role(options.user)
     if (role === undefined) throw sqlError('28000', `role "${options.user}" does not exist`, { severity: 'FATAL' })
-    if (!role.canLogin) throw sqlError('28000', `role "${options.user}" is not permitted to log in`, { severity: 'FATAL' })
+    if (!role.canLogin)
+      throw sqlError('28000', `role "${options.user}" is not permitted to log in`, { severity: 'FATAL' })
     const shared = this.catalogs.catalog(POSTGRES_DATABASE)
     const row = shared.databaseByName(options.database)
-    if (row === undefined) throw sqlError('3D000', `database "${options.database}" does not exist`, { severity: 'FATAL' })
-    if (!row.allowConnections) throw sqlError('55000', `database "${options.database}" is not currently accepting connections`, { severity: 'FATAL' })
-    this.#checkLimit(row.connectionLimit, (backend) => backend.databaseOid === row.oid, `too many connections for database "${options.database}"`, role.superuser)
-    this.#checkLimit(role.connectionLimit, (backend) => backend.identity.authenticatedUser.oid === role.oid, `too many connections for role "${options.user}"`, role.superuser)
+    if (row === undefined)
+      throw sqlError('3D000', `database "${options.database}" does not exist`, { severity: 'FATAL' })
+    if (!row.allowConnections)
+      throw sqlError('55000', `database "${options.database}" is not currently accepting connections`, {
+        severity: 'FATAL',
+      })
+    this.#checkLimit(
+      row.connectionLimit,
+      (backend) => backend.databaseOid === row.oid,
+      `too many connections for database "${options.database}"`,
+      role.superuser,
+    )
+    this.#checkLimit(
+      role.connectionLimit,
+      (backend) => backend.identity.authenticatedUser.oid === role.oid,
+      `too many connections for role "${options.user}"`,
+      role.superuser,
+    )
 
     const layers: (readonly [string, string])[] = [...this.#options.settings]
     for (const setting of row.settings ?? []) layers.push(cut(setting))
-    for (const scope of ['0', String(row.oid)]) for (const setting of role.settings?.[scope] ?? []) layers.push(cut(setting))
+    for (const scope of ['0', String(row.oid)])
+      for (const setting of role.settings?.[scope] ?? []) layers.push(cut(setting))
     layers.push(['session_authorization', role.name], ['is_superuser', role.superuser ? 'on' : 'off'])
     for (const [name, value] of options.parameters) layers.push([name, value])
     const settings = new SessionSettings(layers)
     const pid = this.#newPid()
-    const backend = new Backend(this, { pid, secret: randomInt(-(2 ** 31), 2 ** 31), databaseOid: row.oid, authenticatedUser: role, options }, settings)
+    const backend = new Backend(
+      this,
+      { pid, secret: randomInt(-(2 ** 31), 2 ** 31), databaseOid: row.oid, authenticatedUser: role, options },
+      settings,
+    )
     this.backends.set(pid, backend)
     return backend
   }
@@ -183,7 +203,8 @@ class Node implements Database, Server {
           if (row === undefined || row.storageId === 0) return 1000
           const bytes = this.kv.approximateBytes(tableSpan(database, row.storageId))
           const statistics = catalog.statistics(table)
-          if (statistics !== undefined && statistics.rows > 0 && statistics.bytes > 0) return Math.max(1, (statistics.rows * Math.max(bytes, 1)) / statistics.bytes)
+          if (statistics !== undefined && statistics.rows > 0 && statistics.bytes > 0)
+            return Math.max(1, (statistics.rows * Math.max(bytes, 1)) / statistics.bytes)
           const width = row.columns.length * 12 + 40
           return Math.max(10, bytes / width)
         },
@@ -200,7 +221,8 @@ class Node implements Database, Server {
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     const end = Date.now() + graceMs
-    while (Date.now() < end && [...this.backends.values()].some((backend) => backend.running)) await new Promise((resolve) => setTimeout(resolve, 10))
+    while (Date.now() < end && [...this.backends.values()].some((backend) => backend.running))
+      await new Promise((resolve) => setTimeout(resolve, 10))
     for (const backend of [...this.backends.values()]) {
       backend.terminate()
       await backend.close()
@@ -213,4 +235,3 @@ function cut(setting: string): readonly [string, string] {
   const at = setting.indexOf('=')
   return [setting.slice(0, at), setting.slice(at + 1)]
 }
-

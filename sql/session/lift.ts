@@ -16,7 +16,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
-import { type Statement, makeStatement } from './statement.ts'
+import { makeStatement, type Statement } from './statement.ts'
 
 /** Longer texts are parsed as they are. */
 const TEXT_MAX = 4096
@@ -34,7 +34,8 @@ export interface Shape {
 const INT4_MAX = 2147483647
 
 const isDigit = (c: number): boolean => c >= 48 && c <= 57
-const isWord = (c: number): boolean => (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c === 36 || isDigit(c) || c >= 128
+const isWord = (c: number): boolean =>
+  (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c === 36 || isDigit(c) || c >= 128
 
 /**
  * The text with its literals cut out; undefined when there are none or the text holds something this scanner leaves to the
@@ -134,7 +135,8 @@ export function liftedStatement(scope: string, shape: Shape): Lifted | undefined
   return statement === undefined ? undefined : { statement, values: known.lifted.map((at) => shape.values[at]!) }
 }
 
-const fixedText = (known: Known, shape: Shape): string => (known.fixed.length === 0 ? '' : known.fixed.map((at) => shape.values[at]).join('\u0000'))
+const fixedText = (known: Known, shape: Shape): string =>
+  known.fixed.length === 0 ? '' : known.fixed.map((at) => shape.values[at]).join('\u0000')
 
 /** Makes (and keeps) the statement with parameters from the parsed text; undefined when nothing in it may vary. */
 export function lift(scope: string, shape: Shape, node: Node, sql: string): Lifted | undefined {
@@ -156,7 +158,12 @@ export function lift(scope: string, shape: Shape, node: Node, sql: string): Lift
     shapes.set(key, known)
   }
   // Which literals may vary depends on the shape alone.
-  const statement = makeStatement(replaced, sql, sql, lifted.map((at) => shape.types[at]!))
+  const statement = makeStatement(
+    replaced,
+    sql,
+    sql,
+    lifted.map((at) => shape.types[at]!),
+  )
   known.statements.set(fixedText(known, shape), statement)
   return { statement, values: lifted.map((at) => shape.values[at]!) }
 }
@@ -178,7 +185,8 @@ function replaceLiterals(tree: unknown, place: Place, lift: Lift): unknown {
   const node = tree as Record<string, unknown>
   const literal = node['A_Const'] as { ival?: object; sval?: object; location?: number } | undefined
   if (literal !== undefined) {
-    if ((place !== 'value' && place !== 'operand') || (literal.ival === undefined && literal.sval === undefined)) return tree
+    if ((place !== 'value' && place !== 'operand') || (literal.ival === undefined && literal.sval === undefined))
+      return tree
     const number = lift(literal.location ?? 0, literal.sval !== undefined)
     return number === undefined ? tree : { ParamRef: { number, location: literal.location } }
   }
@@ -204,7 +212,11 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
     case 'lexpr':
     case 'rexpr':
       if (place === 'value') return 'value'
-      return (place === 'condition' || place === 'operand') && isEquality(node) ? 'operand' : place === 'operand' ? 'condition' : place
+      return (place === 'condition' || place === 'operand') && isEquality(node)
+        ? 'operand'
+        : place === 'operand'
+          ? 'condition'
+          : place
     // Wrappers of the parse tree, and AND/OR, hand the place down.
     case 'A_Expr':
     case 'BoolExpr':
@@ -222,5 +234,9 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
 function isEquality(node: Record<string, unknown>): boolean {
   const name = node['name'] as { String?: { sval?: string } }[] | undefined
   const kind = node['kind']
-  return name?.length === 1 && name[0]?.String?.sval === '=' && (kind === 'AEXPR_OP' || kind === 'AEXPR_IN' || kind === 'AEXPR_OP_ANY')
+  return (
+    name?.length === 1 &&
+    name[0]?.String?.sval === '=' &&
+    (kind === 'AEXPR_OP' || kind === 'AEXPR_IN' || kind === 'AEXPR_OP_ANY')
+  )
 }

@@ -1,5 +1,6 @@
 /** A statement being run: its parameters, where its rows come from, and how far it has come. */
-import type { Execution, MutableRow, Steps } from '../executor/operator.ts'
+import type { Execution, Instrument, MutableRow, Steps } from '../executor/operator.ts'
+import type { RowStore } from '../executor/store.ts'
 import type { Value } from '../types/value.ts'
 import type { Field, Format } from './session.ts'
 import type { PreparedQuery, Statement } from './statement.ts'
@@ -20,17 +21,32 @@ export interface Portal {
   done: boolean
   /** Rows given so far. */
   sent: number
-  /** SQL cursors. */
-  readonly cursor: CursorState | undefined
+  /** SQL cursors, and the protocol's portals once FETCH has read from them. */
+  cursor: CursorState | undefined
+  /** EXPLAIN ANALYZE: the plan's counters. */
+  readonly instruments?: Map<object, Instrument>
 }
 
 export interface CursorState {
+  /** WITH HOLD. */
   readonly hold: boolean
+  /** Its rows are all in `rows`: it lives on after its transaction. */
+  held: boolean
+  /** May move backwards: then `rows` has every row read so far. */
   readonly scroll: boolean
   readonly binary: boolean
-  /** Rows read so far, for moving backwards; the position is after row `position`. */
-  readonly rows: MutableRow[]
+  rows: RowStore | undefined
+  /** Rows read before there was a store: it does not have them. */
+  dropped: number
+  /** No row comes after those read so far: `count` is how many there are. */
+  complete: boolean
+  count: number
+  /** On row `position`, from 1; 0 before the first, count + 1 after the last. */
   position: number
+  /** Order in which cursors were declared, for ROLLBACK TO SAVEPOINT. */
+  readonly sequence: number
+  /** Microseconds since 2000-01-01 UTC. */
   readonly createdAt: number
+  /** For pg_cursors. */
   readonly definition: string
 }

@@ -25,7 +25,8 @@ interface State {
 /** One process's view of all sequences, by database and storage id: shared by its sessions. */
 const shared = new WeakMap<Kv, Map<string, State>>()
 
-const int64 = (value: bigint): Int64 => (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value)
+const int64 = (value: bigint): Int64 =>
+  value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value
 
 export class SequenceCache {
   readonly #kv: Kv
@@ -54,7 +55,12 @@ export class SequenceCache {
     let state = this.#states.get(name)
     if (state === undefined) {
       const stored = this.#kv.getState(this.#key(row))
-      if (stored === undefined) state = { value: BigInt(row.sequence!.start), called: false, reserved: BigInt(row.sequence!.start) - BigInt(row.sequence!.increment) }
+      if (stored === undefined)
+        state = {
+          value: BigInt(row.sequence!.start),
+          called: false,
+          reserved: BigInt(row.sequence!.start) - BigInt(row.sequence!.increment),
+        }
       else {
         const [value, called] = Buffer.from(stored).toString('latin1').split(' ')
         state = { value: BigInt(value!), called: called === '1', reserved: BigInt(value!) }
@@ -70,7 +76,11 @@ export class SequenceCache {
 
   /** A new sequence, or ALTER SEQUENCE RESTART (under a new storage id, so that it rolls back with its transaction). */
   create(row: RelationRow, value: Int64 = row.sequence!.start, called = false): void {
-    this.#states.set(`${this.#database}/${row.storageId}`, { value: BigInt(value), called, reserved: called ? BigInt(value) : BigInt(value) - BigInt(row.sequence!.increment) })
+    this.#states.set(`${this.#database}/${row.storageId}`, {
+      value: BigInt(value),
+      called,
+      reserved: called ? BigInt(value) : BigInt(value) - BigInt(row.sequence!.increment),
+    })
     this.#store(row, BigInt(value), called)
   }
   /** Its state as it is now: for ALTER SEQUENCE, which copies it to a new storage id. */
@@ -141,7 +151,8 @@ export class SequenceCache {
   /** Throws 55000 when this session has not used it. */
   currval(row: RelationRow): Int64 {
     const value = this.#current.get(row.oid)
-    if (value === undefined) throw sqlError('55000', `currval of sequence "${row.name}" is not yet defined in this session`)
+    if (value === undefined)
+      throw sqlError('55000', `currval of sequence "${row.name}" is not yet defined in this session`)
     return int64(value)
   }
   /** The sequence of the last nextval in this session and its value. */
@@ -153,7 +164,11 @@ export class SequenceCache {
   setval(row: RelationRow, given: Int64, called: boolean): Int64 {
     const value = BigInt(given)
     const sequence = row.sequence!
-    if (!inRange(sequence, value)) throw sqlError('22003', `setval: value ${value} is out of bounds for sequence "${row.name}" (${sequence.min}..${sequence.max})`)
+    if (!inRange(sequence, value))
+      throw sqlError(
+        '22003',
+        `setval: value ${value} is out of bounds for sequence "${row.name}" (${sequence.min}..${sequence.max})`,
+      )
     const state = this.#state(row)
     state.value = value
     state.called = called
@@ -175,5 +190,5 @@ export class SequenceCache {
   }
 }
 
-const inRange = (sequence: SequenceRow, value: bigint): boolean => value >= BigInt(sequence.min) && value <= BigInt(sequence.max)
-
+const inRange = (sequence: SequenceRow, value: bigint): boolean =>
+  value >= BigInt(sequence.min) && value <= BigInt(sequence.max)

@@ -43,9 +43,19 @@ export interface Session {
 
   parse(name: string, sql: string, parameterTypes: readonly Oid[]): MaybePromise<void>
   /** `values[i]` is valid only during the call; null is NULL. Formats as in Bind: none, one for all, or one each. */
-  bind(portal: string, statement: string, formats: readonly Format[], values: readonly (Buffer | null)[], resultFormats: readonly Format[]): MaybePromise<void>
-  describeStatement(name: string): MaybePromise<{ readonly parameters: readonly Oid[]; readonly fields: readonly Field[] | undefined }>
-  describePortal(name: string): MaybePromise<{ readonly fields: readonly Field[] | undefined; readonly formats: readonly Format[] }>
+  bind(
+    portal: string,
+    statement: string,
+    formats: readonly Format[],
+    values: readonly (Buffer | null)[],
+    resultFormats: readonly Format[],
+  ): MaybePromise<void>
+  describeStatement(
+    name: string,
+  ): MaybePromise<{ readonly parameters: readonly Oid[]; readonly fields: readonly Field[] | undefined }>
+  describePortal(
+    name: string,
+  ): MaybePromise<{ readonly fields: readonly Field[] | undefined; readonly formats: readonly Format[] }>
   /** maxRows 0: all. Ends with sink.commandComplete, portalSuspended or emptyQuery. */
   execute(portal: string, maxRows: number, sink: Sink): MaybePromise<void>
   closeStatement(name: string): void

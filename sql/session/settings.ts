@@ -7,11 +7,18 @@
  * SET inside a transaction is undone when it rolls back; SET LOCAL always ends with it.
  */
 import { dataTable, fields } from '../catalog/tsv.ts'
-import { type SqlError, sqlError } from '../types/error.ts'
 import { parseDateStyle, parseIntervalStyle, parseTimeZone, printDateStyle } from '../types/datetime/session.ts'
+import { type SqlError, sqlError } from '../types/error.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../types/settings.ts'
 
-export type SettingContext = 'internal' | 'postmaster' | 'sighup' | 'superuser-backend' | 'backend' | 'superuser' | 'user'
+export type SettingContext =
+  | 'internal'
+  | 'postmaster'
+  | 'sighup'
+  | 'superuser-backend'
+  | 'backend'
+  | 'superuser'
+  | 'user'
 export interface SettingDefinition {
   readonly name: string
   readonly type: 'bool' | 'integer' | 'real' | 'string' | 'enum'
@@ -30,8 +37,20 @@ export interface SettingDefinition {
 
 /** What PostgreSQL reports at start-up, in its order. */
 const REPORTED = [
-  'in_hot_standby', 'integer_datetimes', 'TimeZone', 'IntervalStyle', 'is_superuser', 'application_name', 'default_transaction_read_only',
-  'scram_iterations', 'DateStyle', 'standard_conforming_strings', 'session_authorization', 'client_encoding', 'server_version', 'server_encoding',
+  'in_hot_standby',
+  'integer_datetimes',
+  'TimeZone',
+  'IntervalStyle',
+  'is_superuser',
+  'application_name',
+  'default_transaction_read_only',
+  'scram_iterations',
+  'DateStyle',
+  'standard_conforming_strings',
+  'session_authorization',
+  'client_encoding',
+  'server_version',
+  'server_encoding',
 ] as const // prettier-ignore
 
 /** What differs from PostgreSQL's boot values here, and this server's own parameters. */
@@ -56,10 +75,62 @@ const BOOT: Readonly<Record<string, string>> = {
 }
 
 const OWN: readonly SettingDefinition[] = [
-  { name: 'is_superuser', type: 'bool', unit: undefined, category: 'Preset Options', description: 'Shows whether the current user is a superuser.', extra: undefined, context: 'internal', min: undefined, max: undefined, values: [], boot: 'off', reported: true },
-  { name: 'session_authorization', type: 'string', unit: undefined, category: 'Preset Options', description: 'Sets the session user name.', extra: undefined, context: 'user', min: undefined, max: undefined, values: [], boot: '', reported: true },
-  { name: 'role', type: 'string', unit: undefined, category: 'Preset Options', description: 'Sets the current role.', extra: undefined, context: 'user', min: undefined, max: undefined, values: [], boot: 'none', reported: false },
-  { name: 'transaction_isolation', type: 'enum', unit: undefined, category: 'Client Connection Defaults / Statement Behavior', description: "Sets the current transaction's isolation level.", extra: undefined, context: 'user', min: undefined, max: undefined, values: ['serializable', 'repeatable read', 'read committed', 'read uncommitted'], boot: 'read committed', reported: false },
+  {
+    name: 'is_superuser',
+    type: 'bool',
+    unit: undefined,
+    category: 'Preset Options',
+    description: 'Shows whether the current user is a superuser.',
+    extra: undefined,
+    context: 'internal',
+    min: undefined,
+    max: undefined,
+    values: [],
+    boot: 'off',
+    reported: true,
+  },
+  {
+    name: 'session_authorization',
+    type: 'string',
+    unit: undefined,
+    category: 'Preset Options',
+    description: 'Sets the session user name.',
+    extra: undefined,
+    context: 'user',
+    min: undefined,
+    max: undefined,
+    values: [],
+    boot: '',
+    reported: true,
+  },
+  {
+    name: 'role',
+    type: 'string',
+    unit: undefined,
+    category: 'Preset Options',
+    description: 'Sets the current role.',
+    extra: undefined,
+    context: 'user',
+    min: undefined,
+    max: undefined,
+    values: [],
+    boot: 'none',
+    reported: false,
+  },
+  {
+    name: 'transaction_isolation',
+    type: 'enum',
+    unit: undefined,
+    category: 'Client Connection Defaults / Statement Behavior',
+    description: "Sets the current transaction's isolation level.",
+    extra: undefined,
+    context: 'user',
+    min: undefined,
+    max: undefined,
+    values: ['serializable', 'repeatable read', 'read committed', 'read uncommitted'],
+    boot: 'read committed',
+    reported: false,
+  },
 ]
 
 const known = new Map<string, SettingDefinition>()
@@ -67,7 +138,19 @@ function definitions(): ReadonlyMap<string, SettingDefinition> {
   if (known.size > 0) return known
   const table = dataTable('settings')
   const at = (column: string): number => table.columns.indexOf(column)
-  const [name, boot, unit, category, short, extra, context, type, min, max, values] = ['name', 'boot_val', 'unit', 'category', 'short_desc', 'extra_desc', 'context', 'vartype', 'min_val', 'max_val', 'enumvals'].map(at) as [number, number, number, number, number, number, number, number, number, number, number]
+  const [name, boot, unit, category, short, extra, context, type, min, max, values] = [
+    'name',
+    'boot_val',
+    'unit',
+    'category',
+    'short_desc',
+    'extra_desc',
+    'context',
+    'vartype',
+    'min_val',
+    'max_val',
+    'enumvals',
+  ].map(at) as [number, number, number, number, number, number, number, number, number, number, number]
   for (const line of table.lines) {
     const row = fields(line)
     const title = row[name]!
@@ -89,7 +172,11 @@ function definitions(): ReadonlyMap<string, SettingDefinition> {
   for (const own of OWN) if (!known.has(own.name)) known.set(own.name, own)
   return known
 }
-const splitArray = (text: string): string[] => text.slice(1, -1).split(',').map((each) => each.replace(/^"(.*)"$/, '$1'))
+const splitArray = (text: string): string[] =>
+  text
+    .slice(1, -1)
+    .split(',')
+    .map((each) => each.replace(/^"(.*)"$/, '$1'))
 
 export const settingDefinition = (name: string): SettingDefinition | undefined => definitions().get(name.toLowerCase())
 export const allSettings = (): Iterable<SettingDefinition> => definitions().values()
@@ -97,7 +184,14 @@ export const allSettings = (): Iterable<SettingDefinition> => definitions().valu
 const unrecognized = (name: string): SqlError => sqlError('42704', `unrecognized configuration parameter "${name}"`)
 
 const MEMORY_UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 }
-const TIME_UNITS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  us: 0.001,
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 const BASE_UNIT: Readonly<Record<string, { readonly table: typeof MEMORY_UNITS; readonly size: number }>> = {
   B: { table: MEMORY_UNITS, size: 1 },
   kB: { table: MEMORY_UNITS, size: 1024 },
@@ -110,8 +204,11 @@ const BASE_UNIT: Readonly<Record<string, { readonly table: typeof MEMORY_UNITS; 
 const TRUE = new Set(['on', 'true', 'yes', '1', 't', 'tr', 'tru', 'y', 'ye'])
 const FALSE = new Set(['off', 'of', 'false', 'no', '0', 'f', 'fa', 'fal', 'fals', 'n'])
 
-const invalid = (definition: SettingDefinition, value: string, extra: { hint?: string; detail?: string } = {}): SqlError =>
-  sqlError('22023', `invalid value for parameter "${definition.name}": "${value}"`, extra)
+const invalid = (
+  definition: SettingDefinition,
+  value: string,
+  extra: { hint?: string; detail?: string } = {},
+): SqlError => sqlError('22023', `invalid value for parameter "${definition.name}": "${value}"`, extra)
 
 /** The canonical text of a value (numbers in the parameter's own unit); throws 22023. */
 function canonical(definition: SettingDefinition, value: string, current: Settings): string {
@@ -126,8 +223,15 @@ function canonical(definition: SettingDefinition, value: string, current: Settin
     }
     case 'enum': {
       const word = value.toLowerCase()
-      const found = definition.values.find((each) => each === word) ?? (TRUE.has(word) ? definition.values.find((each) => each === 'on') : FALSE.has(word) ? definition.values.find((each) => each === 'off') : undefined)
-      if (found === undefined) throw invalid(definition, value, { hint: `Available values: ${definition.values.join(', ')}.` })
+      const found =
+        definition.values.find((each) => each === word) ??
+        (TRUE.has(word)
+          ? definition.values.find((each) => each === 'on')
+          : FALSE.has(word)
+            ? definition.values.find((each) => each === 'off')
+            : undefined)
+      if (found === undefined)
+        throw invalid(definition, value, { hint: `Available values: ${definition.values.join(', ')}.` })
       return found
     }
     case 'integer':
@@ -147,15 +251,26 @@ function numberOf(definition: SettingDefinition, value: string): number {
     const base = definition.unit === undefined ? undefined : BASE_UNIT[definition.unit]
     const factor = base?.table[unit]
     if (base === undefined || factor === undefined) {
-      const hint = base === undefined ? undefined : base.table === MEMORY_UNITS ? 'Valid units for this parameter are "B", "kB", "MB", "GB", and "TB".' : 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".'
+      const hint =
+        base === undefined
+          ? undefined
+          : base.table === MEMORY_UNITS
+            ? 'Valid units for this parameter are "B", "kB", "MB", "GB", and "TB".'
+            : 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".'
       throw invalid(definition, value, hint === undefined ? {} : { hint })
     }
     number = (number * factor) / base.size
   }
   if (definition.type === 'integer') number = Math.round(number)
-  if ((definition.min !== undefined && number < definition.min) || (definition.max !== undefined && number > definition.max)) {
+  if (
+    (definition.min !== undefined && number < definition.min) ||
+    (definition.max !== undefined && number > definition.max)
+  ) {
     const shown = definition.unit === undefined ? '' : ` ${definition.unit}`
-    throw sqlError('22023', `${number}${shown} is outside the valid range for parameter "${definition.name}" (${definition.min} .. ${definition.max})`)
+    throw sqlError(
+      '22023',
+      `${number}${shown} is outside the valid range for parameter "${definition.name}" (${definition.min} .. ${definition.max})`,
+    )
   }
   return number
 }
@@ -167,7 +282,9 @@ export function shown(definition: SettingDefinition, value: string): string {
   const number = Number(value)
   if (base === undefined || number <= 0) return value
   const total = number * base.size
-  const units = Object.entries(base.table).filter(([, size]) => size >= (base.table === TIME_UNITS ? 1 : 1024) || base.size === 1)
+  const units = Object.entries(base.table).filter(
+    ([, size]) => size >= (base.table === TIME_UNITS ? 1 : 1024) || base.size === 1,
+  )
   for (const [unit, size] of units.reverse()) if (total % size === 0) return `${total / size}${unit}`
   return value
 }
@@ -177,10 +294,14 @@ const SPECIAL: Readonly<Record<string, (value: string, current: Settings) => str
   TimeZone: (value) => parseTimeZone(value),
   IntervalStyle: (value) => parseIntervalStyle(value),
   client_encoding: (value) => {
-    const name = value.replace(/^'|'$/g, '').replaceAll(/[^A-Za-z0-9]/g, '').toLowerCase()
+    const name = value
+      .replace(/^'|'$/g, '')
+      .replaceAll(/[^A-Za-z0-9]/g, '')
+      .toLowerCase()
     if (name === 'utf8' || name === 'unicode') return 'UTF8'
     if (name === 'sqlascii') return 'SQL_ASCII'
-    if (/^(latin\d+|win\d+|euc|iso8859|koi8|sjis|big5|gbk|uhc|johab|mule)/.test(name)) throw sqlError('0A000', `client_encoding ${value} is not supported`, { hint: 'Use UTF8.' })
+    if (/^(latin\d+|win\d+|euc|iso8859|koi8|sjis|big5|gbk|uhc|johab|mule)/.test(name))
+      throw sqlError('0A000', `client_encoding ${value} is not supported`, { hint: 'Use UTF8.' })
     throw sqlError('22023', `invalid value for parameter "client_encoding": "${value}"`)
   },
   client_min_messages: (value) => {
@@ -188,7 +309,10 @@ const SPECIAL: Readonly<Record<string, (value: string, current: Settings) => str
     const levels = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'log', 'notice', 'warning', 'error']
     if (word === 'info') return 'info'
     if (word === 'debug') return 'debug2'
-    if (!levels.includes(word)) throw sqlError('22023', `invalid value for parameter "client_min_messages": "${value}"`, { hint: `Available values: ${levels.join(', ')}.` })
+    if (!levels.includes(word))
+      throw sqlError('22023', `invalid value for parameter "client_min_messages": "${value}"`, {
+        hint: `Available values: ${levels.join(', ')}.`,
+      })
     return word
   },
   standard_conforming_strings: (value) => {
@@ -266,7 +390,11 @@ export class SessionSettings {
     return this.#base.get(definition.name) ?? definition.boot
   }
   source(definition: SettingDefinition): string {
-    return this.#values.has(definition.name) ? 'session' : this.#base.has(definition.name) ? 'configuration file' : 'default'
+    return this.#values.has(definition.name)
+      ? 'session'
+      : this.#base.has(definition.name)
+        ? 'configuration file'
+        : 'default'
   }
   *customNames(): Iterable<string> {
     yield* this.#custom.keys()

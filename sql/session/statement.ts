@@ -15,12 +15,12 @@ import type { Operator } from '../executor/operator.ts'
 import { tagOf } from '../parser/parser.ts'
 import type { PlannedStatement } from '../plan/plan.ts'
 import type { ColumnInfo, Query } from '../plan/query.ts'
-import { plan } from '../planner/planner.ts'
 import type { TableSizes } from '../planner/level.ts'
+import { plan } from '../planner/planner.ts'
 import { OID } from '../types/oids.ts'
+import type { SessionContext } from './call-context.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
-import type { SessionContext } from './call-context.ts'
 
 export interface PreparedQuery {
   readonly query: Query
@@ -65,16 +65,30 @@ const cache = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
 export const isQueryNode = isQuery
 
 /** The kept statement of this text, or undefined. */
-export function cachedStatement(database: Oid, path: string, text: string, types: readonly Oid[]): Statement | undefined {
+export function cachedStatement(
+  database: Oid,
+  path: string,
+  text: string,
+  types: readonly Oid[],
+): Statement | undefined {
   return cache.get(cacheKey(database, path, text, types))
 }
 export function keepStatement(database: Oid, path: string, statement: Statement): void {
   if (statement.text.length > 100_000) return
   cache.set(cacheKey(database, path, statement.text, statement.givenTypes), statement)
 }
-const cacheKey = (database: Oid, path: string, text: string, types: readonly Oid[]): string => `${database}|${path}|${types.length === 0 ? '' : types.join(',')}|${text}`
+const cacheKey = (database: Oid, path: string, text: string, types: readonly Oid[]): string =>
+  `${database}|${path}|${types.length === 0 ? '' : types.join(',')}|${text}`
 
-export const makeStatement = (node: Node, text: string, source: string, types: readonly Oid[]): Statement => ({ node, tag: tagOf(node), text, source, givenTypes: types, prepared: undefined, uses: 0 })
+export const makeStatement = (node: Node, text: string, source: string, types: readonly Oid[]): Statement => ({
+  node,
+  tag: tagOf(node),
+  text,
+  source,
+  givenTypes: types,
+  prepared: undefined,
+  uses: 0,
+})
 
 export function bindContext(host: StatementHost, source: string, types: readonly Oid[], fixed: boolean): BindContext {
   return {
@@ -94,7 +108,13 @@ export function bindContext(host: StatementHost, source: string, types: readonly
 /** Ready to run under the catalog as it is now. `parameters`: false when the protocol gives none (a simple query). */
 export function prepareQuery(host: StatementHost, statement: Statement, parameters: boolean): PreparedQuery {
   const known = statement.prepared
-  if (known !== undefined && !known.once && known.catalogVersion === host.catalog.version && (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)) return known
+  if (
+    known !== undefined &&
+    !known.once &&
+    known.catalogVersion === host.catalog.version &&
+    (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)
+  )
+    return known
   const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
   const query = bind(b, statement.node)
   const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters)
@@ -149,7 +169,9 @@ function baseOf(catalog: Catalog, type: Oid): Oid {
 }
 
 function fieldsOf(catalog: Catalog, query: Query, columns: readonly ColumnInfo[]): Field[] {
-  const targets = (query.command === 'select' ? query.targets : query.modify!.returning).filter((target) => !target.junk)
+  const targets = (query.command === 'select' ? query.targets : query.modify!.returning).filter(
+    (target) => !target.junk,
+  )
   return columns.map((column, i) => fieldOf(catalog, column, targets[i]!.tableOid, targets[i]!.columnNumber))
 }
 

@@ -105,11 +105,13 @@ export class Transaction {
 
   setIsolation(name: string): void {
     if (this.txn?.hasWrites === true || (this.txn !== undefined && this.#levels.length > 0)) {
-      if (name !== this.isolationName) throw sqlError('25001', 'SET TRANSACTION ISOLATION LEVEL must be called before any query')
+      if (name !== this.isolationName)
+        throw sqlError('25001', 'SET TRANSACTION ISOLATION LEVEL must be called before any query')
       return
     }
     this.isolationName = name
-    const isolation = name === 'serializable' ? 'serializable' : name === 'repeatable read' ? 'repeatable-read' : 'read-committed'
+    const isolation =
+      name === 'serializable' ? 'serializable' : name === 'repeatable read' ? 'repeatable-read' : 'read-committed'
     if (isolation !== this.isolation && this.txn !== undefined) {
       this.txn.rollback()
       this.txn = undefined
@@ -150,7 +152,13 @@ export class Transaction {
   }
   /** A mark for one statement, so that its effects can be taken back (a restart). */
   statementMark(): Level {
-    return { name: '', kv: this.ensure().savepoint(), catalog: this.#editor?.mark() ?? 0, settings: this.#host.settings.mark(), marks: this.marked.map((each) => each.mark()) }
+    return {
+      name: '',
+      kv: this.ensure().savepoint(),
+      catalog: this.#editor?.mark() ?? 0,
+      settings: this.#host.settings.mark(),
+      marks: this.marked.map((each) => each.mark()),
+    }
   }
   /** READ COMMITTED: takes the statement back and gives it a new snapshot. */
   restart(mark: Level): void {

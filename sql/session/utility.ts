@@ -41,6 +41,8 @@ export function define<K extends keyof Bodies>(
   const body = (statement: Statement): Bodies[K] => (statement.node as Bodies)[tag]
   utilities.set(tag, {
     run: (session, statement, call) => run(session, body(statement), call, statement),
-    ...(fields === undefined ? {} : { fields: (session: Backend, statement: Statement) => fields(session, body(statement), statement) }),
+    ...(fields === undefined
+      ? {}
+      : { fields: (session: Backend, statement: Statement) => fields(session, body(statement), statement) }),
   })
 }

@@ -27,7 +27,8 @@ export class SqlError extends Error {
   }
 }
 
-export const sqlError = (code: SqlState, message: string, fields?: ErrorFields): SqlError => new SqlError(code, message, fields)
+export const sqlError = (code: SqlState, message: string, fields?: ErrorFields): SqlError =>
+  new SqlError(code, message, fields)
 
 /** 0A000: what PostgreSQL has and this server does not yet. Names the feature, never ignores it. */
 export const notSupported = (feature: string, fields?: ErrorFields): SqlError =>

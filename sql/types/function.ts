@@ -47,11 +47,19 @@ export type FunctionBody =
   /** Returns a set: one Value a row; for several output columns each Value is a RecordValue. */
   | { readonly kind: 'set'; readonly bind: (call: CallInfo) => SetBody }
 
-export const scalar = <A extends Value[]>(run: (...args: A) => Value, options: { js?: (...args: string[]) => string } = {}): FunctionBody =>
-  ({ kind: 'scalar', run: run as Body, js: options.js })
+export const scalar = <A extends Value[]>(
+  run: (...args: A) => Value,
+  options: { js?: (...args: string[]) => string } = {},
+): FunctionBody => ({ kind: 'scalar', run: run as Body, js: options.js })
 /** `bound((call) => (a, b) => …)`. */
-export const bound = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Value): FunctionBody => ({ kind: 'bound', bind: bind as (call: CallInfo) => Body })
-export const set = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Iterable<Value>): FunctionBody => ({ kind: 'set', bind: bind as (call: CallInfo) => SetBody })
+export const bound = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Value): FunctionBody => ({
+  kind: 'bound',
+  bind: bind as (call: CallInfo) => Body,
+})
+export const set = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Iterable<Value>): FunctionBody => ({
+  kind: 'set',
+  bind: bind as (call: CallInfo) => SetBody,
+})
 
 /**
  * An aggregate, found by its printed signature: 'sum(int4)', 'count(*)' is 'count()', 'array_agg(anynonarray)'; argument

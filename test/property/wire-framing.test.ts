@@ -1,8 +1,8 @@
 /** The reader gives the same messages however the bytes are cut, refuses what PostgreSQL refuses, and never reads outside a message. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SqlError } from '../../sql/types/error.ts'
 import { Body, decodeText, FrameReader, MessageError } from '../../server/wire/reader.ts'
+import { SqlError } from '../../sql/types/error.ts'
 
 interface Frame {
   readonly type: string
@@ -104,20 +104,24 @@ describe('framing', () => {
 
   test('random bytes: messages or one FATAL 08P01, nothing else', () => {
     fc.assert(
-      fc.property(fc.constantFrom('startup', 'password', 'query' as const), fc.array(fc.uint8Array({ maxLength: 40 })), (framing, chunks) => {
-        const reader = new FrameReader()
-        reader.framing = framing as FrameReader['framing']
-        try {
-          for (const chunk of chunks) {
-            reader.push(Buffer.from(chunk))
-            while (reader.next()) expect(reader.end).toBeGreaterThanOrEqual(reader.start)
+      fc.property(
+        fc.constantFrom('startup', 'password', 'query' as const),
+        fc.array(fc.uint8Array({ maxLength: 40 })),
+        (framing, chunks) => {
+          const reader = new FrameReader()
+          reader.framing = framing as FrameReader['framing']
+          try {
+            for (const chunk of chunks) {
+              reader.push(Buffer.from(chunk))
+              while (reader.next()) expect(reader.end).toBeGreaterThanOrEqual(reader.start)
+            }
+          } catch (error) {
+            expect(error).toBeInstanceOf(SqlError)
+            expect((error as SqlError).code).toBe('08P01')
+            expect((error as SqlError).fields.severity).toBe('FATAL')
           }
-        } catch (error) {
-          expect(error).toBeInstanceOf(SqlError)
-          expect((error as SqlError).code).toBe('08P01')
-          expect((error as SqlError).fields.severity).toBe('FATAL')
-        }
-      }),
+        },
+      ),
       { numRuns: 500 },
     )
   })
@@ -155,13 +159,16 @@ describe('bodies', () => {
 
   test('names: the remembered one and others', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('', 'a', 'ab', 'abc', 'P0_1', 'ä', 'äb', 'P0_12'), { maxLength: 20 }), (names) => {
-        const body = new Body()
-        const bytes = Buffer.from(names.map((name) => `${name}\0`).join(''))
-        body.open(bytes, 0, bytes.length)
-        expect(names.map(() => body.name())).toEqual(names)
-        body.finish()
-      }),
+      fc.property(
+        fc.array(fc.constantFrom('', 'a', 'ab', 'abc', 'P0_1', 'ä', 'äb', 'P0_12'), { maxLength: 20 }),
+        (names) => {
+          const body = new Body()
+          const bytes = Buffer.from(names.map((name) => `${name}\0`).join(''))
+          body.open(bytes, 0, bytes.length)
+          expect(names.map(() => body.name())).toEqual(names)
+          body.finish()
+        },
+      ),
     )
   })
 

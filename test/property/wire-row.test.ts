@@ -16,7 +16,11 @@ const int64 = fc.oneof(
     .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
     .map((n) => (n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(n) : n)),
 )
-const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme', maxLength: 200 }), fc.string({ minLength: 60, maxLength: 3000 }))
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'grapheme', maxLength: 200 }),
+  fc.string({ minLength: 60, maxLength: 3000 }),
+)
 
 interface Column {
   readonly type: Type
@@ -60,7 +64,11 @@ test('rows of every kind, one after the other in one buffer', () => {
       for (const row of rows) {
         const fields = row.map(({ type }, i) => field(`c${i}`, type))
         const formats = row.map(({ format }) => format)
-        new RowShape(fields, formats, rowDescription(fields, formats)).write(to, row.map(({ value }) => value), context)
+        new RowShape(fields, formats, rowDescription(fields, formats)).write(
+          to,
+          row.map(({ value }) => value),
+          context,
+        )
       }
       const bytes = to.toBuffer()
       let at = 0
