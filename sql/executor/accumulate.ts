@@ -48,7 +48,10 @@ interface Call {
 }
 
 /** The body of an aggregate as one execution uses it. Throws 0A000 when there is none. */
-export function plainAggregate(call: Call, env: CompileEnv): { readonly strict: boolean; readonly counts: boolean; make(context: CallContext): Accumulator } {
+export function plainAggregate(
+  call: Call,
+  env: CompileEnv,
+): { readonly strict: boolean; readonly counts: boolean; make(context: CallContext): Accumulator } {
   const { catalog } = env
   const row = catalog.aggregate(call.function)
   const name = catalog.function(call.function)?.name ?? String(call.function)
@@ -121,7 +124,8 @@ export function aggregateSite(call: AggregateOfPlan, env: CompileEnv): Aggregate
           // A copy: a state may be asked more than once, and rows are numbered by first sight.
           const sorted = order === undefined ? rows : rows.slice().sort(order)
           let result = inner.init()
-          for (const args of sorted) result = inner.step(result, ...(args.length === width ? args : args.slice(0, width)))
+          for (const args of sorted)
+            result = inner.step(result, ...(args.length === width ? args : args.slice(0, width)))
           return inner.final(result)
         },
       }
@@ -141,7 +145,12 @@ function orderedSetSite(call: AggregateOfPlan, env: CompileEnv): AggregateSite {
   const row = env.catalog.aggregate(call.function)!
   const hypothetical = row.kind === 'h'
   const width = call.orderBy.length
-  const columns = call.orderBy.map((key, column) => ({ column, type: key.expression.type, descending: key.descending, nullsFirst: key.nullsFirst }))
+  const columns = call.orderBy.map((key, column) => ({
+    column,
+    type: key.expression.type,
+    descending: key.descending,
+    nullsFirst: key.nullsFirst,
+  }))
   const directArgs = call.directArgs
   return {
     inputs: [...call.orderBy.map((key) => key.expression), ...directArgs],
@@ -170,7 +179,10 @@ function orderedSetSite(call: AggregateOfPlan, env: CompileEnv): AggregateSite {
           const { rows, direct } = state as Collected
           const values = direct ?? directArgs.map((arg) => (arg.kind === 'const' ? arg.value : null))
           if (hypothetical && values.length !== width)
-            throw sqlError('42883', 'the number of hypothetical direct arguments must match the number of ordering columns')
+            throw sqlError(
+              '42883',
+              'the number of hypothetical direct arguments must match the number of ordering columns',
+            )
           return body(rows.slice().sort(order), values, info)
         },
       }

@@ -7,7 +7,6 @@
  * Each grouping set has its own table. When the groups outgrow work_mem, rows of groups that are not in the table yet go
  * to files and are aggregated after it, as PostgreSQL does.
  */
-import type { Oid } from '../../storage/keys/brand.ts'
 import type { Row, Value } from '../types/value.ts'
 import { type Accumulator, type AggregatePlan, type AggregateSite, aggregateSite } from './accumulate.ts'
 import { compilePredicate, compileRow } from './compile.ts'
@@ -17,11 +16,27 @@ import { partOf } from './hash-join.ts'
 import { type KeyTable, keyTable } from './hashing.ts'
 import { rowBytes } from './memory.ts'
 import { nulls } from './nested-loop.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Step, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Step,
+  type Steps,
+} from './operator.ts'
+import { sameKey } from './same.ts'
 import { SpillFile } from './spill.ts'
 
 /** Feeds a batch. `ids[i]`: the group of row i; -1 leaves the row out. Without ids all rows are of group 0. */
-type Advance = (rows: readonly Row[], ids: Int32Array | undefined, states: unknown[][], bodies: readonly Accumulator[]) => void
+type Advance = (
+  rows: readonly Row[],
+  ids: Int32Array | undefined,
+  states: unknown[][],
+  bodies: readonly Accumulator[],
+) => void
 
 const PARTS = 16
 const DEPTH_MAX = 4
@@ -39,7 +54,13 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
   const sorted = plan.strategy === 'sorted' && sets.length === 1 && plan.keys.length > 0
 
   /** The output row of one group. */
-  const output = (set: number, key: Row, group: number, states: unknown[][], bodies: readonly Accumulator[]): MutableRow => {
+  const output = (
+    set: number,
+    key: Row,
+    group: number,
+    states: unknown[][],
+    bodies: readonly Accumulator[],
+  ): MutableRow => {
     const row: MutableRow = key.slice()
     for (let k = 0; k < bodies.length; k++) row.push(bodies[k]!.final(states[k]![group]))
     for (const bits of groupings[set]!) row.push(bits)
@@ -67,7 +88,10 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
     const bodies = make(x)
     const advance = advanceOf(x)
     const keyOf = keys.bind(x)
-    const same = sameKey(env, plan.keys.map((key) => key.type))
+    const same = sameKey(
+      env,
+      plan.keys.map((key) => key.type),
+    )
     let current: Row | undefined
     let states: unknown[][] = bodies.map(() => [])
     let ids = new Int32Array(BATCH_ROWS)
@@ -101,7 +125,12 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
   }
 
   function* hashed(x: Execution): Steps {
-    yield* hashLevel(x, input.run(x), sets.map((_, i) => i), 0)
+    yield* hashLevel(
+      x,
+      input.run(x),
+      sets.map((_, i) => i),
+      0,
+    )
   }
 
   /** Aggregates these rows for these sets; what does not fit comes back as files, and is aggregated after. */
@@ -170,15 +199,29 @@ class Grouping {
   readonly #depth: number
   #bytes = 0
 
-  constructor(set: number, positions: readonly number[], plan: AggregatePlan, env: CompileEnv, bodies: readonly Accumulator[], depth: number) {
+  constructor(
+    set: number,
+    positions: readonly number[],
+    plan: AggregatePlan,
+    env: CompileEnv,
+    bodies: readonly Accumulator[],
+    depth: number,
+  ) {
     const keys = positions.map((position) => plan.keys[position]!)
     this.set = set
     this.positions = positions
     this.#width = plan.keys.length
     this.#all = positions.length === plan.keys.length && positions.every((position, i) => position === i)
-    this.#table = keyTable(env.catalog, keys.map((key) => key.type))
+    this.#table = keyTable(
+      env.catalog,
+      keys.map((key) => key.type),
+    )
     this.#bodies = bodies
-    this.#partOf = partOf(env, keys.map((key) => key.type), depth + 7)
+    this.#partOf = partOf(
+      env,
+      keys.map((key) => key.type),
+      depth + 7,
+    )
     this.#depth = depth
     this.states = bodies.map(() => [])
   }
@@ -200,7 +243,10 @@ class Grouping {
         id = single ? table.addOne(key as Value) : table.add(key as Row)
         if (id === this.keys.length) {
           this.keys.push(key)
-          this.#bytes += GROUP_BYTES + this.#bodies.length * 32 + (single ? (typeof key === 'string' ? 24 + key.length : 8) : rowBytes(key as Row))
+          this.#bytes +=
+            GROUP_BYTES +
+            this.#bodies.length * 32 +
+            (single ? (typeof key === 'string' ? 24 + key.length : 8) : rowBytes(key as Row))
         }
       }
       ids[i] = id
@@ -235,25 +281,6 @@ class Grouping {
   }
 }
 
-/** Equality of keys of these types, NULLs alike. */
-export function sameKey(env: CompileEnv, types: readonly Oid[]): (a: Row, b: Row) => boolean {
-  const hashes = types.map((type) => env.catalog.type(type).hashKey)
-  return (a, b) => {
-    for (let i = 0; i < a.length; i++) {
-      const p = a[i]!
-      const q = b[i]!
-      if (p === q) continue
-      if (p === null || q === null) return false
-      const hash = hashes[i]
-      if (hash === undefined) return false
-      const x = hash(p)
-      const y = hash(q)
-      if (x !== y && !(Number.isNaN(x) && Number.isNaN(y))) return false
-    }
-    return true
-  }
-}
-
 /** The loop that feeds a batch to all aggregates: generated, or over closures when it will not run often. */
 function compileAdvance(sites: readonly AggregateSite[], env: CompileEnv, plain: boolean): (x: Execution) => Advance {
   if (env.mode === 'once') return closures(sites, env)
@@ -265,7 +292,11 @@ function compileAdvance(sites: readonly AggregateSite[], env: CompileEnv, plain:
 }
 
 function closures(sites: readonly AggregateSite[], env: CompileEnv): (x: Execution) => Advance {
-  const parts = sites.map((site) => ({ site, values: compileRow(site.inputs, env), filter: compilePredicate(site.filter, env) }))
+  const parts = sites.map((site) => ({
+    site,
+    values: compileRow(site.inputs, env),
+    filter: compilePredicate(site.filter, env),
+  }))
   return (x) => {
     const bound = parts.map(({ site, values, filter }) => ({ site, values: values.bind(x), holds: filter.bind(x) }))
     return (rows, ids, states, bodies) => {

@@ -67,10 +67,22 @@ function holds(e: Expression, row: Row, x: Execution, env: ExpressionEnv): boole
 }
 
 /** A join's condition over the joined row, asked before that row is made. `outerWidth`: columns of the outer row. */
-export function compileJoinPredicate(e: Expression | undefined, outerWidth: number, env: ExpressionEnv): CompiledPair<boolean> {
+export function compileJoinPredicate(
+  e: Expression | undefined,
+  outerWidth: number,
+  env: ExpressionEnv,
+): CompiledPair<boolean> {
   if (e === undefined) return { bind: () => () => true }
   if (env.mode === 'once')
-    return { bind: (x) => (outer, inner) => holds(e, outer.length === outerWidth ? [...outer, ...inner] : [...outer.slice(0, outerWidth), ...inner], x, env) }
+    return {
+      bind: (x) => (outer, inner) =>
+        holds(
+          e,
+          outer.length === outerWidth ? [...outer, ...inner] : [...outer.slice(0, outerWidth), ...inner],
+          x,
+          env,
+        ),
+    }
   let made: ((x: Execution) => (outer: Row, inner: Row) => boolean) | undefined
   return {
     bind(x) {
@@ -107,7 +119,11 @@ export interface Generated {
 }
 
 /** Source for several expressions over one row, for callers that write the loop themselves. See CodeWriter for filters. */
-export function generate(expressions: readonly Expression[], env: ExpressionEnv, options: GenerateOptions = {}): Generated {
+export function generate(
+  expressions: readonly Expression[],
+  env: ExpressionEnv,
+  options: GenerateOptions = {},
+): Generated {
   const w = new CodeWriter(env, options)
   const results = expressions.map((e) => w.value(e))
   return { setup: w.setup, prelude: w.lines.join('\n'), results, bindings: { names: w.names, values: w.values } }

@@ -60,7 +60,9 @@ function walk(e: Expression, w: Walk): Value {
       return walk(e.arg, w)
     case 'coerce-io': {
       const value = walk(e.arg, w)
-      return value === null ? null : convertIo(value, w.env.catalog.type(e.arg.type), w.env.catalog.type(e.type), w.x.context)
+      return value === null
+        ? null
+        : convertIo(value, w.env.catalog.type(e.arg.type), w.env.catalog.type(e.type), w.x.context)
     }
     case 'array-coerce':
       return mapArray(walk(e.arg, w), (element) => withCaseTest(w, element, () => walk(e.element, w)))
@@ -110,7 +112,11 @@ function walk(e: Expression, w: Walk): Value {
       return null
     }
     case 'min-max':
-      return greatest(e.op === 'least', w.env.catalog.type(e.type), e.args.map((arg) => walk(arg, w)))
+      return greatest(
+        e.op === 'least',
+        w.env.catalog.type(e.type),
+        e.args.map((arg) => walk(arg, w)),
+      )
     case 'any-array': {
       const left = walk(e.left, w)
       const right = walk(e.right, w)
@@ -120,9 +126,16 @@ function walk(e: Expression, w: Walk): Value {
       return anyArray(compare, row?.strict ?? true, e.all, left, right)
     }
     case 'array':
-      return makeArray(e.elements.map((element) => walk(element, w)), e.nested)
+      return makeArray(
+        e.elements.map((element) => walk(element, w)),
+        e.nested,
+      )
     case 'row':
-      return new RecordValue(e.fields.map((field) => walk(field, w)), e.fields.map((field) => field.type), e.names)
+      return new RecordValue(
+        e.fields.map((field) => walk(field, w)),
+        e.fields.map((field) => field.type),
+        e.names,
+      )
     case 'row-compare':
       return walkRowCompare(e, w)
     case 'field':
@@ -152,7 +165,14 @@ function withCaseTest<T>(w: Walk, value: Value, inside: () => T): T {
 }
 
 /** A function of this expression as this execution calls it; found once. `part` tells a node's functions apart. */
-function callWith(e: Expression, fn: Oid, args: readonly { type: Oid; typmod: number }[], returnType: Oid, w: Walk, part = 0): Callable {
+function callWith(
+  e: Expression,
+  fn: Oid,
+  args: readonly { type: Oid; typmod: number }[],
+  returnType: Oid,
+  w: Walk,
+  part = 0,
+): Callable {
   let found = w.x.kept.get(e) as Map<number, Callable> | undefined
   if (found === undefined) w.x.kept.set(e, (found = new Map()))
   let call = found.get(part)
@@ -267,7 +287,18 @@ function isFoldable(e: Expression, catalog: Catalog): boolean {
   }
 }
 const STABLE_TEXT: ReadonlySet<Oid> = new Set([
-  OID.bool, OID.int2, OID.int4, OID.int8, OID.numeric, OID.text, OID.varchar, OID.bpchar, OID.name, OID.uuid, OID.jsonb, OID.json,
+  OID.bool,
+  OID.int2,
+  OID.int4,
+  OID.int8,
+  OID.numeric,
+  OID.text,
+  OID.varchar,
+  OID.bpchar,
+  OID.name,
+  OID.uuid,
+  OID.jsonb,
+  OID.json,
 ]) // prettier-ignore
 
 /** Drops what constants decide in AND, OR, CASE and COALESCE. */

@@ -54,7 +54,12 @@ export function compileFrames(plan: WindowPlan, env: CompileEnv): (x: Execution)
 /** The position of a bound for row i: of the first row in the frame, or behind the last one. Asked for i = 0, 1, 2 …. */
 type BoundOf = (i: number) => number
 
-function compileBound(bound: FrameBound, which: 'starting' | 'ending', plan: WindowPlan, env: CompileEnv): (x: Execution) => (p: Partition) => BoundOf {
+function compileBound(
+  bound: FrameBound,
+  which: 'starting' | 'ending',
+  plan: WindowPlan,
+  env: CompileEnv,
+): (x: Execution) => (p: Partition) => BoundOf {
   const ending = which === 'ending'
   if (!('offset' in bound)) {
     if (bound.kind === 'unbounded-preceding') return () => () => () => 0
@@ -67,7 +72,8 @@ function compileBound(bound: FrameBound, which: 'starting' | 'ending', plan: Win
   const valueOf = (x: Execution): Value => {
     const value = offset.bind(x)([])
     if (value === null) throw sqlError('22004', `frame ${which} offset must not be null`)
-    if (plan.mode !== 'range' && (value as Int64) < 0) throw sqlError('22013', `frame ${which} offset must not be negative`)
+    if (plan.mode !== 'range' && (value as Int64) < 0)
+      throw sqlError('22013', `frame ${which} offset must not be negative`)
     return value
   }
   if (plan.mode === 'rows')
@@ -126,7 +132,16 @@ function compileRangeBound(
         for (; at < rows.length; at++) {
           const value = valueAt(rows[at] as Row)
           if (value === null || current === null) {
-            if (ending ? (nullsFirst ? value !== null : current !== null) : nullsFirst ? value !== null || current === null : value === null || current !== null) break
+            if (
+              ending
+                ? nullsFirst
+                  ? value !== null
+                  : current !== null
+                : nullsFirst
+                  ? value !== null || current === null
+                  : value === null || current !== null
+            )
+              break
             continue
           }
           const inside = inRange(value, current!, offset, sub, less) === true
@@ -139,7 +154,11 @@ function compileRangeBound(
 }
 
 /** Rows left out of row i's frame: [from, to), of which row `keep` (the row itself, for TIES) stays. */
-export function excluded(plan: WindowPlan, p: Partition, i: number): { readonly from: number; readonly to: number; readonly keep: number } {
+export function excluded(
+  plan: WindowPlan,
+  p: Partition,
+  i: number,
+): { readonly from: number; readonly to: number; readonly keep: number } {
   switch (plan.exclude) {
     case 'none':
       return { from: 0, to: 0, keep: -1 }
@@ -154,7 +173,13 @@ export function excluded(plan: WindowPlan, p: Partition, i: number): { readonly 
 }
 
 /** Positions in row i's frame, in order. */
-export function* framePositions(plan: WindowPlan, p: Partition, frames: Frames, i: number): Generator<number, void, undefined> {
+export function* framePositions(
+  plan: WindowPlan,
+  p: Partition,
+  frames: Frames,
+  i: number,
+): Generator<number, void, undefined> {
   const out = excluded(plan, p, i)
-  for (let at = frames.start[i]!; at < frames.end[i]!; at++) if (at < out.from || at >= out.to || at === out.keep) yield at
+  for (let at = frames.start[i]!; at < frames.end[i]!; at++)
+    if (at < out.from || at >= out.to || at === out.keep) yield at
 }

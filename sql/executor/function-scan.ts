@@ -7,7 +7,15 @@ import { RecordValue, type Row, type Value } from '../types/value.ts'
 import { compileRow, compileValue } from './compile.ts'
 import type { CompileEnv, ExpressionEnv } from './env.ts'
 import { type CallSite, callInfo, notImplemented, siteOfCall } from './functions.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+} from './operator.ts'
 
 type Of<K extends Plan['kind']> = Extract<Plan, { kind: K }>
 type Call = Extract<Expression, { kind: 'call' }>
@@ -32,11 +40,17 @@ function compileSet(e: Call, env: ExpressionEnv, columns?: Columns): (x: Executi
 }
 const NONE: readonly Value[] = []
 
-function bindSet(site: CallSite, context: CallContext, columns: Columns | undefined): (...args: Value[]) => Iterable<Value> {
+function bindSet(
+  site: CallSite,
+  context: CallContext,
+  columns: Columns | undefined,
+): (...args: Value[]) => Iterable<Value> {
   const { body } = site
   if (body?.kind !== 'set') throw notImplemented(site.signature)
   const info = callInfo(site, context)
-  return body.bind(columns === undefined ? info : { ...info, columns }) as unknown as (...args: Value[]) => Iterable<Value>
+  return body.bind(columns === undefined ? info : { ...info, columns }) as unknown as (
+    ...args: Value[]
+  ) => Iterable<Value>
 }
 
 export function compileFunctionScan(plan: Of<'function-scan'>, env: CompileEnv): Operator {
@@ -66,7 +80,8 @@ export function compileFunctionScan(plan: Of<'function-scan'>, env: CompileEnv):
               left--
             } else value = next.value
           }
-          if (composite) for (let c = 0; c < width; c++) row.push(value instanceof RecordValue ? (value.values[c] ?? null) : null)
+          if (composite)
+            for (let c = 0; c < width; c++) row.push(value instanceof RecordValue ? (value.values[c] ?? null) : null)
           else row.push(value)
         }
         if (left === 0) break
@@ -106,7 +121,8 @@ export function compileProjectSet(plan: Of<'project-set'>, env: CompileEnv): Ope
     targets = targets.map((target) =>
       rewrite(target, (e) => {
         // Bottom up: a call whose arguments hold no set any more (those of this level are columns beyond the width).
-        if (!isSet(e) || e.args.some((arg) => some(arg, (n) => isSet(n) || (n.kind === 'column' && n.index >= width)))) return e
+        if (!isSet(e) || e.args.some((arg) => some(arg, (n) => isSet(n) || (n.kind === 'column' && n.index >= width))))
+          return e
         level.push(compileSet(e, env))
         return { kind: 'column', index: width + level.length - 1, type: e.type, typmod: e.typmod }
       }),

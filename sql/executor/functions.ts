@@ -28,7 +28,13 @@ interface Typed {
   readonly typmod: number
 }
 
-export function callSite(catalog: Catalog, fn: Oid, args: readonly Typed[], returnType: Oid, variadic = false): CallSite {
+export function callSite(
+  catalog: Catalog,
+  fn: Oid,
+  args: readonly Typed[],
+  returnType: Oid,
+  variadic = false,
+): CallSite {
   const row = catalog.function(fn)
   if (row === undefined) throw sqlError('XX000', `cache lookup failed for function ${fn}`)
   const names = row.argTypes.map((type) => catalog.typeRow(type)?.name ?? String(type))

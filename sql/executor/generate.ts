@@ -85,7 +85,10 @@ export class CodeWriter {
         return name ?? 'null'
       }
       case 'call':
-        return this.#call(siteOfCall(this.#env.catalog, e), e.args.map((arg) => this.value(arg)))
+        return this.#call(
+          siteOfCall(this.#env.catalog, e),
+          e.args.map((arg) => this.value(arg)),
+        )
       case 'relabel':
         return this.value(e.arg)
       case 'coerce-io': {
@@ -123,16 +126,22 @@ export class CodeWriter {
         return this.#coalesce(e)
       case 'min-max': {
         const args = e.args.map((arg) => this.value(arg))
-        return this.#let(`${this.#runtime('greatest')}(${e.op === 'least'}, ${this.bind(this.#env.catalog.type(e.type))}, [${args.join(', ')}])`)
+        return this.#let(
+          `${this.#runtime('greatest')}(${e.op === 'least'}, ${this.bind(this.#env.catalog.type(e.type))}, [${args.join(', ')}])`,
+        )
       }
       case 'any-array':
         return this.#anyArray(e)
       case 'array':
-        return this.#solid(`${this.#runtime('makeArray')}([${e.elements.map((element) => this.value(element)).join(', ')}], ${e.nested})`)
+        return this.#solid(
+          `${this.#runtime('makeArray')}([${e.elements.map((element) => this.value(element)).join(', ')}], ${e.nested})`,
+        )
       case 'row': {
         const fields = e.fields.map((field) => this.value(field))
         const types = this.bind(e.fields.map((field) => field.type))
-        return this.#solid(`new ${this.#bound('RecordValue', RecordValue)}([${fields.join(', ')}], ${types}, ${this.bind(e.names)})`)
+        return this.#solid(
+          `new ${this.#bound('RecordValue', RecordValue)}([${fields.join(', ')}], ${types}, ${this.bind(e.names)})`,
+        )
       }
       case 'row-compare':
         return this.#rowCompare(e)
@@ -286,7 +295,9 @@ export class CodeWriter {
     const left = this.value(e.left)
     const right = this.value(e.right)
     const site = callSite(this.#env.catalog, e.function, [e.left, e.right], OID.bool)
-    const result = this.#let(`${left} === null || ${right} === null ? ${left} !== ${right} : ${this.#callSource(site, [left, right])} !== true`)
+    const result = this.#let(
+      `${left} === null || ${right} === null ? ${left} !== ${right} : ${this.#callSource(site, [left, right])} !== true`,
+    )
     this.#notNull.add(result)
     return result
   }
@@ -295,7 +306,9 @@ export class CodeWriter {
     const left = this.value(e.left)
     const right = this.value(e.right)
     const site = callSite(this.#env.catalog, e.function, [e.left, e.right], OID.bool)
-    return this.#let(`${left} === null || ${right} === null ? ${left} : ${this.#callSource(site, [left, right])} === true ? null : ${left}`)
+    return this.#let(
+      `${left} === null || ${right} === null ? ${left} : ${this.#callSource(site, [left, right])} === true ? null : ${left}`,
+    )
   }
 
   #case(e: Of<'case'>): string {
@@ -349,8 +362,10 @@ export class CodeWriter {
     const { right } = e
     if (right.kind === 'const' && right.value !== null) {
       const array = runtime.asArray(right.value)
-      const hashKey = array.elements.length >= runtime.ARRAY_HASH_MIN ? runtime.arrayHashKey(this.#env.catalog, e) : undefined
-      if (hashKey !== undefined) return this.#let(`${this.bind(new runtime.ArraySet(array, hashKey))}.test(${left}, ${e.all})`)
+      const hashKey =
+        array.elements.length >= runtime.ARRAY_HASH_MIN ? runtime.arrayHashKey(this.#env.catalog, e) : undefined
+      if (hashKey !== undefined)
+        return this.#let(`${this.bind(new runtime.ArraySet(array, hashKey))}.test(${left}, ${e.all})`)
     }
     const array = this.value(right)
     const element = { type: this.#env.catalog.typeRow(right.type)?.element ?? OID.unknown, typmod: -1 }
@@ -378,7 +393,9 @@ export class CodeWriter {
         const right = this.value(e.right[i]!)
         this.lines.push(`if (${left} === null || ${right} === null) break ${label}`)
         const decide = `${result} = ${nullSafe(e.functions[i]!, i)}(${left}, ${right}); break ${label}`
-        this.lines.push(i < last ? `if (${nullSafe(e.equals[i]!, i)}(${left}, ${right}) !== true) { ${decide} }` : decide)
+        this.lines.push(
+          i < last ? `if (${nullSafe(e.equals[i]!, i)}(${left}, ${right}) !== true) { ${decide} }` : decide,
+        )
       }
     })
     return result
@@ -391,7 +408,8 @@ export class CodeWriter {
     const json = e.containerType === OID.jsonb
     this.lines.push(`let ${result} = null`)
     this.block(fetch ? `if (${container} !== null)` : '', () => {
-      const bounds = (list: readonly (Expression | undefined)[]) => list.map((b) => (b === undefined ? 'undefined' : this.value(b))).join(', ')
+      const bounds = (list: readonly (Expression | undefined)[]) =>
+        list.map((b) => (b === undefined ? 'undefined' : this.value(b))).join(', ')
       const upper = `[${bounds(e.upper)}]`
       const lower = `[${bounds(e.lower)}]`
       const assigned = e.assign === undefined ? '' : this.value(e.assign)

@@ -14,7 +14,17 @@ import { hashKeyOf, type KeyTable, keyTable } from './hashing.ts'
 import { rowJoiner } from './join-row.ts'
 import { batchBytes } from './memory.ts'
 import { nulls, unmatched } from './nested-loop.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Step, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Step,
+  type Steps,
+} from './operator.ts'
 import { SpillFile } from './spill.ts'
 
 type HashJoin = Extract<Plan, { kind: 'hash-join' | 'merge-join' }>
@@ -103,7 +113,13 @@ export function compileHashJoin(plan: HashJoin, env: CompileEnv): Operator {
     return { table, rows, ids, sawNull, parts }
   }
 
-  function* joinParts(x: Execution, innerParts: readonly SpillFile[], sawNull: boolean, outerSteps: Iterable<Step>, depth: number): Steps {
+  function* joinParts(
+    x: Execution,
+    innerParts: readonly SpillFile[],
+    sawNull: boolean,
+    outerSteps: Iterable<Step>,
+    depth: number,
+  ): Steps {
     const outerParts = Array.from({ length: PARTS }, () => new SpillFile(x))
     const key = outerKey.bind(x)
     const part = partOf(env, types, depth)
@@ -161,7 +177,13 @@ export function compileHashJoin(plan: HashJoin, env: CompileEnv): Operator {
       for (const row of step) {
         const k = key(row)
         let found = false
-        const id = single ? (k === null ? -1 : table.findOne(k as Value)) : (k as Row).includes(null) ? -1 : table.find(k as Row)
+        const id = single
+          ? k === null
+            ? -1
+            : table.findOne(k as Value)
+          : (k as Row).includes(null)
+            ? -1
+            : table.find(k as Row)
         if (id >= 0) {
           const end = offsets === undefined ? id + 1 : offsets[id + 1]!
           for (let j = offsets === undefined ? id : offsets[id]!; j < end; j++) {
@@ -214,7 +236,10 @@ function joinKey(keys: HashJoin['outerKeys'], env: CompileEnv): Compiled<Value |
 
 /** Which part a key belongs to; another one at each depth. NULLs are together in one. */
 export function partOf(env: CompileEnv, types: readonly Oid[], depth: number): (key: Value | Row) => number {
-  const hashes = types.map((type) => (NUMBERLIKE.has(type) ? (value: Value) => value : hashKeyOf(env.catalog.type(type))) as (value: Value) => Value)
+  const hashes = types.map(
+    (type) =>
+      (NUMBERLIKE.has(type) ? (value: Value) => value : hashKeyOf(env.catalog.type(type))) as (value: Value) => Value,
+  )
   const single = types.length === 1
   return (key) => {
     let h = Math.imul(depth + 1, 0x9e3779b1)
@@ -225,7 +250,15 @@ export function partOf(env: CompileEnv, types: readonly Oid[], depth: number): (
     return (h >>> 16) % PARTS
   }
 }
-const NUMBERLIKE: ReadonlySet<number> = new Set([OID.int2, OID.int4, OID.int8, OID.float4, OID.float8, OID.text, OID.varchar])
+const NUMBERLIKE: ReadonlySet<number> = new Set([
+  OID.int2,
+  OID.int4,
+  OID.int8,
+  OID.float4,
+  OID.float8,
+  OID.text,
+  OID.varchar,
+])
 const mix = (h: number, n: number): number => {
   const m = Math.imul(h ^ n, 0x85ebca6b)
   return Math.imul(m ^ (m >>> 13), 0xc2b2ae35)
@@ -239,4 +272,3 @@ function hashText(s: string): number {
   for (let i = 0; i < s.length; i++) h = Math.imul(h ^ s.charCodeAt(i), 0x01000193)
   return h
 }
-

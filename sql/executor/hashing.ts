@@ -20,11 +20,21 @@ const INTEGERS: ReadonlySet<Oid> = new Set([OID.int2, OID.int4, OID.int8, OID.oi
 const STRINGS: ReadonlySet<Oid> = new Set([OID.text, OID.varchar, OID.name])
 const FLOATS: ReadonlySet<Oid> = new Set([OID.float4, OID.float8])
 /** Numbers without fractions, and strings whose value is their key. */
-const WHOLE: ReadonlySet<Oid> = new Set([...INTEGERS, OID.date, OID.time, OID.timestamp, OID.timestamptz, OID.regclass, OID.regtype, OID.regproc])
+const WHOLE: ReadonlySet<Oid> = new Set([
+  ...INTEGERS,
+  OID.date,
+  OID.time,
+  OID.timestamp,
+  OID.timestamptz,
+  OID.regclass,
+  OID.regtype,
+  OID.regproc,
+])
 const IDENTICAL: ReadonlySet<Oid> = new Set([...WHOLE, ...STRINGS, ...FLOATS, OID.bool, OID.uuid])
 
 export function hashKeyOf(type: Type): HashKey {
-  if (type.hashKey === undefined) throw sqlError('42883', `could not identify an equality operator for type ${type.name}`)
+  if (type.hashKey === undefined)
+    throw sqlError('42883', `could not identify an equality operator for type ${type.name}`)
   return type.hashKey
 }
 

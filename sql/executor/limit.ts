@@ -68,9 +68,15 @@ export function compileLimit(plan: Of<'limit'>, env: CompileEnv): Operator {
 }
 
 function tieKeys(keys: NonNullable<Of<'limit'>['ties']>, env: CompileEnv) {
-  const values = compileRow(keys.map((key) => key.expression), env)
+  const values = compileRow(
+    keys.map((key) => key.expression),
+    env,
+  )
   const { columns } = sortColumns(
-    keys.map((key, index) => ({ ...key, expression: { kind: 'column', index, type: key.expression.type, typmod: -1 } })),
+    keys.map((key, index) => ({
+      ...key,
+      expression: { kind: 'column', index, type: key.expression.type, typmod: -1 },
+    })),
     keys.length,
     env,
   )

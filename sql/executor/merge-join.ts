@@ -59,7 +59,10 @@ export function compileMergeJoin(plan: MergeJoin, env: CompileEnv): Operator {
   const outerKeys = compileRow(plan.outerKeys, env)
   const innerKeys = compileRow(plan.innerKeys, env)
   const on = plan.on && compileJoinPredicate(plan.on, outerWidth, env)
-  const order = rowOrder(env.catalog, plan.outerKeys.map((key, i) => ({ column: i, type: key.type, descending: false, nullsFirst: false })))
+  const order = rowOrder(
+    env.catalog,
+    plan.outerKeys.map((key, i) => ({ column: i, type: key.type, descending: false, nullsFirst: false })),
+  )
   const joined = rowJoiner(outerWidth, plan.inner.columns.length)
   const innerNulls = nulls(plan.inner.columns.length)
   const outerNulls = nulls(outerWidth)

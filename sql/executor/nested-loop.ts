@@ -9,7 +9,16 @@ import type { Row, Value } from '../types/value.ts'
 import { compileJoinPredicate, compileRow } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { rowJoiner } from './join-row.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 import { eachRow } from './spill.ts'
 import { RowStore } from './store.ts'
 
@@ -24,9 +33,15 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
   const outerWidth = plan.outer.columns.length
   const joined = rowJoiner(outerWidth, plan.inner.columns.length)
   const on = compileJoinPredicate(plan.on, outerWidth, env)
-  const values = compileRow(plan.params.map((param) => param.expression), env)
+  const values = compileRow(
+    plan.params.map((param) => param.expression),
+    env,
+  )
   const { join, params } = plan
-  invariant(params.length === 0 || (join !== 'right' && join !== 'full'), 'a right or full join cannot take its inner rows from its outer row')
+  invariant(
+    params.length === 0 || (join !== 'right' && join !== 'full'),
+    'a right or full join cannot take its inner rows from its outer row',
+  )
   const outerOnly = join === 'semi' || join === 'anti'
   const keepsOuter = join === 'left' || join === 'full' || join === 'anti'
   const innerNulls = nulls(plan.inner.columns.length)

@@ -17,7 +17,15 @@ export type RowOrder = (a: Row, b: Row) => number
 
 /** Types whose values are JavaScript numbers (or bigints) that `<` orders as SQL does, but for NaN. */
 const NUMBERS: ReadonlySet<Oid> = new Set([
-  OID.bool, OID.int2, OID.int4, OID.int8, OID.oid, OID.date, OID.time, OID.timestamp, OID.timestamptz,
+  OID.bool,
+  OID.int2,
+  OID.int4,
+  OID.int8,
+  OID.oid,
+  OID.date,
+  OID.time,
+  OID.timestamp,
+  OID.timestamptz,
 ]) // prettier-ignore
 
 const compareNumbers: Compare = (a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0)
@@ -41,7 +49,10 @@ export interface ColumnOrder {
   readonly nullsFirst: boolean
 }
 
-export function columnCompare(catalog: Catalog, { type, descending, nullsFirst }: Omit<ColumnOrder, 'column'>): Compare {
+export function columnCompare(
+  catalog: Catalog,
+  { type, descending, nullsFirst }: Omit<ColumnOrder, 'column'>,
+): Compare {
   const compare = typeOrder(catalog, type)
   const nullOrder = nullsFirst ? -1 : 1
   const sign = descending ? -1 : 1
@@ -89,7 +100,10 @@ export function sortColumns(keys: readonly PlanSortKey[], width: number, env: Ex
     nullsFirst: key.nullsFirst,
   }))
   if (computed.length === 0) return { columns, width: undefined, extend: () => () => undefined }
-  const make = compileRow(computed.map((key) => key.expression), env)
+  const make = compileRow(
+    computed.map((key) => key.expression),
+    env,
+  )
   return {
     columns,
     width,

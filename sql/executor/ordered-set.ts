@@ -31,13 +31,16 @@ export function orderedSet(signature: string): OrderedSet | undefined {
 const BODIES: Readonly<Record<string, OrderedSet>> = {
   'percentile_disc(float8,anyelement)': (rows, [fraction]) =>
     rows.length === 0 || fraction === null ? null : discrete(rows, checked(fraction as number)),
-  'percentile_disc(_float8,anyelement)': (rows, [fractions]) => each(rows, fractions!, (fraction) => discrete(rows, fraction)),
+  'percentile_disc(_float8,anyelement)': (rows, [fractions]) =>
+    each(rows, fractions!, (fraction) => discrete(rows, fraction)),
   'percentile_cont(float8,float8)': (rows, [fraction]) =>
     rows.length === 0 || fraction === null ? null : continuous(rows, checked(fraction as number), betweenNumbers),
   'percentile_cont(_float8,float8)': (rows, [fractions]) =>
     each(rows, fractions!, (fraction) => continuous(rows, fraction, betweenNumbers)),
   'percentile_cont(float8,interval)': (rows, [fraction], { context }) =>
-    rows.length === 0 || fraction === null ? null : continuous(rows, checked(fraction as number), betweenIntervals(context)),
+    rows.length === 0 || fraction === null
+      ? null
+      : continuous(rows, checked(fraction as number), betweenIntervals(context)),
   'percentile_cont(_float8,interval)': (rows, [fractions], { context }) =>
     each(rows, fractions!, (fraction) => continuous(rows, fraction, betweenIntervals(context))),
   mode,
@@ -63,35 +66,51 @@ function before(rows: readonly Row[], direct: Row, order: RowOrder): number {
 }
 
 function checked(fraction: number): number {
-  if (fraction < 0 || fraction > 1 || Number.isNaN(fraction)) throw sqlError('22003', `percentile value ${fraction} is not between 0 and 1`)
+  if (fraction < 0 || fraction > 1 || Number.isNaN(fraction))
+    throw sqlError('22003', `percentile value ${fraction} is not between 0 and 1`)
   return fraction
 }
 
 function each(rows: readonly Row[], fractions: Value, one: (fraction: number) => Value): Value {
   if (rows.length === 0 || fractions === null) return null
   const { elements, dimensions, lower } = fractions as ArrayValue
-  return new ArrayValue(elements.map((f) => (f === null ? null : one(checked(f as number)))), dimensions, lower)
+  return new ArrayValue(
+    elements.map((f) => (f === null ? null : one(checked(f as number)))),
+    dimensions,
+    lower,
+  )
 }
 
 function discrete(rows: readonly Row[], fraction: number): Value {
   return rows[Math.max(Math.ceil(fraction * rows.length), 1) - 1]![0]!
 }
 
-function continuous(rows: readonly Row[], fraction: number, between: (low: Value, high: Value, part: number) => Value): Value {
+function continuous(
+  rows: readonly Row[],
+  fraction: number,
+  between: (low: Value, high: Value, part: number) => Value,
+): Value {
   const position = fraction * (rows.length - 1)
   const first = Math.floor(position)
   const second = Math.ceil(position)
   const low = rows[first]![0]!
   return first === second ? low : between(low, rows[second]![0]!, position - first)
 }
-const betweenNumbers = (low: Value, high: Value, part: number): Value => (low as number) + part * ((high as number) - (low as number))
+const betweenNumbers = (low: Value, high: Value, part: number): Value =>
+  (low as number) + part * ((high as number) - (low as number))
 
 function betweenIntervals(context: CallContext) {
   const call = (prosrc: string, argTypes: readonly Oid[]): Callable => {
     const body = functionBodies.get(prosrc)
     if (body === undefined || body.kind === 'set') throw notSupported(`percentile_cont of intervals (${prosrc})`)
     if (body.kind === 'scalar') return body.run as unknown as Callable
-    return body.bind({ argTypes, argTypmods: argTypes.map(() => -1), returnType: OID.interval, variadic: false, context }) as unknown as Callable
+    return body.bind({
+      argTypes,
+      argTypmods: argTypes.map(() => -1),
+      returnType: OID.interval,
+      variadic: false,
+      context,
+    }) as unknown as Callable
   }
   const minus = call('interval_mi', [OID.interval, OID.interval])
   const times = call('interval_mul', [OID.interval, OID.float8])

@@ -78,11 +78,25 @@ function maybeExpressionsOf(plan: Plan): readonly (Expression | undefined)[] {
     case 'limit':
       return [plan.limit, plan.offset, ...keys(plan.ties ?? [])]
     case 'aggregate':
-      return [...plan.keys, ...plan.aggregates.flatMap((a) => [...a.directArgs, ...a.args, ...keys(a.orderBy), a.filter])]
+      return [
+        ...plan.keys,
+        ...plan.aggregates.flatMap((a) => [...a.directArgs, ...a.args, ...keys(a.orderBy), a.filter]),
+      ]
     case 'window':
-      return [...plan.partition, ...keys(plan.order), ...frame(plan.start), ...frame(plan.end), ...plan.calls.flatMap((c) => [...c.args, c.filter])]
+      return [
+        ...plan.partition,
+        ...keys(plan.order),
+        ...frame(plan.start),
+        ...frame(plan.end),
+        ...plan.calls.flatMap((c) => [...c.args, c.filter]),
+      ]
     case 'insert':
-      return [...(plan.returning ?? []), ...(plan.conflict.kind === 'update' ? [...plan.conflict.assignments.map((a) => a.value), plan.conflict.where] : [])]
+      return [
+        ...(plan.returning ?? []),
+        ...(plan.conflict.kind === 'update'
+          ? [...plan.conflict.assignments.map((a) => a.value), plan.conflict.where]
+          : []),
+      ]
     case 'update':
       return [...plan.assignments.map((a) => a.value), ...(plan.returning ?? [])]
     case 'delete':

@@ -57,7 +57,10 @@ export class ArraySet {
 export const ARRAY_HASH_MIN = 9
 
 /** How values of a constant array may be hashed for this comparison; undefined: they may not. */
-export function arrayHashKey(catalog: Catalog, e: Extract<Expression, { kind: 'any-array' }>): Type['hashKey'] | undefined {
+export function arrayHashKey(
+  catalog: Catalog,
+  e: Extract<Expression, { kind: 'any-array' }>,
+): Type['hashKey'] | undefined {
   const operator = catalog.operator(e.operator)
   if (operator === undefined) return undefined
   const equality = e.all ? operator.negator : operator.oid
@@ -66,7 +69,8 @@ export function arrayHashKey(catalog: Catalog, e: Extract<Expression, { kind: 'a
   return sameHash(catalog, e.left.type, elementType)
 }
 
-const mismatched = () => sqlError('2202E', 'multidimensional arrays must have array expressions with matching dimensions')
+const mismatched = () =>
+  sqlError('2202E', 'multidimensional arrays must have array expressions with matching dimensions')
 
 export function makeArray(elements: readonly Value[], nested: boolean): ArrayValue {
   if (!nested) return ArrayValue.of(elements)
@@ -128,7 +132,8 @@ export function greatest(least: boolean, type: Type, values: readonly Value[]): 
 }
 
 export function orderOf(type: Type): NonNullable<Type['compare']> {
-  if (type.compare === undefined) throw sqlError('42883', `could not identify a comparison function for type ${type.name}`)
+  if (type.compare === undefined)
+    throw sqlError('42883', `could not identify a comparison function for type ${type.name}`)
   return type.compare
 }
 
@@ -139,9 +144,16 @@ export function fetchSubscript(container: Value, isSlice: boolean, lower: Subscr
   const array = asArray(container)
   return isSlice ? slice(array, boundsOf(lower, upper)) : subscript(array, upper as number[])
 }
-export function storeSubscript(container: Value, isSlice: boolean, lower: Subscripts, upper: Subscripts, value: Value): Value {
+export function storeSubscript(
+  container: Value,
+  isSlice: boolean,
+  lower: Subscripts,
+  upper: Subscripts,
+  value: Value,
+): Value {
   for (let i = 0; i < upper.length; i++)
-    if (upper[i] === null || lower[i] === null) throw sqlError('22004', 'array subscript in assignment must not be null')
+    if (upper[i] === null || lower[i] === null)
+      throw sqlError('22004', 'array subscript in assignment must not be null')
   const array = container === null ? null : asArray(container)
   if (!isSlice) return assignSubscript(array, upper as number[], value)
   return assignSlice(array, boundsOf(lower, upper), value === null ? null : asArray(value))
@@ -156,7 +168,13 @@ export function fetchJsonSubscript(container: Value, path: Subscripts, context: 
   if (body === undefined || body.kind === 'set') throw notSupported('jsonb subscripting')
   const call = (body.kind === 'scalar'
     ? body.run
-    : body.bind({ argTypes: [OID.jsonb, OID.textArray], argTypmods: [-1, -1], returnType: OID.jsonb, variadic: true, context })) as unknown as Callable
+    : body.bind({
+        argTypes: [OID.jsonb, OID.textArray],
+        argTypmods: [-1, -1],
+        returnType: OID.jsonb,
+        variadic: true,
+        context,
+      })) as unknown as Callable
   return call(container, ArrayValue.of(path.map((part) => String(part))))
 }
 
@@ -182,6 +200,12 @@ export function nameValue(op: SqlValueOp, context: CallContext): Value {
   const none: readonly Oid[] = []
   const call = (body.kind === 'scalar'
     ? body.run
-    : body.bind({ argTypes: none, argTypmods: [], returnType: OID.name, variadic: false, context })) as unknown as Callable
+    : body.bind({
+        argTypes: none,
+        argTypmods: [],
+        returnType: OID.name,
+        variadic: false,
+        context,
+      })) as unknown as Callable
   return call()
 }

@@ -8,7 +8,17 @@ import type { CompileEnv } from './env.ts'
 import { partOf } from './hash-join.ts'
 import { keyTable } from './hashing.ts'
 import { batchBytes } from './memory.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Step, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Step,
+  type Steps,
+} from './operator.ts'
 import { SpillFile } from './spill.ts'
 
 type SetOp = Extract<Plan, { kind: 'set-op' }>
@@ -93,7 +103,13 @@ export function compileSetOp(plan: SetOp, env: CompileEnv): Operator {
     }
   }
 
-  function* byParts(x: Execution, leftParts: readonly SpillFile[], partRow: (row: Row) => number, rightSteps: Iterable<Step>, depth: number): Steps {
+  function* byParts(
+    x: Execution,
+    leftParts: readonly SpillFile[],
+    partRow: (row: Row) => number,
+    rightSteps: Iterable<Step>,
+    depth: number,
+  ): Steps {
     const rightParts = Array.from({ length: PARTS }, () => new SpillFile(x))
     try {
       for (const step of rightSteps) {

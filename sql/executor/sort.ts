@@ -10,7 +10,16 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { CompileEnv } from './env.ts'
 import { compileLimits } from './limit.ts'
 import { batchBytes } from './memory.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 import { type ColumnOrder, cut, type RowOrder, rowOrder, type SortColumns, sortColumns } from './order.ts'
 import { inBatches } from './simple.ts'
 import { eachRow, SpillFile } from './spill.ts'
@@ -79,7 +88,14 @@ export function compileSort(plan: SortPlan, env: CompileEnv): Operator {
 function* nothing(): Steps {}
 
 /** The first `wanted` rows, in order: a heap whose top is the last of them. */
-function* topRows(steps: Steps, keys: SortColumns, order: RowOrder, wanted: number, x: Execution, note: () => void): Steps {
+function* topRows(
+  steps: Steps,
+  keys: SortColumns,
+  order: RowOrder,
+  wanted: number,
+  x: Execution,
+  note: () => void,
+): Steps {
   const extend = keys.extend(x)
   const heap: MutableRow[] = []
   for (const step of steps) {
@@ -213,14 +229,28 @@ function* merge(sources: readonly Iterator<MutableRow>[], order: RowOrder): Gene
 }
 
 const NUMERIC: ReadonlySet<Oid> = new Set([
-  OID.int2, OID.int4, OID.int8, OID.oid, OID.float4, OID.float8, OID.date, OID.time, OID.timestamp, OID.timestamptz,
+  OID.int2,
+  OID.int4,
+  OID.int8,
+  OID.oid,
+  OID.float4,
+  OID.float8,
+  OID.date,
+  OID.time,
+  OID.timestamp,
+  OID.timestamptz,
 ]) // prettier-ignore
 const TEXTUAL: ReadonlySet<Oid> = new Set([OID.text, OID.varchar, OID.name, OID.uuid])
 /** Below this a comparison sort is as fast. */
 const RADIX_MIN = 512
 
 /** The rows in order; stable. The array given may be reused. */
-export function sortRows(rows: MutableRow[], columns: readonly ColumnOrder[], order: RowOrder, catalog: Catalog): MutableRow[] {
+export function sortRows(
+  rows: MutableRow[],
+  columns: readonly ColumnOrder[],
+  order: RowOrder,
+  catalog: Catalog,
+): MutableRow[] {
   const [first] = columns
   if (rows.length < RADIX_MIN || first === undefined) return rows.sort(order)
   const numeric = NUMERIC.has(first.type)
@@ -247,7 +277,8 @@ interface RadixKeys {
 }
 
 const wide = (rows: readonly MutableRow[], { column, type }: ColumnOrder): boolean =>
-  (type === OID.int8 || type === OID.timestamp || type === OID.timestamptz) && rows.some((row) => typeof row[column] === 'bigint')
+  (type === OID.int8 || type === OID.timestamp || type === OID.timestamptz) &&
+  rows.some((row) => typeof row[column] === 'bigint')
 
 function numberKeys(rows: readonly MutableRow[], first: ColumnOrder): RadixKeys {
   const doubles = new Float64Array(rows.length)
@@ -275,16 +306,19 @@ function textKeys(rows: readonly MutableRow[], column: number): RadixKeys {
   for (let i = 0; i < rows.length; i++) {
     const s = textAt(i)
     if (s.length > longest) longest = s.length
-    for (let at = shared; at < s.length && at < shared + ASCII_CHARACTERS; at++) if (s.charCodeAt(at) > 127) ascii = false
+    for (let at = shared; at < s.length && at < shared + ASCII_CHARACTERS; at++)
+      if (s.charCodeAt(at) > 127) ascii = false
   }
   const doubles = new Float64Array(rows.length)
-  for (let i = 0; i < rows.length; i++) doubles[i] = ascii ? asciiPrefix(textAt(i), shared) : unitPrefix(textAt(i), shared)
+  for (let i = 0; i < rows.length; i++)
+    doubles[i] = ascii ? asciiPrefix(textAt(i), shared) : unitPrefix(textAt(i), shared)
   return { doubles, exact: longest <= shared + (ascii ? ASCII_CHARACTERS : UNITS) }
 }
 
 function asciiPrefix(s: string, from: number): number {
   let prefix = 0
-  for (let at = from; at < from + ASCII_CHARACTERS; at++) prefix = prefix * 129 + (at < s.length ? s.charCodeAt(at) + 1 : 0)
+  for (let at = from; at < from + ASCII_CHARACTERS; at++)
+    prefix = prefix * 129 + (at < s.length ? s.charCodeAt(at) + 1 : 0)
   return prefix
 }
 
@@ -338,7 +372,14 @@ export function radixSort(doubles: Float64Array, descending: boolean): Uint32Arr
   for (let i = 0; i < count; i++) from[i] = i
   let to = new Uint32Array(count)
   const buckets = new Uint32Array(1 << 11)
-  for (const [keys, shift] of [[low, 0], [low, 11], [low, 22], [high, 0], [high, 11], [high, 22]] as const) {
+  for (const [keys, shift] of [
+    [low, 0],
+    [low, 11],
+    [low, 22],
+    [high, 0],
+    [high, 11],
+    [high, 22],
+  ] as const) {
     buckets.fill(0)
     for (let i = 0; i < count; i++) buckets[(keys[i]! >>> shift) & 0x7ff]!++
     // All alike in this digit: nothing to move.

@@ -10,12 +10,39 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Oid } from '../../storage/keys/brand.ts'
 import { sqlError } from '../types/error.ts'
-import { ArrayValue, BitString, Interval, Jsonb, type JsonNode, Numeric, RecordValue, type Row, TimeTz, type Value } from '../types/value.ts'
+import {
+  ArrayValue,
+  BitString,
+  Interval,
+  Jsonb,
+  type JsonNode,
+  Numeric,
+  RecordValue,
+  type Row,
+  TimeTz,
+  type Value,
+} from '../types/value.ts'
 import { BATCH_ROWS, type Execution, type MutableRow, type RowBatch } from './operator.ts'
 
 const TAG = {
-  null: 0, false: 1, true: 2, int32: 3, float64: 4, bigint: 5, string: 6, bytes: 7, floats: 8, numeric: 9, timetz: 10,
-  interval: 11, jsonb: 12, array: 13, record: 14, bits: 15, list: 16, map: 17,
+  null: 0,
+  false: 1,
+  true: 2,
+  int32: 3,
+  float64: 4,
+  bigint: 5,
+  string: 6,
+  bytes: 7,
+  floats: 8,
+  numeric: 9,
+  timetz: 10,
+  interval: 11,
+  jsonb: 12,
+  array: 13,
+  record: 14,
+  bits: 15,
+  list: 16,
+  map: 17,
 } as const // prettier-ignore
 const SPECIALS = [undefined, 'NaN', 'Infinity', '-Infinity'] as const
 
@@ -224,7 +251,10 @@ const OPEN = Symbol('temporary files')
 
 const failed = (error: unknown, what: string) => {
   const { code, message } = error as NodeJS.ErrnoException
-  return sqlError(code === 'ENOSPC' ? '53100' : '58030', `could not ${what} temporary file: ${code === 'ENOSPC' ? 'No space left on device' : message}`)
+  return sqlError(
+    code === 'ENOSPC' ? '53100' : '58030',
+    `could not ${what} temporary file: ${code === 'ENOSPC' ? 'No space left on device' : message}`,
+  )
 }
 
 /** Closes what an execution still has open. */
@@ -280,7 +310,8 @@ export class SpillFile {
   /** Up to `count` bytes from `position` on: from the file, or from what has not been written to it yet. */
   readInto(buffer: Buffer, at: number, count: number, position: number): number {
     const e = this.#encoder
-    if (position >= this.#written) return e.buffer.copy(buffer, at, position - this.#written, Math.min(e.length, position - this.#written + count))
+    if (position >= this.#written)
+      return e.buffer.copy(buffer, at, position - this.#written, Math.min(e.length, position - this.#written + count))
     try {
       return readSync(this.#fd!, buffer, at, Math.min(count, this.#written - position), position)
     } catch (error) {

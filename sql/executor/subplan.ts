@@ -47,7 +47,8 @@ export function subplanSite(e: SubplanExpression, env: ExpressionEnv): SubplanSi
 
 /** The plan with its columns brought to the operators' types. */
 function converted({ link, plan }: SubplanExpression): Plan {
-  if ((link.kind !== 'any' && link.kind !== 'all') || link.right.every((e, i) => e.kind === 'column' && e.index === i)) return plan
+  if ((link.kind !== 'any' && link.kind !== 'all') || link.right.every((e, i) => e.kind === 'column' && e.index === i))
+    return plan
   const columns = link.right.map((e) => ({ name: '', type: e.type, typmod: e.typmod }))
   return { kind: 'project', input: plan, targets: link.right, columns, estimate: plan.estimate }
 }
@@ -58,15 +59,19 @@ function quantifiedSite(link: Quantified, env: ExpressionEnv): QuantifiedSite {
   const sites = link.functions.map((fn, i) => callSite(catalog, fn, [link.left[i]!, link.right[i]!], OID.bool))
   const equals = link.left.map((left, i) => {
     const operator = catalog.operator(link.operators[i]!)
-    const equal = operator && catalog.operatorsByName('=').find((o) => o.left === operator.left && o.right === operator.right)
+    const equal =
+      operator && catalog.operatorsByName('=').find((o) => o.left === operator.left && o.right === operator.right)
     return equal && callSite(catalog, equal.function, [left, link.right[i]!], OID.bool)
   })
   const hashable =
     (link.opName === '=' && !all) || (link.opName === '<>' && all)
       ? link.operators.every((op, i) => {
           const equality = all ? catalog.operator(op)?.negator : op
-          return equality !== undefined && catalog.btreeStrategy(equality)?.strategy === 3 &&
+          return (
+            equality !== undefined &&
+            catalog.btreeStrategy(equality)?.strategy === 3 &&
             sameHash(catalog, link.left[i]!.type, link.right[i]!.type) !== undefined
+          )
         })
       : false
   return {
@@ -74,7 +79,13 @@ function quantifiedSite(link: Quantified, env: ExpressionEnv): QuantifiedSite {
     opName: link.opName,
     compare: sites,
     equals,
-    table: hashable ? () => keyTable(catalog, link.left.map((e: Expression) => e.type)) : undefined,
+    table: hashable
+      ? () =>
+          keyTable(
+            catalog,
+            link.left.map((e: Expression) => e.type),
+          )
+      : undefined,
   }
 }
 
@@ -134,10 +145,17 @@ function array(operator: Operator, x: Execution): Value {
   const [first] = parts
   if (first!.dimensions.length === 0) throw sqlError('2202E', 'cannot accumulate empty arrays')
   for (const part of parts) {
-    if (part.dimensions.length !== first!.dimensions.length || part.dimensions.some((length, i) => length !== first!.dimensions[i]))
+    if (
+      part.dimensions.length !== first!.dimensions.length ||
+      part.dimensions.some((length, i) => length !== first!.dimensions[i])
+    )
       throw sqlError('2202E', 'cannot accumulate arrays of different dimensionality')
   }
-  return new ArrayValue(parts.flatMap((part) => part.elements), [parts.length, ...first!.dimensions], [1, ...first!.lower])
+  return new ArrayValue(
+    parts.flatMap((part) => part.elements),
+    [parts.length, ...first!.dimensions],
+    [1, ...first!.lower],
+  )
 }
 
 /** The rows of an uncorrelated subquery, those without NULL found by hash. */

@@ -14,7 +14,8 @@ const TABLE_OID = -6
 const NO_SESSIONS: VirtualContext = { sessionRows: () => [] }
 
 /** The session's context knows what runs; without a session there is nothing of that kind. */
-const virtualContext = (context: CallContext): VirtualContext => ('sessionRows' in context ? (context as CallContext & VirtualContext) : NO_SESSIONS)
+const virtualContext = (context: CallContext): VirtualContext =>
+  'sessionRows' in context ? (context as CallContext & VirtualContext) : NO_SESSIONS
 
 export function compileVirtualScan(plan: VirtualScan, env: CompileEnv): Operator {
   const filter = compilePredicate(plan.filter, env)

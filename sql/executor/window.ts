@@ -8,12 +8,12 @@
 import { notSupported, sqlError } from '../types/error.ts'
 import type { Int64, Row, Value } from '../types/value.ts'
 import { plainAggregate } from './accumulate.ts'
-import { sameKey } from './aggregate.ts'
-import { compilePredicate, compileRow } from './compile.ts'
+import { compilePredicate, compileRow, compileValue } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { compileFrames, type Frames, framePositions, type Partition, type WindowPlan } from './frame.ts'
 import { Memory } from './memory.ts'
 import { type Execution, type MutableRow, type Operator, Pause, SLICE_OVER, type Steps } from './operator.ts'
+import { sameRows } from './same.ts'
 import { inBatches } from './simple.ts'
 
 type Call = WindowPlan['calls'][number]
@@ -25,24 +25,29 @@ const PARTITION_BYTES_MIN = 256 << 20
 
 export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
   const input = env.compilePlan(plan.input, env)
-  const partitionKey = compileRow(plan.partition, env)
-  const orderKey = compileRow(plan.order.map((key) => key.expression), env)
-  const samePartition = sameKey(env, plan.partition.map((e) => e.type))
-  const samePeers = sameKey(env, plan.order.map((key) => key.expression.type))
+  const partition = sameRows(env, plan.partition)
+  const order =
+    plan.order.length > 0
+      ? sameRows(
+          env,
+          plan.order.map((key) => key.expression),
+        )
+      : undefined
   const frames = compileFrames(plan, env)
-  const calls = plan.calls.map((call) => (call.aggregate ? compileFrameAggregate(plan, call, env) : compileWindowFunction(plan, call, env)))
+  const calls = plan.calls.map((call) =>
+    call.aggregate ? compileFrameAggregate(plan, call, env) : compileWindowFunction(plan, call, env),
+  )
   return {
     *run(x) {
-      const partitionOf = partitionKey.bind(x)
-      const orderOf = orderKey.bind(x)
+      const samePartition = partition(x)
+      const samePeers = order?.(x)
       const framesOf = frames(x)
       const columns = calls.map((call) => call(x))
       const newMemory = () => new Memory(Math.max(x.workMemBytes, PARTITION_BYTES_MIN), 'window partition')
       let memory = newMemory()
       let rows: MutableRow[] = []
-      let key: Row | undefined
       function* flush(): Steps {
-        const p = { rows, ...peers(rows, plan.order.length > 0 ? orderOf : undefined, samePeers) }
+        const p = { rows, ...peers(rows, samePeers) }
         let made: Frames | undefined
         const results = columns.map((column) => column(p, () => (made ??= framesOf(p))))
         for (let i = 0; i < rows.length; i++) for (const result of results) rows[i]!.push(result[i]!)
@@ -58,11 +63,8 @@ export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
         }
         memory.addRows(step)
         for (const row of step) {
-          if (plan.partition.length > 0) {
-            const own = partitionOf(row)
-            if (key !== undefined && !samePartition(key, own)) yield* flush()
-            key = own
-          }
+          if (rows.length > 0 && plan.partition.length > 0 && !samePartition(rows[rows.length - 1]!, row))
+            yield* flush()
           rows.push(row)
         }
         if (x.sliceOver()) yield SLICE_OVER
@@ -73,15 +75,14 @@ export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
 }
 
 /** Rows equal in the order keys; without an order all rows are peers. */
-function peers(rows: readonly Row[], orderOf: ((row: Row) => Row) | undefined, same: (a: Row, b: Row) => boolean): Omit<Partition, 'rows'> {
+function peers(rows: readonly Row[], same: ((a: Row, b: Row) => boolean) | undefined): Omit<Partition, 'rows'> {
   const groupOf = new Int32Array(rows.length)
   const groupStart = [0]
-  let before: Row | undefined
-  for (let i = 0; i < rows.length && orderOf !== undefined; i++) {
-    const key = orderOf(rows[i]!)
-    if (before !== undefined && !same(before, key)) groupStart.push(i)
-    before = key
-    groupOf[i] = groupStart.length - 1
+  if (same !== undefined) {
+    for (let i = 1; i < rows.length; i++) {
+      if (!same(rows[i - 1]!, rows[i]!)) groupStart.push(i)
+      groupOf[i] = groupStart.length - 1
+    }
   }
   groupStart.push(rows.length)
   return { groupOf, groupStart }
@@ -90,28 +91,39 @@ function peers(rows: readonly Row[], orderOf: ((row: Row) => Row) | undefined, s
 function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (x: Execution) => Column {
   const aggregate = plainAggregate(call, env)
   const args = compileRow(call.args, env)
+  const single = call.args.length === 1
+  const first = compileValue(call.args[0] ?? { kind: 'const', value: null, type: call.type, typmod: -1 }, env)
   const filter = compilePredicate(call.filter, env)
   const { strict } = aggregate
   const growing = plan.start.kind === 'unbounded-preceding' && plan.exclude === 'none'
   return (x) => {
     const body = aggregate.make(x.context)
     const argsOf = args.bind(x)
+    const only = first.bind(x)
     const holds = filter.bind(x)
+    const part = (value: Value) => (strict && value === null ? undefined : value)
     return (p, framesOf) => {
       const { rows } = p
       const frames = framesOf()
-      // Each row's arguments once; undefined: the row takes no part.
-      const inputs = rows.map((row) => {
-        if (!holds(row)) return undefined
-        const values = argsOf(row)
-        return strict && values.includes(null) ? undefined : values
-      })
+      // Each row's arguments once (a single one bare); undefined: the row takes no part.
+      const inputs: unknown[] = single
+        ? rows.map((row) => (holds(row) ? part(only(row)) : undefined))
+        : rows.map((row) => {
+            if (!holds(row)) return undefined
+            const values = argsOf(row)
+            return strict && values.includes(null) ? undefined : values
+          })
+      const stepOne = (at: number) => {
+        const value = inputs[at]
+        if (value !== undefined) state = body.step(state, value as Value)
+      }
+      const stepMany = (at: number) => {
+        const values = inputs[at]
+        if (values !== undefined) state = body.step(state, ...(values as Value[]))
+      }
+      const step = single ? stepOne : stepMany
       const results: Value[] = new Array<Value>(rows.length).fill(null)
       let state = body.init()
-      const step = (at: number) => {
-        const values = inputs[at]
-        if (values !== undefined) state = body.step(state, ...values)
-      }
       if (plan.exclude !== 'none') {
         for (let i = 0; i < rows.length; i++) {
           x.context.checkInterrupts()
@@ -131,7 +143,8 @@ function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (
           results[i] = results[i - 1]!
           continue
         }
-        const anew = i === 0 || from >= end || (from > start && inverse === undefined) || (!growing && (from < start || to < end))
+        const anew =
+          i === 0 || from >= end || (from > start && inverse === undefined) || (!growing && (from < start || to < end))
         if (anew) {
           x.context.checkInterrupts()
           state = body.init()
@@ -139,7 +152,8 @@ function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (
         } else {
           for (let at = start; at < from; at++) {
             const values = inputs[at]
-            if (values !== undefined) state = inverse!(state, ...values)
+            if (values !== undefined)
+              state = single ? inverse!(state, values as Value) : inverse!(state, ...(values as Value[]))
           }
           for (let at = end; at < to; at++) step(at)
         }
@@ -165,12 +179,12 @@ type WindowFunction = (scope: Scope) => (i: number) => Value
 function compileWindowFunction(plan: WindowPlan, call: Call, env: CompileEnv): (x: Execution) => Column {
   const row = env.catalog.function(call.function)
   const body = WINDOW_FUNCTIONS[row?.source ?? '']
-  const args = call.args.map((arg) => compileRow([arg], env))
+  const args = call.args.map((arg) => compileValue(arg, env))
   return (x) => {
     if (body === undefined) throw notSupported(`window function ${row?.name ?? call.function}`)
     const bound = args.map((arg) => arg.bind(x))
     return (p, frames) => {
-      const valueOf = body({ plan, p, frames, arg: (index, at) => bound[index]!(p.rows[at]!)[0]! })
+      const valueOf = body({ plan, p, frames, arg: (index, at) => bound[index]!(p.rows[at]!) })
       return p.rows.map((_, i) => valueOf(i))
     }
   }
@@ -179,18 +193,66 @@ function compileWindowFunction(plan: WindowPlan, call: Call, env: CompileEnv): (
 /** By pg_proc.prosrc. PostgreSQL 15 manual, table 9.63. */
 const WINDOW_FUNCTIONS: Readonly<Record<string, WindowFunction>> = {
   window_row_number: () => (i) => i + 1,
-  window_rank: ({ p }) => (i) => rankOf(p, i),
-  window_dense_rank: ({ p }) => (i) => p.groupOf[i]! + 1,
-  window_percent_rank: ({ p }) => (i) => (p.rows.length <= 1 ? 0 : (rankOf(p, i) - 1) / (p.rows.length - 1)),
-  window_cume_dist: ({ p }) => (i) => p.groupStart[p.groupOf[i]! + 1]! / p.rows.length,
+  window_rank:
+    ({ p }) =>
+    (i) =>
+      rankOf(p, i),
+  window_dense_rank:
+    ({ p }) =>
+    (i) =>
+      p.groupOf[i]! + 1,
+  window_percent_rank:
+    ({ p }) =>
+    (i) =>
+      p.rows.length <= 1 ? 0 : (rankOf(p, i) - 1) / (p.rows.length - 1),
+  window_cume_dist:
+    ({ p }) =>
+    (i) =>
+      p.groupStart[p.groupOf[i]! + 1]! / p.rows.length,
   window_ntile: ntile,
-  window_lag: (scope) => offsetValue(scope, -1, () => 1, () => null),
-  window_lag_with_offset: (scope) => offsetValue(scope, -1, (i) => scope.arg(1, i), () => null),
-  window_lag_with_offset_and_default: (scope) => offsetValue(scope, -1, (i) => scope.arg(1, i), (i) => scope.arg(2, i)),
-  window_lead: (scope) => offsetValue(scope, 1, () => 1, () => null),
-  window_lead_with_offset: (scope) => offsetValue(scope, 1, (i) => scope.arg(1, i), () => null),
-  window_lead_with_offset_and_default: (scope) => offsetValue(scope, 1, (i) => scope.arg(1, i), (i) => scope.arg(2, i)),
-  window_first_value: (scope) => (i) => valueAt(scope, first(framePositions(scope.plan, scope.p, scope.frames(), i))),
+  window_lag: (scope) =>
+    offsetValue(
+      scope,
+      -1,
+      () => 1,
+      () => null,
+    ),
+  window_lag_with_offset: (scope) =>
+    offsetValue(
+      scope,
+      -1,
+      (i) => scope.arg(1, i),
+      () => null,
+    ),
+  window_lag_with_offset_and_default: (scope) =>
+    offsetValue(
+      scope,
+      -1,
+      (i) => scope.arg(1, i),
+      (i) => scope.arg(2, i),
+    ),
+  window_lead: (scope) =>
+    offsetValue(
+      scope,
+      1,
+      () => 1,
+      () => null,
+    ),
+  window_lead_with_offset: (scope) =>
+    offsetValue(
+      scope,
+      1,
+      (i) => scope.arg(1, i),
+      () => null,
+    ),
+  window_lead_with_offset_and_default: (scope) =>
+    offsetValue(
+      scope,
+      1,
+      (i) => scope.arg(1, i),
+      (i) => scope.arg(2, i),
+    ),
+  window_first_value: (scope) => (i) => valueAt(scope, firstOf(framePositions(scope.plan, scope.p, scope.frames(), i))),
   window_last_value: (scope) => (i) => valueAt(scope, lastPosition(scope, i)),
   window_nth_value: (scope) => (i) => {
     const nth = scope.arg(1, i)
@@ -202,7 +264,7 @@ const WINDOW_FUNCTIONS: Readonly<Record<string, WindowFunction>> = {
 
 const rankOf = (p: Partition, i: number): number => p.groupStart[p.groupOf[i]!]! + 1
 const valueAt = (scope: Scope, at: number | undefined): Value => (at === undefined ? null : scope.arg(0, at))
-const first = (positions: Iterator<number>): number | undefined => {
+const firstOf = (positions: Iterator<number>): number | undefined => {
   const next = positions.next()
   return next.done ? undefined : next.value
 }
@@ -223,7 +285,12 @@ function nthPosition({ plan, p, frames }: Scope, i: number, nth: number): number
   return undefined
 }
 
-function offsetValue(scope: Scope, direction: 1 | -1, offsetOf: (i: number) => Value, otherwise: (i: number) => Value): (i: number) => Value {
+function offsetValue(
+  scope: Scope,
+  direction: 1 | -1,
+  offsetOf: (i: number) => Value,
+  otherwise: (i: number) => Value,
+): (i: number) => Value {
   return (i) => {
     const offset = offsetOf(i)
     if (offset === null) return null
@@ -239,5 +306,6 @@ function ntile(scope: Scope): (i: number) => Value {
   if (buckets <= 0) throw sqlError('22014', 'argument of ntile must be greater than zero')
   const size = Math.floor(scope.p.rows.length / buckets)
   const larger = scope.p.rows.length % buckets
-  return (i) => (i < larger * (size + 1) ? Math.floor(i / (size + 1)) : larger + Math.floor((i - larger * (size + 1)) / size)) + 1
+  return (i) =>
+    (i < larger * (size + 1) ? Math.floor(i / (size + 1)) : larger + Math.floor((i - larger * (size + 1)) / size)) + 1
 }

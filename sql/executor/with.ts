@@ -117,4 +117,3 @@ export function compileMaterialize(plan: Of<'materialize'>, env: CompileEnv): Op
     },
   }
 }
-

@@ -21,7 +21,16 @@ import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
 import { registerText } from '../../sql/types/text/text.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
 
-for (const register of [registerNumber, registerText, registerDatetime, registerArrays, registerJson, registerMisc, registerRecords, registerCatalogTypes])
+for (const register of [
+  registerNumber,
+  registerText,
+  registerDatetime,
+  registerArrays,
+  registerJson,
+  registerMisc,
+  registerRecords,
+  registerCatalogTypes,
+])
   register()
 
 export const catalog = builtinCatalog()
@@ -72,10 +81,21 @@ export const outer = (slot: number, type: Oid = OID.int4): Expression => ({ kind
 
 /** A function by name and argument types. */
 export function call(name: string, ...args: Expression[]): Expression {
-  const row = catalog.functionsByName(name).find((f) => f.argTypes.length === args.length && f.argTypes.every((type, i) => type === args[i]!.type)) ??
+  const row =
+    catalog
+      .functionsByName(name)
+      .find((f) => f.argTypes.length === args.length && f.argTypes.every((type, i) => type === args[i]!.type)) ??
     catalog.functionsByName(name).find((f) => f.argTypes.length === args.length)
   if (row === undefined) throw new Error(`no function ${name}`)
-  return { kind: 'call', function: row.oid, args, display: 'function', variadic: false, setReturning: row.returnsSet, ...typed(row.returnType) }
+  return {
+    kind: 'call',
+    function: row.oid,
+    args,
+    display: 'function',
+    variadic: false,
+    setReturning: row.returnsSet,
+    ...typed(row.returnType),
+  }
 }
 export function operatorRow(name: string, left: Oid, right: Oid) {
   const row = catalog.operatorsByName(name).find((o) => o.left === left && o.right === right)
@@ -85,27 +105,59 @@ export function operatorRow(name: string, left: Oid, right: Oid) {
 /** A binary operator by name and its arguments' types. */
 export function op(left: Expression, name: string, right: Expression): Expression {
   const row = operatorRow(name, left.type, right.type)
-  return { kind: 'call', function: row.function, args: [left, right], display: 'operator', operator: row.oid, variadic: false, setReturning: false, ...typed(row.result) }
+  return {
+    kind: 'call',
+    function: row.function,
+    args: [left, right],
+    display: 'operator',
+    operator: row.oid,
+    variadic: false,
+    setReturning: false,
+    ...typed(row.result),
+  }
 }
 export const and = (...args: Expression[]): Expression => ({ kind: 'and', args, ...typed(OID.bool) })
 export const or = (...args: Expression[]): Expression => ({ kind: 'or', args, ...typed(OID.bool) })
 
 export const info = (type: Oid, name = 'c'): ColumnInfo => ({ name, type, typmod: -1 })
 export const estimate = { rows: 1000, startupCost: 0, totalCost: 0, width: 8 }
-export const node = (plan: PlanNode, types: readonly Oid[]): Plan => ({ ...plan, columns: types.map((type) => info(type)), estimate })
+export const node = (plan: PlanNode, types: readonly Oid[]): Plan => ({
+  ...plan,
+  columns: types.map((type) => info(type)),
+  estimate,
+})
 
 export const values = (types: readonly Oid[], rows: readonly Row[]): Plan =>
   node({ kind: 'values', rows: rows.map((row) => row.map((value, i) => constant(value, types[i]!))) }, types)
-export const sortKey = (expression: Expression, descending = false, nullsFirst = descending): PlanSortKey => ({ expression, descending, nullsFirst })
+export const sortKey = (expression: Expression, descending = false, nullsFirst = descending): PlanSortKey => ({
+  expression,
+  descending,
+  nullsFirst,
+})
 
 /** An aggregate by name and argument types. */
-export function aggregate(name: string, args: Expression[], more: Partial<Extract<Plan, { kind: 'aggregate' }>['aggregates'][number]> = {}, declared?: readonly Oid[]) {
+export function aggregate(
+  name: string,
+  args: Expression[],
+  more: Partial<Extract<Plan, { kind: 'aggregate' }>['aggregates'][number]> = {},
+  declared?: readonly Oid[],
+) {
   const wanted = declared ?? args.map((arg) => arg.type)
   const rows = catalog.functionsByName(name).filter((f) => f.kind === 'a' && f.argTypes.length === wanted.length)
   const row = rows.find((f) => f.argTypes.every((type, i) => type === wanted[i])) ?? rows[0]
   if (row === undefined) throw new Error(`no aggregate ${name}`)
   const polymorphic = catalog.typeRow(row.returnType)?.kind === 'p'
-  const base = { function: row.oid, directArgs: [], args, star: args.length === 0, distinct: false, orderBy: [], filter: undefined, variadic: false, level: 0 }
+  const base = {
+    function: row.oid,
+    directArgs: [],
+    args,
+    star: args.length === 0,
+    distinct: false,
+    orderBy: [],
+    filter: undefined,
+    variadic: false,
+    level: 0,
+  }
   return { ...base, type: polymorphic ? (args[0]?.type ?? OID.int4) : row.returnType, typmod: -1, ...more }
 }
 

@@ -23,11 +23,25 @@ function randomCase(): WindowCase {
   const to = Math.max(1, from + random(5 - from))
   const size = () => (mode === 'range' && key === 'f' ? random(6) / 2 : random(4))
   const bound = (rank: number): Bound => (rank === 1 || rank === 3 ? `${size()} ${RANKS[rank]}` : RANKS[rank]) as Bound
-  const calls = mode === 'rows' ? [...CALLS.aggregates, ...CALLS.ordered, ...CALLS.ranks] : [...CALLS.aggregates, ...CALLS.aggregates, ...CALLS.ranks]
+  const calls =
+    mode === 'rows'
+      ? [...CALLS.aggregates, ...CALLS.ordered, ...CALLS.ranks]
+      : [...CALLS.aggregates, ...CALLS.aggregates, ...CALLS.ranks]
   const call = pick(calls)
   const filter = (CALLS.aggregates as readonly string[]).includes(call) && random(4) === 0
   const exclude = random(2) === 0 ? 'no others' : pick(['current row', 'group', 'ties'] as const)
-  return { call, filter, partition: random(2) === 0, key, descending: random(2) === 0, nullsFirst: random(2) === 0, mode, start: bound(from), end: bound(to), exclude }
+  return {
+    call,
+    filter,
+    partition: random(2) === 0,
+    key,
+    descending: random(2) === 0,
+    nullsFirst: random(2) === 0,
+    mode,
+    start: bound(from),
+    end: bound(to),
+    exclude,
+  }
 }
 
 const client = new pg.Client({ database: 'postgres' })
