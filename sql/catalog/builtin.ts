@@ -218,6 +218,13 @@ export function signature(name: string, argTypes: readonly Oid[]): string {
   return `${name}(${argTypes.map((type) => types.byOid(type)?.name ?? String(type)).join(',')})`
 }
 
+const functionLines = groupedBy('pg_proc', 'oid')
+/** pg_proc.prosupport: the planner's helper of a built-in function. */
+export function supportFunction(fn: Oid): FunctionRow | undefined {
+  const r = readersOf(dataTable('pg_proc'), functionLines().get(fn))[0]
+  return r === undefined ? undefined : functions.byOid(oid(r.number('prosupport')))
+}
+
 const aggregateLines = groupedBy('pg_aggregate', 'aggfnoid')
 const aggregateRows = new Map<Oid, AggregateRow | undefined>()
 export function aggregate(fn: Oid): AggregateRow | undefined {

@@ -4,9 +4,9 @@ import type { Expression } from '../plan/expression.ts'
 import { sqlError } from '../types/error.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
-import { quoteLiteral } from '../types/text/quote.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
+import { supportFunction } from './builtin.ts'
 import type { ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
 import {
   constraintText,
@@ -124,6 +124,9 @@ function languageName(language: Oid): string {
   return line?.[1] ?? String(language)
 }
 
+const functionReference = (c: CatalogCallContext, row: FunctionRow): string =>
+  nameLookup(c).functionName(row.oid, false) ?? row.name
+
 function functionDefinition(c: CatalogCallContext, row: FunctionRow): string {
   if (row.kind === 'a') throw sqlError('42809', `"${row.name}" is an aggregate function`)
   const procedure = row.kind === 'p'
@@ -137,12 +140,14 @@ function functionDefinition(c: CatalogCallContext, row: FunctionRow): string {
   const internal = row.language === 12 || row.language === 13
   if (row.cost !== (internal ? 1 : 100)) options += ` COST ${row.cost}`
   if (row.rows > 0 && row.rows !== 1000) options += ` ROWS ${row.rows}`
+  const support = supportFunction(row.oid)
+  if (support !== undefined) options += ` SUPPORT ${functionReference(c, support)}`
   if (options !== '') text += `${options}\n`
   const body = row.body ?? row.source
   if (body.startsWith('RETURN ') || body.startsWith('BEGIN ATOMIC')) return `${text}${body}\n`
   let quote = `$${procedure ? 'procedure' : 'function'}`
   while (body.includes(quote)) quote += 'x'
-  return `${text}AS ${internal ? quoteLiteral(body) : `${quote}$${body}${quote}$`}\n`
+  return `${text}AS ${quote}$${body}${quote}$\n`
 }
 
 const forFunction = (body: (c: CatalogCallContext, row: FunctionRow) => Value) =>
