@@ -10,6 +10,7 @@ import { OID } from '../types/oids.ts'
 import type { Row, Value } from '../types/value.ts'
 import { compileRow } from './compile.ts'
 import type { ExpressionEnv } from './env.ts'
+import { rowJoiner } from './join-row.ts'
 import type { Execution, MutableRow, RowBatch } from './operator.ts'
 
 export type Compare = (a: Value, b: Value) => number
@@ -104,16 +105,14 @@ export function sortColumns(keys: readonly PlanSortKey[], width: number, env: Ex
     computed.map((key) => key.expression),
     env,
   )
+  const joined = rowJoiner(width, computed.length)
   return {
     columns,
     width,
     extend(x) {
       const values = make.bind(x)
       return (batch) => {
-        for (const row of batch) {
-          const added = values(row)
-          for (const value of added) row.push(value)
-        }
+        for (let i = 0; i < batch.length; i++) batch[i] = joined(batch[i]!, values(batch[i]!))
       }
     },
   }

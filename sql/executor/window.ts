@@ -11,6 +11,7 @@ import { plainAggregate } from './accumulate.ts'
 import { compilePredicate, compileRow, compileValue } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { compileFrames, type Frames, framePositions, type Partition, type WindowPlan } from './frame.ts'
+import { rowWidener } from './join-row.ts'
 import { Memory } from './memory.ts'
 import { type Execution, type MutableRow, type Operator, Pause, SLICE_OVER, type Steps } from './operator.ts'
 import { sameRows } from './same.ts'
@@ -34,6 +35,7 @@ export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
         )
       : undefined
   const frames = compileFrames(plan, env)
+  const widened = rowWidener(plan.input.columns.length, plan.calls.length)
   const calls = plan.calls.map((call) =>
     call.aggregate ? compileFrameAggregate(plan, call, env) : compileWindowFunction(plan, call, env),
   )
@@ -50,7 +52,7 @@ export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
         const p = { rows, ...peers(rows, samePeers) }
         let made: Frames | undefined
         const results = columns.map((column) => column(p, () => (made ??= framesOf(p))))
-        for (let i = 0; i < rows.length; i++) for (const result of results) rows[i]!.push(result[i]!)
+        for (let i = 0; i < rows.length; i++) rows[i] = widened(rows[i]!, results, i)
         const done = rows
         rows = []
         memory = newMemory()
