@@ -1,0 +1,47 @@
+/** Runs psql and pgbench against a test server with a clean environment, and keeps what they printed. */
+import { execFile } from 'node:child_process'
+import { clientProgram, type TestServer } from './server.ts'
+
+export interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** `input` goes to its stdin. */
+export function psql(
+  server: TestServer,
+  args: readonly string[],
+  options: { input?: string; database?: string; env?: Readonly<Record<string, string>>; timeoutMs?: number } = {},
+): Promise<Ran> {
+  const at = ['-X', '-h', server.host, '-p', String(server.port), '-d', options.database ?? 'alopex']
+  return runProgram('psql', [...at, ...args], options)
+}
+
+export function pgbench(server: TestServer, args: readonly string[], timeoutMs?: number): Promise<Ran> {
+  const at = ['-h', server.host, '-p', String(server.port), '-U', 'postgres']
+  return runProgram('pgbench', [...at, ...args, 'alopex'], timeoutMs === undefined ? {} : { timeoutMs })
+}
+
+function runProgram(
+  name: 'psql' | 'pgbench',
+  args: readonly string[],
+  options: { input?: string; env?: Readonly<Record<string, string>>; timeoutMs?: number },
+): Promise<Ran> {
+  const program = clientProgram(name)
+  if (program === undefined) throw new Error(`${name} is not installed here`)
+  const env = { PATH: process.env.PATH ?? '', PGUSER: 'postgres', PGCONNECT_TIMEOUT: '10', PAGER: '', ...options.env }
+  return new Promise((resolve) => {
+    const child = execFile(
+      program,
+      args,
+      { env, maxBuffer: 1 << 29, timeout: options.timeoutMs ?? 0, killSignal: 'SIGKILL' },
+      (error, out, err) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
+        resolve({ code, out, err: error?.killed ? `${err}(killed after ${options.timeoutMs} ms)` : err })
+      },
+    )
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(options.input ?? '')
+  })
+}
