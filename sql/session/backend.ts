@@ -23,7 +23,7 @@ import { OID, PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
-import { type Lifted, lift, liftedStatement, shapeOf } from './lift.ts'
+import { type Lifted, shapeOf } from './lift.ts'
 import type { Portal } from './portal.ts'
 import { nextSlice, sliceOver, startSlice } from './scheduler.ts'
 import { SequenceCache } from './sequences.ts'
@@ -31,13 +31,13 @@ import type { ConnectOptions, Field, Format, MaybePromise, Session, Sink } from 
 import type { SessionSettings } from './settings.ts'
 import { toSqlError } from './sqlstate-of.ts'
 import {
-  cachedStatement,
   isQueryNode,
-  keepStatement,
   makeStatement,
   type PreparedQuery,
   prepareQuery,
   type Statement,
+  type StatementCache,
+  statementCache,
 } from './statement.ts'
 import { Suspend, Suspensions } from './suspend.ts'
 import { Transaction } from './transaction.ts'
@@ -65,10 +65,12 @@ export interface Identity {
 export type ActivityState = 'active' | 'idle' | 'idle in transaction' | 'idle in transaction (aborted)'
 
 interface Path {
-  readonly key: string
+  readonly setting: string
   readonly version: number
+  readonly user: Oid
+  readonly temporary: Oid
   readonly path: readonly Oid[]
-  readonly name: string
+  readonly cache: StatementCache
 }
 
 const IMPLICIT_END = new Set(['TransactionStmt'])
@@ -183,29 +185,34 @@ export class Backend implements Session, ContextHost {
 
   /** The effective path: temporary schema, pg_catalog where it is not listed, then the listed schemas that exist. */
   #searchPath(): Path {
-    const catalog = this.catalog
-    const setting = this.settings.get('search_path')
+    const { catalog } = this
+    const setting = this.settings.quick.searchPath
     const known = this.#path
     if (
       known !== undefined &&
       known.version === catalog.version &&
-      known.key === `${setting}|${this.userOid}|${this.tempNamespace}`
-    )
+      known.setting === setting &&
+      known.user === this.userOid &&
+      known.temporary === this.tempNamespace
+    ) {
       return known
+    }
     const user = catalog.role(this.userOid)?.name
-    const listed = splitIdentifiers(setting).map((name) => (name === '$user' ? (user ?? '') : name))
     const path: Oid[] = []
-    for (const name of listed) {
-      const found = name === 'pg_temp' ? this.tempNamespace : (catalog.namespaceByName(name)?.oid ?? 0)
-      if (found !== 0 && !path.includes(found as Oid)) path.push(found as Oid)
+    for (const name of splitIdentifiers(setting)) {
+      const schema = name === '$user' ? (user ?? '') : name
+      const found = schema === 'pg_temp' ? this.tempNamespace : catalog.namespaceByName(schema)?.oid
+      if (found !== undefined && found !== 0 && !path.includes(found)) path.push(found)
     }
     if (!path.includes(PG_CATALOG)) path.unshift(PG_CATALOG)
     if (this.tempNamespace !== 0 && !path.includes(this.tempNamespace)) path.unshift(this.tempNamespace)
     this.#path = {
-      key: `${setting}|${this.userOid}|${this.tempNamespace}`,
+      setting,
       version: catalog.version,
+      user: this.userOid,
+      temporary: this.tempNamespace,
       path,
-      name: path.join(','),
+      cache: statementCache(this.databaseOid, path),
     }
     return this.#path
   }
@@ -264,15 +271,7 @@ export class Backend implements Session, ContextHost {
     return this.transaction.status
   }
   get state(): ActivityState {
-    if (this.#running) return 'active'
-    switch (this.transaction.status) {
-      case 'I':
-        return 'idle'
-      case 'T':
-        return 'idle in transaction'
-      case 'E':
-        return 'idle in transaction (aborted)'
-    }
+    return this.#running ? 'active' : IDLE_STATES[this.transaction.status]
   }
 
   // ── Simple query ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,18 +279,16 @@ export class Backend implements Session, ContextHost {
   query(sql: string, sink: Sink): MaybePromise<void> {
     this.#begin(sql, sink)
     return this.#guard(() => {
-      const scope = `${this.databaseOid}|${this.#searchPath().name}|`
+      const { cache } = this.#searchPath()
       const shape = shapeOf(sql)
-      if (shape !== undefined) {
-        const lifted = liftedStatement(scope, shape)
-        if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
-      }
-      const known = cachedStatement(this.databaseOid, this.#searchPath().name, sql, [])
+      const lifted = shape === undefined ? undefined : cache.shapes.find(shape)
+      if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
+      const known = cache.simple.get(sql)
       if (known !== undefined) return this.#only(known, sink)
       const parsed = parse(sql)
       if (shape !== undefined && !(parsed instanceof Promise) && parsed.length === 1) {
-        const lifted = lift(scope, shape, parsed[0]!.node, sql)
-        if (lifted !== undefined) return this.#runLifted(lifted, sql, sink)
+        const made = cache.shapes.lift(shape, parsed[0]!.node, sql)
+        if (made !== undefined) return this.#runLifted(made, sql, sink)
       }
       return parsed instanceof Promise
         ? parsed.then((list) => this.#several(sql, list, sink))
@@ -306,7 +303,7 @@ export class Backend implements Session, ContextHost {
     }
     if (parsed.length === 1) {
       const statement = makeStatement(parsed[0]!.node, sql, sql, [])
-      keepStatement(this.databaseOid, this.#searchPath().name, statement)
+      this.#searchPath().cache.keepSimple(sql, statement)
       return this.#only(statement, sink)
     }
     this.#severalStatements = true
@@ -397,7 +394,7 @@ export class Backend implements Session, ContextHost {
   parse(name: string, sql: string, parameterTypes: readonly Oid[]): MaybePromise<void> {
     return this.#guard(() => {
       if (name !== '' && this.prepared.has(name)) throw sqlError('42P05', `prepared statement "${name}" already exists`)
-      const path = this.#searchPath().name
+      const { cache } = this.#searchPath()
       const keep = (statement: Statement): void => {
         this.#checkFailed(statement)
         if (isQueryNode(statement.node)) {
@@ -406,7 +403,7 @@ export class Backend implements Session, ContextHost {
         }
         this.prepared.set(name, { statement, fromSql: false, at: clockMicros(), text: sql })
       }
-      const known = cachedStatement(this.databaseOid, `x${path}`, sql, parameterTypes)
+      const known = cache.extended(sql, parameterTypes)
       if (known !== undefined) return keep(known)
       const make = (parsed: readonly ParsedStatement[]): void => {
         if (parsed.length > 1) throw sqlError('42601', 'cannot insert multiple commands into a prepared statement')
@@ -421,7 +418,7 @@ export class Backend implements Session, ContextHost {
           return
         }
         const statement = makeStatement(node, sql, sql, parameterTypes)
-        keepStatement(this.databaseOid, `x${path}`, statement)
+        cache.keepExtended(sql, parameterTypes, statement)
         keep(statement)
       }
       const parsed = parse(sql)
@@ -698,7 +695,7 @@ export class Backend implements Session, ContextHost {
       outer: new Array<Value>(outerSlots).fill(null),
       kept: new Map(),
       affected: 0,
-      workMemBytes: this.settings.number('work_mem') * 1024,
+      workMemBytes: this.settings.quick.workMemBytes,
       sliceOver(): boolean {
         if (!sliceOver()) return false
         backend.checkInterrupts()
@@ -963,7 +960,7 @@ export class Backend implements Session, ContextHost {
       clearTimeout(this.#idleTimer)
       this.#idleTimer = undefined
     }
-    const timeout = this.settings.number('statement_timeout')
+    const timeout = this.settings.quick.statementTimeoutMs
     if (timeout > 0) {
       clearTimeout(this.#statementTimer)
       this.#statementTimer = setTimeout(
@@ -1015,16 +1012,14 @@ export class Backend implements Session, ContextHost {
     }
     if (!now) return
     this.stateChange = clockMicros()
-    const logAfter = this.settings.number('log_min_duration_statement')
+    const { quick } = this.settings
+    const logAfter = quick.logMinDurationMs
     if (logAfter >= 0) {
       const took = (this.stateChange - this.queryStart) / 1000
       if (took >= logAfter)
         this.server.log('info', `duration: ${took.toFixed(3)} ms  statement: ${this.queryText}`, { process: this.pid })
     }
-    const idle =
-      this.transaction.status === 'I'
-        ? this.settings.number('idle_session_timeout')
-        : this.settings.number('idle_in_transaction_session_timeout')
+    const idle = this.transaction.status === 'I' ? quick.idleSessionMs : quick.idleInTransactionMs
     if (idle > 0) {
       const message =
         this.transaction.status === 'I'
@@ -1091,6 +1086,7 @@ export class Backend implements Session, ContextHost {
   }
 }
 
+const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction (aborted)' } as const
 const NO_FORMATS: readonly Format[] = []
 const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'info', 'notice', 'warning', 'error']
 

@@ -16,7 +16,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
-import { makeStatement, type Statement } from './statement.ts'
+import type { Statement } from './statement.ts'
 
 /** Longer texts are parsed as they are. */
 const TEXT_MAX = 4096
@@ -119,7 +119,6 @@ interface Known {
 
 const SHAPES = 1000
 const STATEMENTS_PER_SHAPE = 50
-const shapes = new LRUCache<string, Known>({ max: SHAPES })
 
 export interface Lifted {
   readonly statement: Statement
@@ -127,46 +126,58 @@ export interface Lifted {
   readonly values: readonly Value[]
 }
 
-/** The kept statement of this shape, if there is one. */
-export function liftedStatement(scope: string, shape: Shape): Lifted | undefined {
-  const known = shapes.get(scope + shape.key)
-  if (known === undefined) return undefined
-  const statement = known.statements.get(fixedText(known, shape))
-  return statement === undefined ? undefined : { statement, values: known.lifted.map((at) => shape.values[at]!) }
+/** The statements that are kept by shape. */
+export class ShapeCache {
+  readonly #shapes = new LRUCache<string, Known>({ max: SHAPES })
+
+  /** The kept statement of this shape, if there is one. */
+  find(shape: Shape): Lifted | undefined {
+    const known = this.#shapes.get(shape.key)
+    if (known === undefined) return undefined
+    const statement = known.statements.get(fixedText(known, shape))
+    return statement === undefined ? undefined : { statement, values: valuesAt(known.lifted, shape) }
+  }
+
+  /** Makes (and keeps) the statement with parameters from the parsed text; undefined when nothing in it may vary. */
+  lift(shape: Shape, node: Node, sql: string): Lifted | undefined {
+    if (!LIFTABLE.has(tagOf(node))) return undefined
+    const lifted: number[] = []
+    const replaced = replaceLiterals(node, 'fixed', (location, isString) => {
+      const at = shape.starts.indexOf(location)
+      if (at < 0 || (typeof shape.values[at] === 'string') !== isString || lifted.includes(at)) return undefined
+      return lifted.push(at)
+    }) as Node
+    if (lifted.length === 0) return undefined
+    // Which literals may vary depends on the shape alone.
+    const fixed = shape.starts.map((_, i) => i).filter((i) => !lifted.includes(i))
+    let known = this.#shapes.get(shape.key)
+    if (known === undefined || known.statements.size >= STATEMENTS_PER_SHAPE) {
+      known = { fixed, lifted, statements: new Map() }
+      this.#shapes.set(shape.key, known)
+    }
+    const types = lifted.map((at) => shape.types[at]!)
+    const statement: Statement = {
+      node: replaced,
+      tag: tagOf(replaced),
+      text: sql,
+      source: sql,
+      givenTypes: types,
+      prepared: undefined,
+      uses: 0,
+    }
+    known.statements.set(fixedText(known, shape), statement)
+    return { statement, values: valuesAt(lifted, shape) }
+  }
+}
+
+function valuesAt(positions: readonly number[], shape: Shape): Value[] {
+  const values: Value[] = []
+  for (const at of positions) values.push(shape.values[at]!)
+  return values
 }
 
 const fixedText = (known: Known, shape: Shape): string =>
   known.fixed.length === 0 ? '' : known.fixed.map((at) => shape.values[at]).join('\u0000')
-
-/** Makes (and keeps) the statement with parameters from the parsed text; undefined when nothing in it may vary. */
-export function lift(scope: string, shape: Shape, node: Node, sql: string): Lifted | undefined {
-  if (!LIFTABLE.has(tagOf(node))) return undefined
-  const byStart = new Map(shape.starts.map((start, i) => [start, i]))
-  const lifted: number[] = []
-  const replaced = replaceLiterals(node, 'fixed', (location, isString) => {
-    const at = byStart.get(location)
-    if (at === undefined || (typeof shape.values[at] === 'string') !== isString || lifted.includes(at)) return undefined
-    lifted.push(at)
-    return lifted.length
-  }) as Node
-  if (lifted.length === 0) return undefined
-  const fixed = shape.starts.map((_, i) => i).filter((i) => !lifted.includes(i))
-  const key = scope + shape.key
-  let known = shapes.get(key)
-  if (known === undefined || known.statements.size >= STATEMENTS_PER_SHAPE) {
-    known = { fixed, lifted, statements: new Map() }
-    shapes.set(key, known)
-  }
-  // Which literals may vary depends on the shape alone.
-  const statement = makeStatement(
-    replaced,
-    sql,
-    sql,
-    lifted.map((at) => shape.types[at]!),
-  )
-  known.statements.set(fixedText(known, shape), statement)
-  return { statement, values: lifted.map((at) => shape.values[at]!) }
-}
 
 const LIFTABLE = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'])
 

@@ -321,6 +321,48 @@ const SPECIAL: Readonly<Record<string, (value: string, current: Settings) => str
   },
 }
 
+/** Settings that every statement asks for, kept as plain fields. */
+export interface QuickSettings {
+  statementTimeoutMs: number
+  logMinDurationMs: number
+  idleSessionMs: number
+  idleInTransactionMs: number
+  workMemBytes: number
+  searchPath: string
+  defaultIsolation: string
+  defaultReadOnly: boolean
+  defaultDeferrable: boolean
+}
+const QUICK: Readonly<Record<string, (quick: QuickSettings, value: string) => void>> = {
+  statement_timeout: (quick, value) => {
+    quick.statementTimeoutMs = Number(value)
+  },
+  log_min_duration_statement: (quick, value) => {
+    quick.logMinDurationMs = Number(value)
+  },
+  idle_session_timeout: (quick, value) => {
+    quick.idleSessionMs = Number(value)
+  },
+  idle_in_transaction_session_timeout: (quick, value) => {
+    quick.idleInTransactionMs = Number(value)
+  },
+  work_mem: (quick, value) => {
+    quick.workMemBytes = Number(value) * 1024
+  },
+  search_path: (quick, value) => {
+    quick.searchPath = value
+  },
+  default_transaction_isolation: (quick, value) => {
+    quick.defaultIsolation = value
+  },
+  default_transaction_read_only: (quick, value) => {
+    quick.defaultReadOnly = value === 'on'
+  },
+  default_transaction_deferrable: (quick, value) => {
+    quick.defaultDeferrable = value === 'on'
+  },
+}
+
 interface Undo {
   readonly name: string
   readonly before: string | undefined
@@ -331,6 +373,17 @@ interface Undo {
 export class SessionSettings {
   /** Kept up to date for input and output functions; the object stays the same. */
   readonly live: { -readonly [K in keyof Settings]: Settings[K] } = { ...DEFAULT_SETTINGS }
+  readonly quick: QuickSettings = {
+    statementTimeoutMs: 0,
+    logMinDurationMs: -1,
+    idleSessionMs: 0,
+    idleInTransactionMs: 0,
+    workMemBytes: 4 << 20,
+    searchPath: '',
+    defaultIsolation: 'read committed',
+    defaultReadOnly: false,
+    defaultDeferrable: false,
+  }
   /** Bumped when a setting changes that plans or literals may depend on. */
   epoch = 0
   readonly #base = new Map<string, string>()
@@ -355,6 +408,7 @@ export class SessionSettings {
       this.#base.set(definition.name, canonical(definition, value, this.live))
       this.#applied(definition.name)
     }
+    for (const name of Object.keys(QUICK)) QUICK[name]!(this.quick, this.get(name))
   }
 
   onReport(listener: (name: string, value: string) => void): void {
@@ -491,6 +545,7 @@ export class SessionSettings {
 
   #applied(name: string): void {
     this.epoch++
+    QUICK[name]?.(this.quick, this.get(name))
     switch (name) {
       case 'DateStyle':
         Object.assign(this.live, parseDateStyle(this.get(name), this.live))

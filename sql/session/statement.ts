@@ -19,6 +19,7 @@ import type { TableSizes } from '../planner/level.ts'
 import { plan } from '../planner/planner.ts'
 import { OID } from '../types/oids.ts'
 import type { SessionContext } from './call-context.ts'
+import { ShapeCache } from './lift.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
 
@@ -60,25 +61,38 @@ export interface StatementHost {
 }
 
 const CACHE_STATEMENTS = 2000
-const cache = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
+const CACHE_TEXT_MAX = 100_000 // longer statements are loads: they are not kept
 
 export const isQueryNode = isQuery
 
-/** The kept statement of this text, or undefined. */
-export function cachedStatement(
-  database: Oid,
-  path: string,
-  text: string,
-  types: readonly Oid[],
-): Statement | undefined {
-  return cache.get(cacheKey(database, path, text, types))
+/** The kept statements of one database and search path, by text. Shared by all sessions that have both. */
+export class StatementCache {
+  /** Simple queries. */
+  readonly simple = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
+  /** Of the extended protocol: the text may hold parameters, whose given types are part of the key. */
+  readonly #extended = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
+  /** Simple queries with their literals lifted out. */
+  readonly shapes = new ShapeCache()
+
+  keepSimple(text: string, statement: Statement): void {
+    if (text.length <= CACHE_TEXT_MAX) this.simple.set(text, statement)
+  }
+  extended(text: string, types: readonly Oid[]): Statement | undefined {
+    return this.#extended.get(types.length === 0 ? text : `${types.join(',')}|${text}`)
+  }
+  keepExtended(text: string, types: readonly Oid[], statement: Statement): void {
+    if (text.length <= CACHE_TEXT_MAX)
+      this.#extended.set(types.length === 0 ? text : `${types.join(',')}|${text}`, statement)
+  }
 }
-export function keepStatement(database: Oid, path: string, statement: Statement): void {
-  if (statement.text.length > 100_000) return
-  cache.set(cacheKey(database, path, statement.text, statement.givenTypes), statement)
+
+const caches = new Map<string, StatementCache>()
+export function statementCache(database: Oid, path: readonly Oid[]): StatementCache {
+  const key = `${database}|${path.join(',')}`
+  let cache = caches.get(key)
+  if (cache === undefined) caches.set(key, (cache = new StatementCache()))
+  return cache
 }
-const cacheKey = (database: Oid, path: string, text: string, types: readonly Oid[]): string =>
-  `${database}|${path}|${types.length === 0 ? '' : types.join(',')}|${text}`
 
 export const makeStatement = (node: Node, text: string, source: string, types: readonly Oid[]): Statement => ({
   node,

@@ -98,9 +98,10 @@ export class Transaction {
     const { settings } = this.#host
     this.block = block
     this.startedAt = now
-    this.setIsolation(settings.get('default_transaction_isolation'))
-    this.readOnly = settings.bool('default_transaction_read_only')
-    this.deferrable = settings.bool('default_transaction_deferrable')
+    const { quick } = settings
+    if (quick.defaultIsolation !== this.isolationName) this.setIsolation(quick.defaultIsolation)
+    this.readOnly = quick.defaultReadOnly
+    this.deferrable = quick.defaultDeferrable
   }
 
   setIsolation(name: string): void {
