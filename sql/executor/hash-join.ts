@@ -228,10 +228,20 @@ function joinKey(keys: HashJoin['outerKeys'], env: CompileEnv): Compiled<Value |
   const [only] = keys
   if (keys.length === 1 && only !== undefined) {
     const compiled = compileValue(only, env)
-    return { bind: (x) => compiled.bind(x), single: true }
+    return {
+      bind(x) {
+        return compiled.bind(x)
+      },
+      single: true,
+    }
   }
   const compiled = compileRow(keys, env)
-  return { bind: (x) => compiled.bind(x), single: false }
+  return {
+    bind(x) {
+      return compiled.bind(x)
+    },
+    single: false,
+  }
 }
 
 /** Which part a key belongs to; another one at each depth. NULLs are together in one. */

@@ -5,7 +5,7 @@ import { sqlError } from '../types/error.ts'
 import type { Int64, Row } from '../types/value.ts'
 import { compileRow, compileValue } from './compile.ts'
 import type { CompileEnv, ExpressionEnv } from './env.ts'
-import { type Execution, type Operator, Pause, type RowBatch } from './operator.ts'
+import { type Execution, type Operator, Pause, type RowBatch, type Steps } from './operator.ts'
 import { rowOrder, sortColumns } from './order.ts'
 
 type Of<K extends Plan['kind']> = Extract<Plan, { kind: K }>
@@ -29,41 +29,48 @@ export function compileLimit(plan: Of<'limit'>, env: CompileEnv): Operator {
   const limits = compileLimits(plan.limit, plan.offset, env)
   const ties = plan.ties && tieKeys(plan.ties, env)
   return {
-    *run(x) {
-      let { skip, count } = limits(x)
-      if (count === 0) return
-      const tie = ties?.(x)
-      let last: Row | undefined
-      for (const step of input.run(x)) {
-        if (step instanceof Pause) {
-          yield step
-          continue
-        }
-        if (skip >= step.length) {
-          skip -= step.length
-          continue
-        }
-        const rows = skip > 0 ? step.slice(skip) : step
-        skip = 0
-        if (rows.length < count) {
-          count -= rows.length
-          last = rows[rows.length - 1]
-          yield rows
-          continue
-        }
-        // The last row of the limit is in this batch, or was the last one of the batch before.
-        if (tie === undefined) {
-          yield rows.length === count ? rows : rows.slice(0, count)
-          return
-        }
-        if (count > 0) last = rows[count - 1]
-        let end = count
-        while (end < rows.length && tie(last!, rows[end]!)) end++
-        count = 0
-        if (end > 0) yield rows.slice(0, end)
-        if (end < rows.length) return
-      }
+    run(x) {
+      const { skip, count } = limits(x)
+      return limited(input, skip, count, ties?.(x), x)
     },
+  }
+}
+
+function* limited(
+  input: Operator,
+  offset: number,
+  limit: number,
+  tie: ((a: Row, b: Row) => boolean) | undefined,
+  x: Execution,
+): Steps {
+  let skip = offset
+  let count = limit
+  let last: Row = []
+  if (count === 0) return
+  for (const step of input.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    if (skip >= step.length) {
+      skip -= step.length
+      continue
+    }
+    const rows = skip > 0 ? step.slice(skip) : step
+    skip = 0
+    if (tie === undefined) {
+      yield rows.length <= count ? rows : rows.slice(0, count)
+      count -= rows.length
+      if (count <= 0) return
+      continue
+    }
+    // With ties, the rows equal to the limit's last one may go on in later batches. A copy: the receiver owns the row.
+    if (count > 0) last = rows[Math.min(count, rows.length) - 1]!.slice()
+    let end = Math.min(count, rows.length)
+    count -= end
+    if (count === 0) while (end < rows.length && tie(last, rows[end]!)) end++
+    if (end > 0) yield rows.slice(0, end)
+    if (end < rows.length) return
   }
 }
 

@@ -1,31 +1,50 @@
 /** Operators without state of their own: Result, Values, Filter, Project, Append. */
 import type { Plan } from '../plan/plan.ts'
 import { compilePredicate, compileRow } from './compile.ts'
-import type { CompileEnv } from './env.ts'
-import { BATCH_ROWS, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER } from './operator.ts'
+import type { Compiled, CompileEnv } from './env.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 
 type Of<K extends Plan['kind']> = Extract<Plan, { kind: K }>
+
+// The generators are functions of the module: the first call of a generator function costs 2 us, a closure's every time
+// a plan is compiled.
 
 /** One row without input. */
 export function compileResult(plan: Of<'result'>, env: CompileEnv): Operator {
   const targets = compileRow(plan.targets, env)
   const filter = plan.filter && compilePredicate(plan.filter, env)
   return {
-    *run(x) {
-      if (filter === undefined || filter.bind(x)([])) yield [targets.bind(x)([])]
+    run(x) {
+      return result(targets, filter, x)
     },
   }
+}
+function* result(targets: Compiled<MutableRow>, filter: Compiled<boolean> | undefined, x: Execution): Steps {
+  if (filter === undefined || filter.bind(x)([])) yield [targets.bind(x)([])]
 }
 
 export function compileValues(plan: Of<'values'>, env: CompileEnv): Operator {
   // Each row is evaluated once a run: code of its own would not pay.
-  const rows = plan.rows.map((row) => compileRow(row, { ...env, mode: 'once' }))
+  const once: CompileEnv = { ...env, mode: 'once' }
+  const rows = plan.rows.map((row) => compileRow(row, once))
   return {
-    *run(x) {
-      for (let from = 0; from < rows.length; from += BATCH_ROWS) {
-        yield rows.slice(from, from + BATCH_ROWS).map((row) => row.bind(x)([]))
-      }
+    run(x) {
+      return values(rows, x)
     },
+  }
+}
+function* values(rows: readonly Compiled<MutableRow>[], x: Execution): Steps {
+  for (let from = 0; from < rows.length; from += BATCH_ROWS) {
+    yield rows.slice(from, from + BATCH_ROWS).map((row) => row.bind(x)([]))
   }
 }
 
@@ -33,22 +52,25 @@ export function compileFilter(plan: Of<'filter'>, env: CompileEnv): Operator {
   const input = env.compilePlan(plan.input, env)
   const predicate = compilePredicate(plan.predicate, env)
   return {
-    *run(x) {
-      const holds = predicate.bind(x)
-      const instrument = x.instruments?.get(plan)
-      let removed = 0
-      for (const step of input.run(x)) {
-        if (step instanceof Pause) {
-          yield step
-          continue
-        }
-        const kept: RowBatch = []
-        for (const row of step) if (holds(row)) kept.push(row)
-        removed += step.length - kept.length
-        if (instrument !== undefined) instrument.extra['Rows Removed by Filter'] = removed
-        if (kept.length > 0) yield kept
-      }
+    run(x) {
+      return filtered(plan, input, predicate, x)
     },
+  }
+}
+function* filtered(plan: Plan, input: Operator, predicate: Compiled<boolean>, x: Execution): Steps {
+  const holds = predicate.bind(x)
+  const instrument = x.instruments?.get(plan)
+  let removed = 0
+  for (const step of input.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    const kept: RowBatch = []
+    for (const row of step) if (holds(row)) kept.push(row)
+    removed += step.length - kept.length
+    if (instrument !== undefined) instrument.extra['Rows Removed by Filter'] = removed
+    if (kept.length > 0) yield kept
   }
 }
 
@@ -56,27 +78,33 @@ export function compileProject(plan: Of<'project'>, env: CompileEnv): Operator {
   const input = env.compilePlan(plan.input, env)
   const targets = compileRow(plan.targets, env)
   return {
-    *run(x) {
-      const project = targets.bind(x)
-      for (const step of input.run(x)) {
-        if (step instanceof Pause) {
-          yield step
-          continue
-        }
-        for (let i = 0; i < step.length; i++) step[i] = project(step[i]!)
-        yield step
-      }
+    run(x) {
+      return projected(input, targets, x)
     },
+  }
+}
+function* projected(input: Operator, targets: Compiled<MutableRow>, x: Execution): Steps {
+  const project = targets.bind(x)
+  for (const step of input.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    for (let i = 0; i < step.length; i++) step[i] = project(step[i]!)
+    yield step
   }
 }
 
 export function compileAppend(plan: Of<'append'>, env: CompileEnv): Operator {
   const inputs = plan.inputs.map((input) => env.compilePlan(input, env))
   return {
-    *run(x) {
-      for (const input of inputs) yield* input.run(x)
+    run(x) {
+      return appended(inputs, x)
     },
   }
+}
+function* appended(inputs: readonly Operator[], x: Execution): Steps {
+  for (const input of inputs) yield* input.run(x)
 }
 
 /** Batches of rows that are already there, with a look at the time slice between them. */
