@@ -35,6 +35,7 @@ export function valueText(scope: Printer['scope'], type: Oid, value: Value): str
 
 /** `implicit`: casts that nobody wrote are shown too, where leaving them out could change what the text means. */
 export function printExpression(p: Printer, e: Expression, implicit: boolean): void {
+  if (p.options.planned?.(p, e) === true) return
   switch (e.kind) {
     case 'const':
       printConst(p, e, 'needed')

@@ -2,6 +2,7 @@
  * The text under construction when a bound tree is printed as SQL, with PostgreSQL's line breaks and indentation: a
  * keyword that begins a clause ends the line before it and sets how far later ones are indented.
  */
+import type { Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
 import type { RelationRow } from './catalog.ts'
 import type { NameScope } from './names.ts'
@@ -23,6 +24,8 @@ export interface PrintOptions {
   readonly pretty: boolean
   /** Breaks lines before clauses. */
   readonly indent: boolean
+  /** Prints what only plans have (EXPLAIN); false: not such an expression. */
+  readonly planned?: (p: Printer, e: Expression) => boolean
 }
 
 export class Printer {
