@@ -69,7 +69,7 @@ function compileBound(
   }
   const offset = compileValue(bound.offset, { ...env, mode: 'once' })
   const preceding = bound.kind === 'preceding'
-  const valueOf = (x: Execution): Value => {
+  const offsetOf = (x: Execution): Value => {
     const value = offset.bind(x)([])
     if (value === null) throw sqlError('22004', `frame ${which} offset must not be null`)
     if (plan.mode !== 'range' && (value as Int64) < 0)
@@ -80,7 +80,7 @@ function compileBound(
     return (x) => {
       let distance: number | undefined
       return () => (i) => {
-        distance ??= Number(valueOf(x)) * (preceding ? -1 : 1)
+        distance ??= Number(offsetOf(x)) * (preceding ? -1 : 1)
         return i + distance + (ending ? 1 : 0)
       }
     }
@@ -88,18 +88,18 @@ function compileBound(
     return (x) => {
       let distance: number | undefined
       return (p) => (i) => {
-        distance ??= Number(valueOf(x)) * (preceding ? -1 : 1)
+        distance ??= Number(offsetOf(x)) * (preceding ? -1 : 1)
         const group = p.groupOf[i]! + distance + (ending ? 1 : 0)
         return group < 0 ? 0 : (p.groupStart[group] ?? p.rows.length)
       }
     }
-  return compileRangeBound(bound, ending, valueOf, plan, env)
+  return compileRangeBound(bound, ending, offsetOf, plan, env)
 }
 
 function compileRangeBound(
   bound: Extract<FrameBound, { offset: unknown }>,
   ending: boolean,
-  valueOf: (x: Execution) => Value,
+  offsetOf: (x: Execution) => Value,
   plan: WindowPlan,
   env: CompileEnv,
 ): (x: Execution) => (p: Partition) => BoundOf {
@@ -123,7 +123,7 @@ function compileRangeBound(
       let current: Value | undefined
       let of = -1
       return (i) => {
-        offset ??= valueOf(x)
+        offset ??= offsetOf(x)
         inRange ??= bindNullSafe(site, x.context)
         if (of !== i) {
           current = valueAt(rows[i]!)

@@ -33,6 +33,21 @@ export interface GenerateOptions {
 
 type Of<K extends Expression['kind']> = Extract<Expression, { kind: K }>
 
+/** What generated code calls. */
+const CALLED = {
+  anyArray: runtime.anyArray,
+  convertIo: runtime.convertIo,
+  fetchJsonSubscript: runtime.fetchJsonSubscript,
+  fetchSubscript: runtime.fetchSubscript,
+  fieldOf: runtime.fieldOf,
+  greatest: runtime.greatest,
+  makeArray: runtime.makeArray,
+  mapArray: runtime.mapArray,
+  rowIsNull: runtime.rowIsNull,
+  storeJsonSubscript: runtime.storeJsonSubscript,
+  storeSubscript: runtime.storeSubscript,
+}
+
 export class CodeWriter {
   /** Statements of one row. */
   lines: string[] = []
@@ -216,8 +231,8 @@ export class CodeWriter {
     if (known === undefined) this.#helpers.set(name, (known = this.bind(value, `${name}_`)))
     return known
   }
-  #runtime(name: keyof typeof runtime): string {
-    return this.#bound(name, runtime[name])
+  #runtime(name: keyof typeof CALLED): string {
+    return this.#bound(name, CALLED[name])
   }
   #onceAnExecution(source: string): string {
     let known = this.#once.get(source)

@@ -356,7 +356,7 @@ export function radixSort(doubles: Float64Array, descending: boolean): Uint32Arr
   for (let i = 0; i < count; i++) {
     let lo = words[2 * i]!
     let hi = words[2 * i + 1]!
-    const flip = hi >>> 31 === 1 && doubles[i] === doubles[i]
+    const flip = hi >>> 31 === 1 && !Number.isNaN(doubles[i]!)
     if (flip) {
       lo = ~lo
       hi = ~hi

@@ -87,27 +87,25 @@ class Encoder {
     for (const value of values) this.value(value)
   }
   value(v: Node): void {
-    if (v === null) return this.tag(TAG.null)
-    switch (typeof v) {
-      case 'boolean':
-        return this.tag(v ? TAG.true : TAG.false)
-      case 'number':
-        if ((v | 0) === v && !Object.is(v, -0)) {
-          this.tag(TAG.int32)
-          this.length = this.buffer.writeInt32LE(v, this.length)
-        } else {
-          this.tag(TAG.float64)
-          this.length = this.buffer.writeDoubleLE(v, this.length)
-        }
-        return
-      case 'bigint':
-        this.tag(TAG.bigint)
-        return this.text(String(v))
-      case 'string':
-        this.tag(TAG.string)
-        return this.text(v)
+    if (v === null) this.tag(TAG.null)
+    else if (typeof v === 'boolean') this.tag(v ? TAG.true : TAG.false)
+    else if (typeof v === 'number') this.number(v)
+    else if (typeof v === 'bigint') {
+      this.tag(TAG.bigint)
+      this.text(String(v))
+    } else if (typeof v === 'string') {
+      this.tag(TAG.string)
+      this.text(v)
+    } else this.object(v)
+  }
+  number(n: number): void {
+    if ((n | 0) === n && !Object.is(n, -0)) {
+      this.tag(TAG.int32)
+      this.length = this.buffer.writeInt32LE(n, this.length)
+    } else {
+      this.tag(TAG.float64)
+      this.length = this.buffer.writeDoubleLE(n, this.length)
     }
-    this.object(v)
   }
   object(v: Exclude<Node, null | boolean | number | bigint | string>): void {
     if (v instanceof Numeric) {

@@ -186,8 +186,8 @@ function compileWindowFunction(plan: WindowPlan, call: Call, env: CompileEnv): (
     if (body === undefined) throw notSupported(`window function ${row?.name ?? call.function}`)
     const bound = args.map((arg) => arg.bind(x))
     return (p, frames) => {
-      const valueOf = body({ plan, p, frames, arg: (index, at) => bound[index]!(p.rows[at]!) })
-      return p.rows.map((_, i) => valueOf(i))
+      const resultOf = body({ plan, p, frames, arg: (index, at) => bound[index]!(p.rows[at]!) })
+      return p.rows.map((_, i) => resultOf(i))
     }
   }
 }

@@ -77,7 +77,7 @@ export function toSql(c: WindowCase): string {
   return `select (${c.call}${c.filter ? ' filter (where k <> 3)' : ''} over (${over.join(' ')}))::text from t order by id`
 }
 
-const columns: Readonly<Record<string, Expression>> = {
+const columns = {
   p: column(1, text),
   k: column(2),
   f: column(3, float8),
@@ -97,14 +97,14 @@ const functionOf = (name: string, types: readonly number[]) => {
 
 function argument(source: string): Expression {
   if (source === 'null') return constant(null)
-  if (source === 'v>3') return op(columns['v']!, '>', constant(3))
-  return columns[source] ?? constant(Number(source))
+  if (source === 'v>3') return op(columns.v, '>', constant(3))
+  return source in columns ? columns[source as keyof typeof columns] : constant(Number(source))
 }
 
 export function toPlan(c: WindowCase): Plan {
-  const order: PlanSortKey[] = c.key === undefined ? [] : [sortKey(columns[c.key]!, c.descending, c.nullsFirst)]
+  const order: PlanSortKey[] = c.key === undefined ? [] : [sortKey(columns[c.key], c.descending, c.nullsFirst)]
   if (isOrdered(c)) order.push(sortKey(column(0)))
-  const partition = c.partition ? [columns['p']!] : []
+  const partition = c.partition ? [columns.p] : []
   const types = [int4, text, int4, float8, int4]
   const input = node(
     {
@@ -139,7 +139,7 @@ export function toPlan(c: WindowCase): Plan {
       : catalog.typeRow(row.returnType)?.kind === 'p'
         ? args[0]!.type
         : row.returnType
-  const filter = c.filter ? op(columns['k']!, '<>', constant(3)) : undefined
+  const filter = c.filter ? op(columns.k, '<>', constant(3)) : undefined
   const exclude = ({ 'no others': 'none', 'current row': 'current-row', group: 'group', ties: 'ties' } as const)[
     c.exclude
   ]
