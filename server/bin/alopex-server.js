@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-// The server's sources are TypeScript: tsx reads them as they are.
-import { register } from 'tsx/esm/api'
+import { load } from './run.js'
 
-register()
-const { main } = await import('../main.ts')
+const { main } = await load('server/main.ts')
 await main(process.argv.slice(2))
