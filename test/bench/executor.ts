@@ -1,7 +1,8 @@
 /** What rows cost in the executor, in ns a row, over a source that costs almost nothing. `npx tsx test/bench/executor.ts` */
-import { BATCH_ROWS, type Operator, type RowBatch } from '../../sql/executor/operator.ts'
+
 import type { CompileEnv } from '../../sql/executor/env.ts'
 import { compilePlan } from '../../sql/executor/executor.ts'
+import { BATCH_ROWS, type Operator, type RowBatch } from '../../sql/executor/operator.ts'
 import type { Plan } from '../../sql/plan/plan.ts'
 import type { Row } from '../../sql/types/value.ts'
 import {

@@ -8,11 +8,11 @@ import { existsSync } from 'node:fs'
 import { defaultRules } from '../../server/auth/hba.ts'
 import { createListener } from '../../server/listener.ts'
 import { createLog } from '../../server/log.ts'
-import { Body, FrameReader } from '../../server/wire/reader.ts'
 import { rowDescription } from '../../server/wire/messages.ts'
+import { Body, FrameReader } from '../../server/wire/reader.ts'
 import { RowShape } from '../../server/wire/row.ts'
-import { createByteWriter } from '../../sql/types/bytes.ts'
 import type { Format } from '../../sql/session/session.ts'
+import { createByteWriter } from '../../sql/types/bytes.ts'
 import type { Row } from '../../sql/types/value.ts'
 import { context, FakeDatabase, field, INT4, INT8, TEXT } from '../server/fake-session.ts'
 import * as raw from '../server/raw-client.ts'
@@ -83,7 +83,10 @@ function benchRows(): void {
   const ROWS = 200_000
   const fields = [field('aid', INT4), field('bid', INT4), field('abalance', INT8), field('filler', TEXT)]
   const row: Row = [12_345_678, 1, -99_999, 'a little text']
-  for (const [name, formats] of [['text', [0]], ['binary', [1]]] as [string, Format[]][]) {
+  for (const [name, formats] of [
+    ['text', [0]],
+    ['binary', [1]],
+  ] as [string, Format[]][]) {
     const shape = new RowShape(fields, formats, rowDescription(fields, formats))
     const to = createByteWriter(1 << 16)
     measure(`DataRow of int4, int4, int8, text; ${name}`, ROWS, () => {
@@ -113,7 +116,15 @@ async function benchConnections(): Promise<void> {
      }`,
     {
       eval: true,
-      workerData: { pgbench, port, runs: ['simple', 'extended', 'prepared'].flatMap((mode) => [[mode, 1], [mode, 8], [mode, 32]]) },
+      workerData: {
+        pgbench,
+        port,
+        runs: ['simple', 'extended', 'prepared'].flatMap((mode) => [
+          [mode, 1],
+          [mode, 8],
+          [mode, 32],
+        ]),
+      },
     },
   )
   await new Promise((resolve) => worker.once('exit', resolve))
