@@ -60,7 +60,8 @@ function openStore(path: string): RocksEngine {
 /** What SHOW and pg_settings tell of this process. What the user set by name wins. */
 function serverSettings(config: Config, path: string): ReadonlyMap<string, string> {
   return new Map([
-    ['port', String(config.port)],
+    // 0: any free port, which SHOW cannot know yet.
+    ...(config.port === 0 ? [] : [['port', String(config.port)] as const]),
     ['listen_addresses', config.host],
     ['data_directory', path],
     ['ssl', config.tlsCert === undefined ? 'off' : 'on'],
