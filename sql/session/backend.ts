@@ -39,7 +39,7 @@ import {
   type StatementCache,
   statementCache,
 } from './statement.ts'
-import { Suspend, Suspensions } from './suspend.ts'
+import { Suspend, Suspensions, type Wait } from './suspend.ts'
 import { Transaction } from './transaction.ts'
 import { type Utility, utilityFor } from './utility.ts'
 
@@ -96,7 +96,7 @@ export class Backend implements Session, ContextHost {
   queryText = ''
   queryStart = 0
   stateChange = 0
-  waiting: 'Lock' | 'Client' | undefined
+  waiting: Wait | undefined
   transactionStart = 0
   statementStart = 0
   sessionUser: Oid
@@ -217,6 +217,17 @@ export class Backend implements Session, ContextHost {
     return this.#path
   }
 
+  /** The schemas of search_path that exist, without those that are looked in anyway. */
+  listedNamespaces(): readonly Oid[] {
+    const user = this.catalog.role(this.userOid)?.name
+    const found: Oid[] = []
+    for (const name of splitIdentifiers(this.settings.get('search_path'))) {
+      const namespace = name === 'pg_temp' ? this.tempNamespace : (this.catalog.namespaceByName(name === '$user' ? (user ?? '') : name)?.oid ?? oid(0))
+      if (namespace !== 0 && !found.includes(namespace)) found.push(namespace)
+    }
+    return found
+  }
+
   /** The schema new objects go to; undefined when the path has none. */
   creationNamespace(): Oid | undefined {
     const listed = splitIdentifiers(this.settings.get('search_path'))
@@ -250,8 +261,8 @@ export class Backend implements Session, ContextHost {
     const row = this.catalog.relation(sequence)
     return row?.sequence === undefined ? null : this.sequences.lastValueOf(row)
   }
-  suspend(start: () => unknown): unknown {
-    return this.#suspensions.call(start)
+  suspend(start: () => unknown, wait: Wait): unknown {
+    return this.#suspensions.call(start, wait)
   }
 
   setReadOnly(readOnly: boolean): void {
@@ -775,7 +786,7 @@ export class Backend implements Session, ContextHost {
     }
     const again = (error: unknown): MaybePromise<string | undefined> => {
       if (error instanceof Suspend) {
-        return this.interruptible(error.promise, undefined).then(() => {
+        return this.interruptible(error.promise, error.wait).then(() => {
           this.transaction.ensure().rollbackTo(mark.kv)
           start()
           return go()
@@ -798,7 +809,7 @@ export class Backend implements Session, ContextHost {
   }
 
   /** Waits for a promise, or for a cancel. */
-  interruptible<T>(promise: Promise<T>, wait: 'Lock' | 'Client' | undefined): Promise<T> {
+  interruptible<T>(promise: Promise<T>, wait: Wait | undefined): Promise<T> {
     this.checkInterrupts()
     this.waiting = wait
     return new Promise<T>((resolve, reject) => {
@@ -810,6 +821,7 @@ export class Backend implements Session, ContextHost {
         try {
           this.checkInterrupts()
         } catch (error) {
+          end()
           reject(error as Error)
         }
       }
@@ -1005,6 +1017,9 @@ export class Backend implements Session, ContextHost {
   #idle(): void {
     const now = this.#running
     this.#running = false
+    if (this.#whenIdle.length > 0 && this.transaction.block === 'idle') {
+      for (const work of this.#whenIdle.splice(0)) work(this.#sink ?? this.identity.options.idleSink)
+    }
     this.#severalStatements = false
     if (this.#statementTimer !== undefined) {
       clearTimeout(this.#statementTimer)
@@ -1060,6 +1075,12 @@ export class Backend implements Session, ContextHost {
   get running(): boolean {
     return this.#running
   }
+  /** Does it now, or as soon as no statement runs and no transaction is open: asynchronous messages to the client. */
+  whenIdle(work: (sink: Sink | undefined) => void): void {
+    if (this.#running || this.transaction.block !== 'idle') this.#whenIdle.push(work)
+    else work(this.identity.options.idleSink)
+  }
+  readonly #whenIdle: ((sink: Sink | undefined) => void)[] = []
 
   close(): MaybePromise<void> {
     if (this.#closed) return undefined

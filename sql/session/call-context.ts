@@ -9,6 +9,7 @@ import type { Notice } from '../types/error.ts'
 import type { Settings } from '../types/settings.ts'
 import type { NameLookup, Type } from '../types/type.ts'
 import type { Int64 } from '../types/value.ts'
+import type { Wait } from './suspend.ts'
 
 const EPOCH_2000_MS = Date.UTC(2000, 0, 1)
 
@@ -31,7 +32,7 @@ export interface ContextHost {
   checkInterrupts(): void
   sequenceLastValue(sequence: Oid): Int64 | null
   /** For functions that have to wait (pg_sleep, pg_advisory_lock): see suspend.ts. */
-  suspend(start: () => unknown): unknown
+  suspend(start: () => unknown, wait: Wait): unknown
 }
 
 /** The session's own functions find it here. */

@@ -203,6 +203,14 @@ function listText(name: string, args: readonly Node[]): string {
     .join(', ')
 }
 
+/** SET name TO value, undefined its default: set_config. */
+export function setByName(session: Backend, name: string, value: string | undefined, local: boolean): void {
+  const known = name.toLowerCase()
+  if (known === 'role') setCurrentRole(session, value ?? 'none')
+  else if (known === 'session_authorization') setSessionAuthorization(session, value ?? 'default')
+  session.settings.set(name, value, local, session.isSuperuser)
+}
+
 function setVariable(session: Backend, node: VariableSetStmt): void {
   const name = node.name ?? ''
   const local = node.is_local === true

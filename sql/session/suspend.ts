@@ -3,11 +3,17 @@
  * Suspend; the session waits for its promise and runs the statement again, in which the calls that have waited already
  * answer at once. Statements that may suspend hold back their rows until the end.
  */
+
+/** What is waited for: pg_stat_activity's wait_event_type, and how a cancel ends it. */
+export type Wait = 'Lock' | 'Client' | 'Timeout'
+
 export class Suspend extends Error {
   readonly promise: Promise<unknown>
-  constructor(promise: Promise<unknown>) {
+  readonly wait: Wait
+  constructor(promise: Promise<unknown>, wait: Wait) {
     super('suspended')
     this.promise = promise
+    this.wait = wait
   }
 }
 
@@ -23,7 +29,7 @@ export class Suspensions {
   get any(): boolean {
     return this.#results.length > 0
   }
-  call(start: () => unknown): unknown {
+  call(start: () => unknown, wait: Wait): unknown {
     if (this.#next < this.#results.length) return this.#results[this.#next++]
     const value = start()
     if (value instanceof Promise) {
@@ -31,6 +37,7 @@ export class Suspensions {
         value.then((result) => {
           this.#results.push(result)
         }),
+        wait,
       )
     }
     this.#results.push(value)
