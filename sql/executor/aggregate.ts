@@ -9,6 +9,7 @@
  */
 import type { Row, Value } from '../types/value.ts'
 import { type Accumulator, type AggregatePlan, type AggregateSite, aggregateSite } from './accumulate.ts'
+import { compileScanAggregate } from './aggregate-scan.ts'
 import { compilePredicate, compileRow } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { CodeWriter } from './generate.ts'
@@ -67,8 +68,9 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
     return row
   }
 
-  if (plan.keys.length === 0 && plan.sets === undefined) return { run: plain }
-  return { run: sorted ? inOrder : hashed }
+  const ordinary: Operator =
+    plan.keys.length === 0 && plan.sets === undefined ? { run: plain } : { run: sorted ? inOrder : hashed }
+  return compileScanAggregate(plan, env, ordinary) ?? ordinary
 
   function* plain(x: Execution): Steps {
     const bodies = make(x)
