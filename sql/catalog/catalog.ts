@@ -9,7 +9,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
-import type { Type, TypeLookup } from '../types/type.ts'
+import type { RowStorage, Type, TypeLookup } from '../types/type.ts'
 import type { Value } from '../types/value.ts'
 
 export interface Catalog extends TypeLookup {
@@ -177,6 +177,8 @@ export interface ColumnRow {
   readonly generated?: 'stored'
   readonly identity?: 'always' | 'by-default'
   readonly dropped: boolean
+  /** A dropped column's slot in stored rows (RowStorage's kind), which keeps its place: see droppedColumn in sql/access/row.ts. */
+  readonly storage?: RowStorage['kind']
   /** What rows written before the column was added have (text output of the value). */
   readonly missing?: { readonly value: Value }
   readonly acl?: readonly string[]

@@ -1,0 +1,81 @@
+/**
+ * SELECT … FOR UPDATE and its kin. Rows are handed on one at a time, so that a LIMIT above locks no more than it takes.
+ *
+ *     lock (wait, fail, or pass the row by) → is it still what the snapshot saw? → the row without its keys
+ */
+import type { Key } from '../../storage/keys/brand.ts'
+import { KvError } from '../../storage/range/errors.ts'
+import type { Plan } from '../plan/plan.ts'
+import { sqlError } from '../types/error.ts'
+import type { CompileEnv } from './env.ts'
+import { compileLockedPoint, lockAndRead } from './modify-target.ts'
+import { type Execution, type MutableRow, type Operator, Pause, type Steps } from './operator.ts'
+
+type LockRowsPlan = Extract<Plan, { kind: 'lock-rows' }>
+
+export function compileLockRows(plan: LockRowsPlan, env: CompileEnv): Operator {
+  const names = plan.locks.map((lock) => env.catalog.relation(lock.table)?.name ?? String(lock.table))
+  const only = plan.locks.length === 1 && plan.locks[0]!.policy === 'wait' ? plan.locks[0]! : undefined
+  const table = only && env.catalog.relation(only.table)
+  const point = only && table && compileLockedPoint(plan.input, table, only.strength, env)
+  if (point !== undefined) {
+    return {
+      run(x) {
+        return lockedPoint(point, only!.key, x)
+      },
+    }
+  }
+  const input = env.compilePlan(plan.input, env)
+  return {
+    run(x) {
+      return lockedRows(plan, names, input, x)
+    },
+  }
+}
+
+function* lockedPoint(point: NonNullable<ReturnType<typeof compileLockedPoint>>, key: number, x: Execution): Steps {
+  const row = yield* lockAndRead(point.key, point.read, point.filtered, point.strength, x)
+  if (row === undefined) return
+  const at = row[key] as Key
+  x.txn.checkUnchanged(at)
+  row.splice(key, 1)
+  yield [row]
+}
+
+function* lockedRows(plan: LockRowsPlan, names: readonly string[], input: Operator, x: Execution): Steps {
+  const keys = new Set(plan.locks.map((lock) => lock.key))
+  for (const step of input.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    for (const row of step) {
+      if (yield* locked(plan, names, row, x)) yield [row.filter((_, i) => !keys.has(i))]
+    }
+  }
+}
+
+/** false: the row is passed by (SKIP LOCKED). */
+function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, x: Execution): Generator<Pause, boolean, undefined> {
+  const { txn } = x
+  for (let i = 0; i < plan.locks.length; i++) {
+    const { key: at, strength, policy } = plan.locks[i]!
+    const key = row[at] as Key | null
+    // The null side of an outer join.
+    if (key === null) continue
+    const answer = lockOne(x, key, strength, policy, names[i]!)
+    if (answer === false) return false
+    if (answer instanceof Promise) yield new Pause(answer)
+    txn.checkUnchanged(key)
+  }
+  return true
+}
+
+function lockOne(x: Execution, key: Key, strength: LockRowsPlan['locks'][number]['strength'], policy: 'wait' | 'nowait' | 'skip', name: string) {
+  try {
+    return x.txn.lock(key, strength, policy)
+  } catch (error) {
+    if (error instanceof KvError && error.reason.kind === 'lock-not-available') throw sqlError('55P03', `could not obtain lock on row in relation "${name}"`)
+    throw error
+  }
+}

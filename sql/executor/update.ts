@@ -1,0 +1,78 @@
+/**
+ * UPDATE. Rows come from the input with their old columns first and their keys last; each is locked, compared with what the
+ * snapshot saw, and written. A row that the input gives twice (UPDATE … FROM) is updated once.
+ */
+import { invariant } from '../../storage/keys/invariant.ts'
+import type { RelationRow } from '../catalog/catalog.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { Row } from '../types/value.ts'
+import { compileRow } from './compile.ts'
+import type { Compiled, CompileEnv } from './env.ts'
+import { withAssignments } from './insert.ts'
+import { ForeignQueue } from './modify-foreign.ts'
+import { type Target, targetRows } from './modify-target.ts'
+import type { Key } from '../../storage/keys/brand.ts'
+import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+
+type UpdatePlan = Extract<Plan, { kind: 'update' }>
+
+interface Update {
+  readonly env: CompileEnv
+  readonly table: RelationRow
+  readonly live: number
+  readonly target: Target
+  readonly values: Compiled<MutableRow>
+  readonly returning: Compiled<MutableRow> | undefined
+}
+
+export function compileUpdate(plan: UpdatePlan, env: CompileEnv): Operator {
+  const table = env.catalog.relation(plan.table)
+  invariant(table !== undefined, `relation ${plan.table}`)
+  const update: Update = {
+    env,
+    table,
+    live: table.columns.filter((column) => !column.dropped).length,
+    target: targetRows(plan.input, table, 'no-key-update', env),
+    values: compileRow(withAssignments(table, plan.assignments), env),
+    returning: plan.returning && compileRow(plan.returning, env),
+  }
+  return {
+    run(x) {
+      return updated(update, x)
+    },
+  }
+}
+
+function* updated(update: Update, x: Execution): Steps {
+  const queue = new ForeignQueue(x, update.env)
+  const run = queue.table(update.table)
+  const values = update.values.bind(x)
+  const returning = update.returning?.bind(x)
+  const { live, target } = update
+  const seen = target.mayRepeat ? new Set<Key>() : undefined
+  for (const step of target.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    const out: RowBatch = []
+    for (const row of step) {
+      const key = row[row.length - 1] as Key
+      if (seen !== undefined) {
+        if (seen.has(key)) continue
+        seen.add(key)
+      }
+      const next = values(row)
+      const old: Row = row.length === live + 1 ? row : row.slice(0, live)
+      run.prepare(next)
+      for (let wait = run.update(key, old, next); wait !== undefined; wait = run.update(key, old, next)) yield new Pause(wait)
+      x.affected++
+      if (returning === undefined) continue
+      for (let i = live; i < row.length - 1; i++) next.push(row[i]!)
+      out.push(returning(next))
+    }
+    if (out.length > 0) yield out
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  yield* queue.finish()
+}
