@@ -8,11 +8,20 @@ export interface Ran {
   readonly err: string
 }
 
-/** `input` goes to its stdin. */
+export interface RunOptions {
+  /** Goes to its stdin. */
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** After which it is killed. */
+  readonly timeoutMs?: number
+  /** What it writes on stderr comes in `out`, in the order of writing. */
+  readonly mergeErrors?: boolean
+}
+
 export function psql(
   server: TestServer,
   args: readonly string[],
-  options: { input?: string; database?: string; env?: Readonly<Record<string, string>>; timeoutMs?: number } = {},
+  options: RunOptions & { database?: string } = {},
 ): Promise<Ran> {
   const at = ['-X', '-h', server.host, '-p', String(server.port), '-d', options.database ?? 'alopex']
   return runProgram('psql', [...at, ...args], options)
@@ -23,18 +32,16 @@ export function pgbench(server: TestServer, args: readonly string[], timeoutMs?:
   return runProgram('pgbench', [...at, ...args, 'alopex'], timeoutMs === undefined ? {} : { timeoutMs })
 }
 
-function runProgram(
-  name: 'psql' | 'pgbench',
-  args: readonly string[],
-  options: { input?: string; env?: Readonly<Record<string, string>>; timeoutMs?: number },
-): Promise<Ran> {
+function runProgram(name: 'psql' | 'pgbench', args: readonly string[], options: RunOptions): Promise<Ran> {
   const program = clientProgram(name)
   if (program === undefined) throw new Error(`${name} is not installed here`)
   const env = { PATH: process.env.PATH ?? '', PGUSER: 'postgres', PGCONNECT_TIMEOUT: '10', PAGER: '', ...options.env }
   return new Promise((resolve) => {
+    const [file, words] =
+      options.mergeErrors === true ? ['sh', ['-c', 'exec "$0" "$@" 2>&1', program, ...args]] : [program, args]
     const child = execFile(
-      program,
-      args,
+      file,
+      words,
       { env, maxBuffer: 1 << 29, timeout: options.timeoutMs ?? 0, killSignal: 'SIGKILL' },
       (error, out, err) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
