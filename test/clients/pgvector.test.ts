@@ -1,0 +1,124 @@
+/** pgvector's own client over pg, postgres.js and Kysely: types, parameters, every distance, averages, errors. */
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import pgvector from 'pgvector'
+import { cosineDistance, l1Distance, l2Distance, maxInnerProduct } from 'pgvector/kysely'
+import pgvectorPg from 'pgvector/pg'
+import postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { TestServer } from '../support/server.ts'
+import { isPostgres, startTarget } from '../support/target.ts'
+
+// pgvector is no part of PostgreSQL.
+describe.skipIf(isPostgres)('pgvector', () => {
+  let server: TestServer
+  let client: pg.Client
+  const options = () => ({ host: server.host, port: server.port, user: 'postgres', database: 'alopex' })
+  beforeAll(async () => {
+    server = await startTarget()
+    client = new pg.Client(options())
+    await client.connect()
+    await client.query('create extension if not exists vector')
+    await pgvectorPg.registerTypes(client)
+    await client.query('create table item (id bigserial primary key, embedding vector(3))')
+    await client.query('insert into item (embedding) values ($1), ($2), ($3), ($4)', [
+      pgvector.toSql([1, 1, 1]),
+      pgvector.toSql([2, 2, 2]),
+      pgvector.toSql([1, 1, 2]),
+      null,
+    ])
+  })
+  afterAll(async () => {
+    await client?.end()
+    await server?.dispose()
+  })
+
+  test('vectors come back as arrays', async () => {
+    expect((await client.query('select embedding from item order by id')).rows.map((row) => row.embedding)).toEqual([
+      [1, 1, 1],
+      [2, 2, 2],
+      [1, 1, 2],
+      null,
+    ])
+  })
+  test.each([
+    ['<->', ['1', '3', '2']],
+    ['<=>', ['1', '2', '3']],
+    ['<#>', ['2', '3', '1']],
+    ['<+>', ['1', '3', '2']],
+  ])('nearest by %s', async (operator, ids) => {
+    const { rows } = await client.query(
+      `select id from item where embedding is not null order by embedding ${operator} $1, id limit 5`,
+      [pgvector.toSql([1, 1, 1])],
+    )
+    expect(rows.map(({ id }) => id)).toEqual(ids)
+  })
+  test('NULLs come last', async () => {
+    const { rows } = await client.query('select id from item order by embedding <-> $1 limit 4', [
+      pgvector.toSql([1, 1, 1]),
+    ])
+    expect(rows.map(({ id }) => id)).toEqual(['1', '3', '2', '4'])
+  })
+  test('functions, casts and aggregates', async () => {
+    const { rows } = await client.query({
+      rowMode: 'array',
+      text: `select l2_distance('[1,2]', '[4,6]'), inner_product('[1,2]'::vector, '[3,4]'), cosine_distance('[1,0]', '[0,1]'),
+               l1_distance('[1,2]', '[4,6]'), vector_dims('[1,2,3]'::vector), vector_norm('[3,4]'::vector),
+               '[1,2]'::vector + '[3,4]', '[1,2]'::vector - '[3,4]', '[1,2]'::vector * '[3,4]',
+               array[1,2]::vector, '{1.5,2}'::real[]::vector(2), '[1,2]'::vector::real[], '[1,2]'::vector < '[1,3]'`,
+    })
+    expect(rows[0]).toEqual([5, 11, 1, 7, 3, 5, [4, 6], [-2, -2], [3, 8], [1, 2], [1.5, 2], [1, 2], true])
+    const sums = await client.query('select avg(embedding), sum(embedding) from item')
+    expect(sums.rows[0].avg.map((x: number) => Math.round(x * 1000))).toEqual([1333, 1333, 1667])
+    expect(sums.rows[0].sum).toEqual([4, 4, 5])
+  })
+  test.each([
+    ["insert into item (embedding) values ('[1,2]')", '22000', 'expected 3 dimensions, not 2'],
+    ["select '[1,2]'::vector <-> '[1,2,3]'", '22000', 'different vector dimensions 2 and 3'],
+    ["select '[1,NaN]'::vector", '22000', 'NaN not allowed in vector'],
+    ["select '[1,x]'::vector", '22P02', 'invalid input syntax for type vector: "[1,x]"'],
+    ["select '[]'::vector", '22000', 'vector must have at least 1 dimension'],
+    ['create table t (v vector(0))', '22023', 'dimensions for type vector must be at least 1'],
+  ])('%s', async (text, code, message) => {
+    await expect(client.query(text)).rejects.toMatchObject({ code, message })
+  })
+  test('postgres.js', async () => {
+    const sql = postgres({ ...options(), max: 1 })
+    const vector = pgvector.toSql([1, 1, 1])
+    expect(
+      (await sql`select id, embedding from item order by embedding <-> ${vector} limit 2`).map((row) => [
+        row.id,
+        pgvector.fromSql(row.embedding),
+      ]),
+    ).toEqual([
+      ['1', [1, 1, 1]],
+      ['3', [1, 1, 2]],
+    ])
+    await sql.end()
+  })
+  test('Kysely', async () => {
+    interface Tables {
+      item: { id: string; embedding: string }
+    }
+    const database = new Kysely<Tables>({
+      dialect: new PostgresDialect({ pool: new pg.Pool({ ...options(), max: 2 }) }),
+    })
+    for (const [distance, ids] of [
+      [l2Distance, ['1', '3']],
+      [cosineDistance, ['1', '2']],
+      [maxInnerProduct, ['2', '3']],
+      [l1Distance, ['1', '3']],
+    ] as const) {
+      const rows = await database
+        .selectFrom('item')
+        .select('id')
+        .where('embedding', 'is not', null)
+        .orderBy(distance('embedding', [1, 1, 1]))
+        .orderBy('id')
+        .limit(2)
+        .execute()
+      expect(rows.map(({ id }) => id)).toEqual(ids)
+    }
+    await database.destroy()
+  })
+})
