@@ -1,0 +1,118 @@
+/**
+ * Making an index, and moving a table's rows to new storage, for DDL. Both read the newest state with the transaction's own
+ * writes (the caller holds a table lock that keeps others from writing) and write to storage nobody has seen yet.
+ *
+ *     CREATE INDEX                    buildIndex(x, env, table, index)
+ *     ALTER TABLE … TYPE, ADD PRIMARY KEY, …   rewriteTable(x, env, from, to, row); then buildIndex for each index of `to`
+ */
+import type { Key } from '../../storage/keys/brand.ts'
+import { PAGE_HEADER_BYTES, type Page } from '../../storage/kv/kv.ts'
+import { SortedRuns } from '../access/index-build.ts'
+import { keyWriter, nextRowNumber, numberedKey, rowSpan } from '../access/keys.ts'
+import { layoutOf, wholeRowReader } from '../access/row.ts'
+import type { RelationRow } from '../catalog/catalog.ts'
+import { sqlError } from '../types/error.ts'
+import type { Row } from '../types/value.ts'
+import type { CompileEnv } from './env.ts'
+import { ForeignQueue } from './modify-foreign.ts'
+import { IndexRun, TableRun } from './modify-rows.ts'
+import { indexWriter, keyDescription, tableFields, tableWriter } from './modify-table.ts'
+import { BATCH_ROWS, type Execution, type MutableRow, type Pause, SLICE_OVER } from './operator.ts'
+
+/**
+ * Writes the entries of `index` for every row of `table`. Descriptors as they will be; `index` need not be in
+ * `table.indexes` yet. A clustered index has no entries. Throws 23505 `could not create unique index`.
+ */
+export function* buildIndex(x: Execution, env: CompileEnv, table: RelationRow, index: RelationRow): Generator<Pause, void, undefined> {
+  if (index.index?.clustered === true) return
+  const writer = tableWriter(table, env)
+  const run = new IndexRun(indexWriter(table, index, { ...env, mode: 'often' }), writer.prefix.length, x)
+  const { meets, late } = run.writer
+  const runs = new SortedRuns(x.txn, meets, (key) => duplicated(x, table, index, run.values(findRow(x, table, (row, rowKey) => run.entry(row, rowKey) === key))))
+  const seen = late ? new Set<Key>() : undefined
+  for (const page of newestPages(x, table)) {
+    const { buffer, bytes } = page
+    for (let o = 0; o < bytes; ) {
+      const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+      const rowKey = buffer.latin1Slice(o + PAGE_HEADER_BYTES, at) as Key
+      o = at + buffer.readUInt32LE(o + 4)
+      const row = writer.read(buffer, at)
+      const entry = run.entry(row, rowKey)
+      if (entry === undefined) continue
+      if (seen !== undefined && run.distinct) {
+        if (seen.has(run.bare)) throw duplicated(x, table, index, run.values(row))
+        seen.add(run.bare)
+      }
+      runs.add(entry, rowKey)
+    }
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  runs.flush()
+}
+
+function duplicated(x: Execution, table: RelationRow, index: RelationRow, key: Row) {
+  return sqlError('23505', `could not create unique index "${index.name}"`, {
+    detail: `Key ${keyDescription(x.catalog, index, key, x.context)} is duplicated.`,
+    ...tableFields(x.catalog, table),
+    constraint: index.name,
+  })
+}
+
+/** A row that answers, for the message. */
+function findRow(x: Execution, table: RelationRow, test: (row: Row, key: Key) => boolean): Row {
+  const read = wholeRowReader(layoutOf(table, x.catalog))
+  for (const page of newestPages(x, table)) {
+    const { buffer, bytes } = page
+    for (let o = 0; o < bytes; ) {
+      const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+      const key = buffer.latin1Slice(o + PAGE_HEADER_BYTES, at) as Key
+      o = at + buffer.readUInt32LE(o + 4)
+      const row = read(buffer, at)
+      if (test(row, key)) return row
+    }
+  }
+  return []
+}
+
+function* newestPages(x: Execution, table: RelationRow): Generator<Page, void, undefined> {
+  const scanner = x.txn.scanNewest(rowSpan(x.catalog.databaseOid, table))
+  try {
+    for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) yield page
+  } finally {
+    scanner.close()
+  }
+}
+
+/**
+ * Writes every row of `from` as `to` has it (another storage id; perhaps other columns, another clustered key). `row` makes
+ * a row of `to`'s live columns from one of `from`'s; generated columns are computed and constraints checked (23502, 23514)
+ * here. Throws 23505 `could not create unique index` when the clustered key is not unique. Answers how many rows there were.
+ */
+export function* rewriteTable(x: Execution, env: CompileEnv, from: RelationRow, to: RelationRow, row: (old: Row) => MutableRow): Generator<Pause, number, undefined> {
+  const source = tableWriter(from, env)
+  const target = tableWriter(to, env)
+  const run = new TableRun(target, x, new ForeignQueue(x, env))
+  const { primary } = target
+  const primaryKey = primary && keyWriter(primary.space.prefix, primary.space.columns, primary.positions)
+  const runs = new SortedRuns(x.txn, primary !== undefined, (key) => {
+    const values = row(findRow(x, from, (old) => primaryKey!(row(old)) === key))
+    return duplicated(x, to, primary!.relation, primary!.positions.map((at) => values[at]!))
+  })
+  let count = 0
+  for (const page of newestPages(x, from)) {
+    const { buffer, bytes } = page
+    for (let o = 0; o < bytes; ) {
+      const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+      o = at + buffer.readUInt32LE(o + 4)
+      const next = row(source.read(buffer, at))
+      run.prepare(next)
+      const key = primaryKey === undefined ? numberedKey(target.prefix, nextRowNumber(x.txn.snapshot)) : primaryKey(next)
+      const encoded = target.write(next)
+      runs.add(key, encoded.buffer.latin1Slice(0, encoded.length))
+      count++
+    }
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  runs.flush()
+  return count
+}
