@@ -15,6 +15,7 @@ import { POSTGRES_DATABASE } from '../catalog/bootstrap.ts'
 import type { RoleRow } from '../catalog/catalog.ts'
 import { installCatalogFunctions } from '../catalog/functions.ts'
 import { type CatalogStore, openCatalogStore } from '../catalog/store.ts'
+import { registerTableOperators } from '../executor/modify.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { registerArrays } from '../types/array/array.ts'
 import { registerDatetime } from '../types/datetime/datetime.ts'
@@ -61,6 +62,7 @@ function register(): void {
   registerVector()
   // Arrays of everything registered before.
   registerArrays()
+  registerTableOperators()
   installCatalogFunctions()
   installSessionFunctions()
   registerControl()
@@ -200,6 +202,7 @@ class Node implements Database, Server {
         rows: (table) => {
           const catalog = this.catalogs.catalog(database)
           const row = catalog.relation(table)
+          if (row?.virtual === true) return catalog.virtualSize(table)
           if (row === undefined || row.storageId === 0) return 1000
           const bytes = this.kv.approximateBytes(tableSpan(database, row.storageId))
           const statistics = catalog.statistics(table)
