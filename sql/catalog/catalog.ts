@@ -70,6 +70,8 @@ export interface Catalog extends TypeLookup {
 
   /** Rows of a system catalog table (RelationRow.virtual), columns by attribute number; with a lookup, quickly, those alone that match it. */
   virtualRows(relation: Oid, context: VirtualContext, lookup?: VirtualLookup): Iterable<readonly Value[]>
+  /** About how many rows virtualRows gives: for the planner. */
+  virtualSize(relation: Oid): number
 }
 
 /** `column` (an attribute number, of a type whose equal values are `===`) = `value` (not null). */

@@ -30,7 +30,7 @@ import type {
   VirtualLookup,
 } from './catalog.ts'
 import { commentName, type Objects, qualified, type Reference, type RowOf } from './objects.ts'
-import { virtualRows } from './virtual.ts'
+import { virtualRows, virtualSize } from './virtual.ts'
 
 export class CatalogView implements Catalog {
   readonly databaseOid: Oid
@@ -244,6 +244,9 @@ export class CatalogView implements Catalog {
 
   virtualRows(relation: Oid, context: VirtualContext, lookup?: VirtualLookup): Iterable<readonly Value[]> {
     return virtualRows(this, relation, context, lookup)
+  }
+  virtualSize(relation: Oid): number {
+    return virtualSize(this, relation)
   }
 
   /** Descriptors of this database alone. */

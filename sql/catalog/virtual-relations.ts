@@ -250,6 +250,7 @@ function* constraintRows(view: CatalogView, lookup: Parameters<RowSource>[1]): I
       for (const constraint of row.constraints) yield constraintRecord(view, row, constraint)
     }
   }
+  if (lookup?.column === 'conrelid') return
   for (const type of userRows(view, 'type', lookup, 'contypid')) {
     for (const check of type.domain?.checks ?? []) {
       yield {

@@ -36,6 +36,27 @@ export function* userRows<K extends DescriptorKind>(
 /** Columns that hold a descriptor's name: others are not even made into rows. */
 const NAME_COLUMNS = new Set(['relname', 'typname', 'proname', 'oprname', 'collname'])
 
+/** Columns by which a table's source finds the descriptor at once. */
+const OID_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  pg_class: ['oid'],
+  pg_attribute: ['attrelid'],
+  pg_attrdef: ['adrelid'],
+  pg_index: ['indexrelid', 'indrelid'],
+  pg_constraint: ['conrelid', 'contypid'],
+  pg_rewrite: ['oid', 'ev_class'],
+  pg_sequence: ['seqrelid'],
+  pg_statistic: ['starelid'],
+  pg_type: ['oid'],
+  pg_enum: ['enumtypid'],
+  pg_proc: ['oid'],
+  pg_operator: ['oid'],
+  pg_cast: ['oid'],
+  pg_collation: ['oid'],
+}
+/** The source makes few rows of a lookup by this column. */
+export const isDirect = (table: string, column: string): boolean =>
+  NAME_COLUMNS.has(column) || OID_COLUMNS[table]?.includes(column) === true
+
 /** A role's name inside an aclitem. */
 const roleText = (catalog: Catalog, role: Oid): string =>
   role === 0 ? '' : quoteIdent(catalog.role(role)?.name ?? String(role))

@@ -3,17 +3,17 @@
  * descriptor replaces (its privileges were changed) keeps its row with the owner and privileges of the descriptor.
  *
  * A lookup by one column reads only what can match: built-in rows through an index on that column, made on first use;
- * descriptors by their oid where the column is one.
+ * descriptors by their oid or name where the column is one, else also through an index, of one version of the catalog.
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Value } from '../types/value.ts'
-import type { DescriptorKind, VirtualContext, VirtualLookup } from './catalog.ts'
+import type { DescriptorKind, RelationRow, VirtualContext, VirtualLookup } from './catalog.ts'
 import { dataTable, decodeRow } from './tsv.ts'
 import type { CatalogView } from './view.ts'
 import { DEPENDENCY_ROWS } from './virtual-depend.ts'
 import { OBJECT_ROWS } from './virtual-objects.ts'
 import { RELATION_ROWS } from './virtual-relations.ts'
-import { aclValue, type RowSource } from './virtual-source.ts'
+import { aclValue, isDirect, type RowRecord, type RowSource } from './virtual-source.ts'
 
 export type Row = readonly Value[]
 
@@ -56,17 +56,10 @@ function builtinLookup(name: string, { column, value }: VirtualLookup): readonly
   const key = `${name} ${column}`
   let index = indexes.get(key)
   if (index === undefined) {
-    const made = new Map<Value, Row[]>()
-    for (const row of builtinRows(name)) {
-      const at = row[column - 1]!
-      const same = made.get(at)
-      if (same === undefined) made.set(at, [row])
-      else same.push(row)
-    }
-    index = made
+    index = indexed(builtinRows(name), column)
     indexes.set(key, index)
   }
-  return index.get(value) ?? []
+  return index.get(value) ?? NO_ROWS
 }
 
 export function* virtualRows(
@@ -84,14 +77,84 @@ export function* virtualRows(
     if (SESSION_TABLES.has(name)) yield* matching(context.sessionRows(name), lookup)
     return
   }
-  const columns = target.columns.map((column) => column.name)
-  for (const record of source(
-    view,
-    lookup === undefined ? undefined : { column: columns[lookup.column - 1]!, value: lookup.value },
-  )) {
-    const row = columns.map((column) => record[column] ?? null)
-    if (lookup === undefined || row[lookup.column - 1] === lookup.value) yield row
+  const columns = columnNames(target)
+  if (lookup === undefined) return yield* madeRows(source(view, undefined), columns)
+  const column = columns[lookup.column - 1]!
+  if (!isDirect(name, column)) return yield* userLookup(view, name, source, columns, lookup)
+  for (const row of madeRows(source(view, { column, value: lookup.value }), columns))
+    if (row[lookup.column - 1] === lookup.value) yield row
+}
+
+const names = new WeakMap<RelationRow, readonly string[]>()
+function columnNames(relation: RelationRow): readonly string[] {
+  let made = names.get(relation)
+  if (made === undefined) names.set(relation, (made = relation.columns.map((column) => column.name)))
+  return made
+}
+
+function* madeRows(records: Iterable<RowRecord>, columns: readonly string[]): Iterable<Row> {
+  for (const record of records) {
+    const row = new Array<Value>(columns.length)
+    for (let i = 0; i < columns.length; i++) row[i] = record[columns[i]!] ?? null
+    yield row
   }
+}
+
+/** Rows of descriptors by one column: kept as long as the version of the catalog that they were made from is in use. */
+interface UserIndexes {
+  readonly version: number
+  readonly maps: Map<string, ReadonlyMap<Value, readonly Row[]>>
+}
+const userIndexes = new WeakMap<CatalogView, UserIndexes>()
+function userLookup(
+  view: CatalogView,
+  name: string,
+  source: RowSource,
+  columns: readonly string[],
+  { column, value }: VirtualLookup,
+): readonly Row[] {
+  let kept = userIndexes.get(view)
+  if (kept?.version !== view.version) userIndexes.set(view, (kept = { version: view.version, maps: new Map() }))
+  const key = `${name} ${column}`
+  let index = kept.maps.get(key)
+  if (index === undefined) kept.maps.set(key, (index = indexed(madeRows(source(view, undefined), columns), column)))
+  return index.get(value) ?? NO_ROWS
+}
+const NO_ROWS: readonly Row[] = []
+
+function indexed(rows: Iterable<Row>, column: number): ReadonlyMap<Value, readonly Row[]> {
+  const made = new Map<Value, Row[]>()
+  for (const row of rows) {
+    const at = row[column - 1]!
+    const same = made.get(at)
+    if (same === undefined) made.set(at, [row])
+    else same.push(row)
+  }
+  return made
+}
+
+/** Rows a descriptor makes in a table, about. */
+const PER_DESCRIPTOR: Readonly<Record<string, readonly [kind: DescriptorKind, rows: number]>> = {
+  pg_class: ['relation', 1],
+  pg_attribute: ['relation', 8],
+  pg_attrdef: ['relation', 1],
+  pg_index: ['relation', 0.5],
+  pg_constraint: ['relation', 1],
+  pg_depend: ['relation', 4],
+  pg_shdepend: ['relation', 0.1],
+  pg_statistic: ['statistics', 5],
+  pg_type: ['type', 1],
+  pg_enum: ['type', 0.2],
+  pg_proc: ['function', 1],
+  pg_description: ['comment', 1],
+}
+const UNKNOWN_ROWS = 10
+
+export function virtualSize(view: CatalogView, relation: Oid): number {
+  const name = view.relation(relation)?.name ?? ''
+  const [kind, rows] = PER_DESCRIPTOR[name] ?? [undefined, 0]
+  const own = kind === undefined ? UNKNOWN_ROWS : view.ownCount(kind) * rows
+  return Math.max(1, dataTable(name).lines.length + own)
 }
 
 /** Tables whose rows the session has: none of a fresh database's are built in. */

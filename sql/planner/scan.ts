@@ -156,19 +156,25 @@ function virtualLookup(
   r: ScanRequest,
   row: RelationRow,
 ): { readonly column: number; readonly value: Expression } | undefined {
+  let best: { readonly column: number; readonly value: Expression; readonly rank: number } | undefined
   for (const e of r.conditions) {
     const match = columnCondition(r, e)
     if (match === undefined || match.strategy !== 3 || match.column.kind !== 'var') continue
-    const name = row.columns[match.column.column - 1]?.name ?? ''
-    if (
-      /^(oid|attrelid|indrelid|indexrelid|conrelid|relname|typname|proname|objoid|adrelid|enumtypid|nspname)$/.test(
-        name,
-      )
-    )
-      return { column: match.column.column, value: match.value }
+    const { column } = match.column
+    const rank = LOOKUP_COLUMNS.findIndex((names) => names.has(row.columns[column - 1]?.name ?? ''))
+    if (rank >= 0 && (best === undefined || rank < best.rank)) best = { column, value: match.value, rank }
   }
-  return undefined
+  return best
 }
+
+const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
+/** Columns of system catalogs with few rows a value, of types whose equal values are one number or text; the best first. */
+const LOOKUP_COLUMNS: readonly ReadonlySet<string>[] = [
+  words('oid attrelid indexrelid seqrelid enumtypid starelid aggfnoid rngtypid rngmultitypid partrelid typrelid typarray'),
+  words('indrelid conrelid contypid conindid confrelid adrelid ev_class tgrelid inhrelid inhparent polrelid stxrelid'),
+  words('objoid objid refobjid typelem opcfamily amopfamily amprocfamily amopopr castsource casttarget roleid member mapcfg'),
+  words('relname typname proname oprname collname nspname rolname datname amname lanname extname spcname conname opcname'),
+]
 
 interface ColumnCondition {
   readonly column: Expression
