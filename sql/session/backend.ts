@@ -102,11 +102,12 @@ export class Backend implements Session, ContextHost {
   sessionUser: Oid
   userOid: Oid
   tempNamespace: Oid = oid(0)
-  /** Done at the end of the transaction: temporary tables, notifications. */
-  readonly hooks: { beforeCommit: (() => Promise<void> | undefined)[]; ended: ((committed: boolean) => void)[] } = {
-    beforeCommit: [],
-    ended: [],
-  }
+  /** Done at the end of the transaction: temporary tables, notifications. `everyCommit` stays for the whole session. */
+  readonly hooks: {
+    beforeCommit: (() => Promise<void> | undefined)[]
+    ended: ((committed: boolean) => void)[]
+    readonly everyCommit: Set<() => void>
+  } = { beforeCommit: [], ended: [], everyCommit: new Set() }
 
   #sink: Sink | undefined
   #interrupt: SqlError | undefined
@@ -921,14 +922,18 @@ export class Backend implements Session, ContextHost {
 
   #beforeCommit(): Promise<void> | undefined {
     const checks = this.runDeferred()
-    if (checks === undefined && this.hooks.beforeCommit.length === 0) {
+    const last = (): void => {
+      for (const hook of this.hooks.everyCommit) hook()
       this.#closePortals()
+    }
+    if (checks === undefined && this.hooks.beforeCommit.length === 0) {
+      last()
       return undefined
     }
     return (async () => {
       if (checks !== undefined) await checks
       for (const hook of this.hooks.beforeCommit) await hook()
-      this.#closePortals()
+      last()
     })()
   }
 
