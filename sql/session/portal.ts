@@ -38,6 +38,8 @@ export interface CursorState {
   rows: RowStore | undefined
   /** Rows read before there was a store: it does not have them. */
   dropped: number
+  /** A FETCH ended with an error: nothing more comes. */
+  failed: boolean
   /** No row comes after those read so far: `count` is how many there are. */
   complete: boolean
   count: number

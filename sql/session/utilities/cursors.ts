@@ -3,7 +3,7 @@
  * space as the protocol's. It shows the data as of its DECLARE:
  *
  *   one table scan, streamed   the scan is opened by DECLARE and keeps its snapshot; FETCH reads on
- *   anything else over tables  run whole by DECLARE, its rows kept (in memory up to work_mem, then in a file)
+ *   more than one              run whole by DECLARE, its rows kept (in memory up to work_mem, then in a file)
  *
  * A cursor that may move backwards keeps the rows it has read. WITH HOLD reads the rest when its transaction commits.
  */
@@ -97,6 +97,7 @@ function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, s
     binary: has('binary'),
     rows: undefined,
     dropped: 0,
+    failed: false,
     complete: false,
     count: 0,
     position: 0,
@@ -112,8 +113,9 @@ function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, s
   }
   const opened = async (): Promise<string> => {
     try {
-      if (streams(plan)) await openScans(session, portal, call.sink)
-      else await readAll(session, portal, call.sink)
+      const opens = scans(plan)
+      if (opens === 1) await openScans(session, portal, call.sink)
+      else if (opens > 1) await readAll(session, portal, call.sink)
     } catch (error) {
       session.closePortalNow(portal)
       throw error
@@ -142,7 +144,6 @@ function scans(plan: Plan): number {
       return inside > 0 && subplansOf(plan).length > 0 ? 2 : inside
   }
 }
-const streams = (plan: Plan): boolean => scans(plan) <= 1
 
 /** Plans that PostgreSQL can run backwards (ExecSupportsBackwardScan): their cursors scroll without being asked to. */
 function scansBackwards(plan: Plan): boolean {
@@ -241,14 +242,20 @@ async function fetch(session: Backend, node: FetchStmt, call: UtilityCall): Prom
   const portal = cursorOf(session, node.portalname!)
   if (portal.cursor === undefined) {
     if (!isQueryNode(portal.statement.node)) throw sqlError('55000', `portal "${portal.name}" cannot be run`)
-    portal.cursor = { hold: false, held: false, scroll: false, binary: false, rows: undefined, dropped: 0, complete: portal.done, count: portal.sent, position: portal.sent, sequence: 0, createdAt: clockMicros(), definition: portal.statement.text }
+    portal.cursor = { hold: false, held: false, scroll: false, binary: false, rows: undefined, dropped: 0, failed: false, complete: portal.done, count: portal.sent, position: portal.sent, sequence: 0, createdAt: clockMicros(), definition: portal.statement.text }
   }
+  if (portal.cursor.failed) throw sqlError('55000', `portal "${portal.name}" cannot be run`)
   const isMove = node.ismove === true
   if (!isMove && call.simple) call.sink.fields(portal.fields ?? ([] as Field[]), portal.cursor.binary ? [1] : [])
   const reader = new Reader(session, portal, portal.cursor, call.sink, isMove)
   const asked = Number(node.howMany ?? 0)
-  const moved = await reader.go(node.direction ?? 'FETCH_FORWARD', Math.abs(asked) > 9e15 ? Math.sign(asked) * ALL : asked)
-  return `${isMove ? 'MOVE' : 'FETCH'} ${moved}`
+  try {
+    const moved = await reader.go(node.direction ?? 'FETCH_FORWARD', Math.abs(asked) > 9e15 ? Math.sign(asked) * ALL : asked)
+    return `${isMove ? 'MOVE' : 'FETCH'} ${moved}`
+  } catch (error) {
+    portal.cursor.failed = true
+    throw error
+  }
 }
 
 /** One FETCH or MOVE; each method gives the number of rows passed. */

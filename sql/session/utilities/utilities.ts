@@ -1,4 +1,5 @@
 /** Utility statements that are neither DDL nor transaction control. */
+import { registerCopy } from './copy.ts'
 import { registerCursors } from './cursors.ts'
 import { registerExplain } from './explain.ts'
 import { registerNotify } from './notify.ts'
@@ -8,5 +9,6 @@ export function registerSessionUtilities(): void {
   registerPrepare()
   registerCursors()
   registerExplain()
+  registerCopy()
   registerNotify()
 }
