@@ -335,7 +335,9 @@ function indexPaths(
     ? Math.min(1, found)
     : found * rest.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
   const perRow = info.clustered ? COST.row : COST.row + COST.indexRow + COST.seek * 0.6
-  const cost = COST.seek * multiple + found * (perRow + rest.length * COST.operator)
+  // Backwards, and without bounds, an index is never preferred for reading everything.
+  const pages = used.size === 0 ? Math.max(1, total / 80) * COST.page * 1.5 : 0
+  const cost = COST.seek * multiple + pages + found * (perRow + rest.length * COST.operator)
   const bounds: IndexBounds = {
     equal,
     lower: lowerBound,
@@ -365,6 +367,8 @@ function indexPaths(
       new Set([r.relation]),
       multiple > 1 ? [] : indexOrder(info, r.relation, relation, reverse),
     )
+  // The rows' own order needs no bounds: that is the sequential scan.
+  if (used.size === 0 && info.clustered) return [make(true)]
   return unique || multiple > 1 ? [make(false)] : [make(false), make(true)]
 }
 
