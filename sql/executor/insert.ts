@@ -100,8 +100,13 @@ function* inserted(insert: Insert, x: Execution): Steps {
   yield* queue.finish()
 }
 
+/** Which row of a batch is at work: for error messages that name its line. */
+export interface Progress {
+  at: number
+}
+
 /** Inserts whole rows of live columns; gives them back as they were stored. */
-export function* insertRows(run: TableRun, rows: RowBatch, x: Execution): Generator<Pause, RowBatch, undefined> {
+export function* insertRows(run: TableRun, rows: RowBatch, x: Execution, progress?: Progress): Generator<Pause, RowBatch, undefined> {
   const keys: Key[] = []
   let isNew = false
   const byKey = run.writer.primary !== undefined && run.writer.generated.length === 0
@@ -115,6 +120,7 @@ export function* insertRows(run: TableRun, rows: RowBatch, x: Execution): Genera
     isNew = ascending && !x.txn.anyIn({ from: keys[0]!, to: successor(keys[keys.length - 1]!) })
   }
   for (let i = 0; i < rows.length; i++) {
+    if (progress !== undefined) progress.at = i
     const row = rows[i]!
     run.prepare(row)
     const key = keys[i] ?? run.newKey(row)
