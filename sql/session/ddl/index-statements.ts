@@ -1,0 +1,106 @@
+/** CREATE INDEX, ALTER INDEX (through ALTER TABLE's statements), REINDEX. */
+import type { IndexStmt } from '@pgsql/types'
+import type { RelationRow } from '../../catalog/catalog.ts'
+import { notSupported, sqlError } from '../../types/error.ts'
+import { preventInBlock } from '../control.ts'
+import { current, type Ddl, defineDdl, forbidSystemCatalog, KIND_WORDS, lockName, lockRelation, notice, openRelation, requireOpen, requireOwner, requireRelationOwner, requireRight, requireSchema, shownName } from './context.ts'
+import { bindPredicate, includeColumns, keyOfElement, putIndex } from './index-make.ts'
+import { chooseRelationName, nameAddition, indexColumnNames } from './names.ts'
+import { optionList } from './options.ts'
+import { fillIndex, refillIndex } from './storage.ts'
+
+export function registerIndexes(): void {
+  defineDdl('IndexStmt', 'CREATE INDEX', async (ddl, node) => {
+    await createIndex(ddl, node)
+    return 'CREATE INDEX'
+  })
+
+  defineDdl('ReindexStmt', 'REINDEX', async (ddl, node) => {
+    const concurrently = (node.params ?? []).some((each) => 'DefElem' in each && each.DefElem.defname === 'concurrently')
+    if (concurrently) preventInBlock(ddl.session, ddl.call, 'REINDEX CONCURRENTLY')
+    switch (node.kind!) {
+      case 'REINDEX_OBJECT_INDEX': {
+        const index = await openRelation(ddl, node.relation!, 'access-exclusive')
+        if (index === undefined) throw sqlError('42P01', `relation "${shownName(node.relation!)}" does not exist`)
+        if (index.kind !== 'i') throw sqlError('42809', `"${index.name}" is not an index`)
+        requireOwner(ddl, index.owner, 'index', index.name)
+        await lockRelation(ddl, index.index!.table, 'share')
+        await refillIndex(ddl, index)
+        return 'REINDEX'
+      }
+      case 'REINDEX_OBJECT_TABLE': {
+        const table = await requireOpen(ddl, node.relation!, 'share')
+        if (table.kind !== 'r') throw sqlError('42809', `"${table.name}" is not a table or materialized view`)
+        requireOwner(ddl, table.owner, 'table', table.name)
+        if (table.indexes.length === 0) notice(ddl, `table "${table.name}" has no indexes to reindex`)
+        await reindexTable(ddl, table)
+        return 'REINDEX'
+      }
+      case 'REINDEX_OBJECT_SCHEMA': {
+        const namespace = requireSchema(ddl, node.name!)
+        requireOwner(ddl, namespace.owner, 'schema', namespace.name)
+        for (const row of [...ddl.editor.ownAll('relation')]) if (row.kind === 'r' && row.namespace === namespace.oid) await reindexTable(ddl, row)
+        return 'REINDEX'
+      }
+      case 'REINDEX_OBJECT_SYSTEM':
+      case 'REINDEX_OBJECT_DATABASE': {
+        preventInBlock(ddl.session, ddl.call, node.kind === 'REINDEX_OBJECT_SYSTEM' ? 'REINDEX SYSTEM' : 'REINDEX DATABASE')
+        if (node.name !== undefined && node.name !== '' && node.name !== ddl.editor.databaseName) throw sqlError('0A000', 'can only reindex the currently open database')
+        const database = ddl.editor.database(ddl.editor.databaseOid)!
+        requireOwner(ddl, database.owner, 'database', database.name)
+        if (node.kind === 'REINDEX_OBJECT_DATABASE') for (const row of [...ddl.editor.ownAll('relation')]) if (row.kind === 'r' && (row.session === undefined || row.session === ddl.session.pid)) await reindexTable(ddl, row)
+        return 'REINDEX'
+      }
+    }
+  })
+}
+
+async function reindexTable(ddl: Ddl, table: RelationRow): Promise<void> {
+  await lockRelation(ddl, table.oid, 'share')
+  for (const index of current(ddl, table.oid).indexes) await refillIndex(ddl, current(ddl, index))
+}
+
+/** Access methods of PostgreSQL and pgvector that this server has no index of. */
+const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin', 'hnsw', 'ivfflat'])
+
+export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
+  if (node.concurrent === true) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
+  const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod
+  const table = await requireOpen(ddl, node.relation!, node.concurrent === true ? 'share-update-exclusive' : 'share')
+  if (table.kind !== 'r') {
+    throw sqlError('42809', `cannot create index on relation "${table.name}"`, { detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.` })
+  }
+  forbidSystemCatalog(table)
+  requireRelationOwner(ddl, table)
+  if (table.session !== undefined && table.session !== ddl.session.pid) throw sqlError('0A000', 'cannot create indexes on temporary tables of other sessions')
+  if (table.namespace !== ddl.session.tempNamespace) requireRight(ddl, 'namespace', table.namespace, 'C')
+  if (MISSING_METHODS.has(method)) throw notSupported(`index access method "${method}"`)
+  if (method !== 'btree' && method !== 'hash') throw sqlError('42704', `access method "${method}" does not exist`)
+  if ((node.excludeOpNames?.length ?? 0) > 0) throw notSupported('exclusion constraints')
+  const elements = (node.indexParams ?? []).flatMap((each) => ('IndexElem' in each ? [each.IndexElem] : []))
+  const including = (node.indexIncludingParams ?? []).map((each) => ('IndexElem' in each ? each.IndexElem.name : undefined))
+  const keys = elements.map((element) => keyOfElement(ddl, table, element, method))
+  const include = includeColumns(ddl, table, node.indexIncludingParams, (each) => ('IndexElem' in each ? each.IndexElem.name || undefined : undefined))
+  const names = indexColumnNames([...keys.map((key) => key.name), ...including])
+  const name = node.idxname === undefined || node.idxname === '' ? chooseRelationName(ddl.editor, table.namespace, table.name, nameAddition(names), 'idx') : node.idxname
+  await lockName(ddl, 'relation', { name, namespace: table.namespace })
+  if (ddl.editor.relationByName(table.namespace, name) !== undefined) {
+    if (node.if_not_exists !== true) throw sqlError('42P07', `relation "${name}" already exists`)
+    notice(ddl, `relation "${name}" already exists, skipping`, '42P07')
+    return
+  }
+  const index = putIndex(ddl, table.oid, {
+    name,
+    method,
+    keys,
+    include,
+    unique: node.unique === true,
+    nullsNotDistinct: node.nulls_not_distinct === true,
+    primary: false,
+    predicate: node.whereClause === undefined ? undefined : bindPredicate(ddl, table, node.whereClause),
+    clustered: false,
+    immediate: true,
+    options: optionList(ddl, node.options, 'index'),
+  })
+  await fillIndex(ddl, current(ddl, table.oid), index)
+}
