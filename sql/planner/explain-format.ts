@@ -64,10 +64,9 @@ export function explainText(root: ExplainNode, options: FormatOptions, counters:
     }
     if (options.analyze) {
       const { startup, total, rows, loops } = countersOf(node, counters)
-      const gap = options.costs ? ' ' : '  '
-      if (loops === 0) head += `${gap}(never executed)`
-      else if (options.timing) head += `${gap}(actual time=${startup.toFixed(3)}..${total.toFixed(3)} rows=${rows.toFixed(0)} loops=${loops})`
-      else head += `${gap}(actual rows=${rows.toFixed(0)} loops=${loops})`
+      if (loops === 0) head += ` (never executed)`
+      else if (options.timing) head += ` (actual time=${startup.toFixed(3)}..${total.toFixed(3)} rows=${rows.toFixed(0)} loops=${loops})`
+      else head += ` (actual rows=${rows.toFixed(0)} loops=${loops})`
     }
     lines.push(head)
     indent++

@@ -78,7 +78,7 @@ interface QueryLevel {
 
 /** The nodes of a planned statement. `query` as it was bound decides whether columns are qualified, as in PostgreSQL. */
 export function explainTree(scope: NameScope, planned: PlannedStatement, query: Query, options: ExplainOptions): ExplainNode {
-  const builder = new Builder(scope, options, countRelations(query) > 1 || options.verbose, countCtes(planned.plan))
+  const builder = new Builder(scope, options, countRelations(query) > 1, cteColumns(query))
   return builder.level(planned.plan, new Map())
 }
 
@@ -95,25 +95,21 @@ function countRelations(tree: unknown): number {
   for (const value of Object.values(tree)) count += countRelations(value)
   return count
 }
-const countCtes = (plan: Plan): number => (plan.kind === 'with' ? plan.ctes.length : 0) + inputs(plan).reduce((sum, input) => sum + countCtes(input), 0)
 
-function inputs(plan: Plan): readonly Plan[] {
-  switch (plan.kind) {
-    case 'nested-loop':
-    case 'hash-join':
-    case 'merge-join':
-      return [plan.outer, plan.inner]
-    case 'append':
-      return plan.inputs
-    case 'set-op':
-      return [plan.left, plan.right]
-    case 'recursive-union':
-      return [plan.base, plan.step]
-    case 'with':
-      return [...plan.ctes.map((cte) => cte.plan), plan.body]
-    default:
-      return 'input' in plan ? [plan.input] : []
+/** Columns of every WITH query inside, by its name. */
+function cteColumns(query: Query): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>()
+  const visit = (tree: unknown): void => {
+    if (typeof tree !== 'object' || tree === null) return
+    if (!Array.isArray(tree)) {
+      if (Object.getPrototypeOf(tree) !== Object.prototype) return
+      const { ctes, relations } = tree as Partial<Query>
+      if (Array.isArray(ctes) && Array.isArray(relations)) for (const cte of ctes as Query['ctes']) found.set(cte.name, cte.columns.map((column) => column.name))
+    }
+    for (const value of Object.values(tree)) visit(value)
   }
+  visit(query)
+  return found
 }
 
 /** Subqueries in the expressions of this node itself. */
@@ -142,17 +138,30 @@ class Builder {
   readonly #scope: NameScope
   readonly #verbose: boolean
   readonly #prefix: boolean
-  readonly #firstSubplan: number
-  /** Where columns of CTEs get their names. */
-  readonly #cteColumns = new Map<number, readonly string[]>()
-  /** InitPlans' parameters, $0…, by the subplan's number. */
-  readonly #parameters = new Map<number, number>()
+  readonly #outputPrefix: boolean
+  readonly #cteColumns: ReadonlyMap<string, readonly string[]>
+  /** Subqueries and CTEs so far. */
+  #subplans = 0
+  /** What an InitPlan's result is called, $0…. */
+  readonly #parameters = new Map<SubplanExpression, number>()
+  readonly #names = new Map<SubplanExpression, string>()
+  /** The table that an UPDATE or DELETE changes. */
+  #changed: string | undefined
+  /** Names that scans have; the second of a name is name_1. */
+  readonly #aliases = new Set<string>()
 
-  constructor(scope: NameScope, options: ExplainOptions, prefix: boolean, ctes: number) {
+  constructor(scope: NameScope, options: ExplainOptions, several: boolean, columns: ReadonlyMap<string, readonly string[]>) {
     this.#scope = scope
     this.#verbose = options.verbose
-    this.#prefix = prefix
-    this.#firstSubplan = ctes
+    this.#prefix = several || options.verbose
+    this.#outputPrefix = several
+    this.#cteColumns = columns
+  }
+  #alias(name: string): string {
+    let alias = name
+    for (let i = 1; this.#aliases.has(alias); i++) alias = `${name}_${i}`
+    this.#aliases.add(alias)
+    return alias
   }
   get #catalog(): Catalog {
     return this.#scope.catalog
@@ -181,7 +190,7 @@ class Builder {
     const built = this.#make(plan, slots, level)
     if (built.node.plans[0] !== plan) built.node.plans.unshift(plan)
     built.node.estimate = plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' ? { ...plan.estimate, ...(plan.columns.length === 0 ? { rows: 0, width: 0 } : {}) } : plan.estimate
-    built.node.output = built.entries.map((entry) => entry.text(this.#prefix))
+    built.node.output = built.entries.map((entry) => entry.text(this.#outputPrefix))
     return built
   }
 
@@ -197,14 +206,16 @@ class Builder {
         return below
       }
       case 'with': {
-        for (const cte of plan.ctes) {
-          this.#cteColumns.set(cte.slot, cte.plan.columns.map((column) => column.name))
+        this.#subplans += plan.ctes.length
+        const body = this.#build(plan.body, slots, level)
+        const ctes = plan.ctes.map((cte) => {
           const node = this.level(cte.plan, slots)
           node.relationship = 'InitPlan'
           node.subplanName = `CTE ${quoteIdentifier(cte.name)}`
-          level.initPlans.push(node)
-        }
-        return this.#build(plan.body, slots, level)
+          return node
+        })
+        level.initPlans.unshift(...ctes)
+        return body
       }
       case 'seq-scan':
         return this.#scan(plan, 'Seq Scan', slots, level)
@@ -220,22 +231,23 @@ class Builder {
       }
       case 'values': {
         const node = this.#node(plan, 'Values Scan')
-        node.title += ' on "*VALUES*"'
-        node.target.push(['Alias', '*VALUES*'])
+        const alias = this.#alias('*VALUES*')
+        node.title += ` on ${quoteIdentifier('*VALUES*')}${alias === '*VALUES*' ? '' : ` ${quoteIdentifier(alias)}`}`
+        node.target.push(['Alias', alias])
         const print = this.#printing([], slots, node, level)
         for (const row of plan.rows) for (const e of row) print(e, false)
-        return { node, entries: plan.columns.map((column, i) => this.#column(node, '"*VALUES*"', column.name || `column${i + 1}`)) }
+        return { node, entries: plan.columns.map((column, i) => this.#column(node, quoteIdentifier(alias), column.name || `column${i + 1}`)) }
       }
       case 'function-scan':
         return this.#functionScan(plan, slots, level)
       case 'cte-scan': {
         const type = plan.work ? 'WorkTable Scan' : 'CTE Scan'
         const node = this.#node(plan, type)
-        const [name, alias] = [quoteIdentifier(plan.name), quoteIdentifier(plan.alias)]
+        const [name, alias] = [quoteIdentifier(plan.name), quoteIdentifier(this.#alias(plan.alias))]
         node.title = `${type} on ${name}${alias === name ? '' : ` ${alias}`}`
         node.target.push(['CTE Name', plan.name], ['Alias', plan.alias])
-        const names = this.#cteColumns.get(plan.slot) ?? []
-        return { node, entries: plan.columns.map((column, i) => this.#column(node, alias, column.name || (names[i] ?? `column${i + 1}`))) }
+        const names = this.#cteColumns.get(plan.name) ?? []
+        return { node, entries: plan.columns.map((column, i) => this.#column(node, alias, names[i] ?? column.name)) }
       }
       case 'project-set': {
         const node = this.#node(plan, 'ProjectSet')
@@ -298,7 +310,6 @@ class Builder {
       case 'recursive-union': {
         const node = this.#node(plan, 'Recursive Union')
         const base = this.#child(node, this.#build(plan.base, slots, level), 'Outer')
-        this.#cteColumns.set(plan.slot, plan.columns.map((column) => column.name))
         this.#child(node, this.#build(plan.step, slots, level), 'Inner')
         return { node, entries: base.entries }
       }
@@ -326,8 +337,11 @@ class Builder {
   #scan(plan: Plan & RowSource, title: string, slots: Slots, level: QueryLevel, conditions?: (node: ExplainNode) => void): Built {
     const node = this.#node(plan, title, [['Node Type', title.replace(/ Backward| using .*$/g, '')]])
     const row = this.#catalog.relation(plan.table)
-    this.#target(node, row, plan.alias)
-    const alias = quoteIdentifier(plan.alias)
+    // What is updated or deleted from is scanned under its own name.
+    const isTarget = this.#changed === plan.alias && plan.withKey
+    const name = isTarget ? plan.alias : this.#alias(plan.alias)
+    this.#target(node, row, name)
+    const alias = quoteIdentifier(name)
     const entries = plan.wanted.map((number) => this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?')))
     if (plan.withKey) entries.push(this.#column(node, alias, 'ctid'))
     conditions?.(node)
@@ -356,7 +370,7 @@ class Builder {
       printExpression(p, key.expression, false)
       return p.text
     }
-    const value = (e: Expression): string => print(e, this.#verbose)
+    const value = (e: Expression): string => print(e, this.#verbose, true)
     const conditions = bounds.equal.map((each, i) => {
       const key = keyText(i)
       if (each.kind === 'null') return `(${key} IS NULL)`
@@ -373,7 +387,7 @@ class Builder {
     const node = this.#node(plan, 'Function Scan')
     const only = plan.calls.length === 1 ? plan.calls[0]!.call : undefined
     const row = only?.kind === 'call' ? this.#catalog.function(only.function) : undefined
-    const alias = quoteIdentifier(plan.alias)
+    const alias = quoteIdentifier(this.#alias(plan.alias))
     if (row !== undefined) {
       const schema = this.#verbose ? `${quoteIdentifier(this.#catalog.namespace(row.namespace)?.name ?? '?')}.` : ''
       node.title += ` on ${schema}${quoteIdentifier(row.name)}${alias === quoteIdentifier(row.name) ? '' : ` ${alias}`}`
@@ -420,7 +434,7 @@ class Builder {
     const both = [...outer.entries, ...inner.entries]
     if (plan.kind !== 'nested-loop') {
       const [left, right] = [this.#printing(outer.entries, slots, node, level), this.#printing(inner.entries, slots, node, level)]
-      const conditions = plan.outerKeys.map((key, i) => `(${left(key, this.#prefix)} = ${right(plan.innerKeys[i]!, this.#prefix)})`)
+      const conditions = plan.outerKeys.map((key, i) => `(${left(key, this.#prefix, true)} = ${right(plan.innerKeys[i]!, this.#prefix, true)})`)
       node.lines.push({ key: plan.kind === 'hash-join' ? 'Hash Cond' : 'Merge Cond', value: allOf(conditions) })
     }
     if (plan.on !== undefined) node.lines.push({ key: 'Join Filter', value: this.#printing(both, slots, node, level)(plan.on, this.#prefix) })
@@ -453,6 +467,8 @@ class Builder {
     const operation = plan.kind === 'insert' ? 'Insert' : plan.kind === 'update' ? 'Update' : 'Delete'
     const node = this.#node(plan, operation, [['Node Type', 'ModifyTable'], ['Operation', operation]])
     const row = this.#catalog.relation(plan.table)
+    this.#aliases.add(plan.alias)
+    if (plan.kind !== 'insert') this.#changed = plan.alias
     this.#target(node, row, plan.alias)
     const live = (row?.columns ?? []).filter((column) => !column.dropped)
     const alias = quoteIdentifier(plan.alias)
@@ -514,7 +530,7 @@ class Builder {
 
   /** Prints expressions over a row of `entries` at `node`; subplans in them become the node's (or the level's) children. */
   #printing(entries: readonly Entry[], slots: Slots, node: ExplainNode, level: QueryLevel): Print {
-    return (e, prefix) => {
+    return (e, prefix, operand = false) => {
       const used: { readonly text: string; readonly bare: boolean }[] = []
       const add = (text: string, bare: boolean, e: Expression): Expression => {
         used.push({ text, bare })
@@ -540,32 +556,33 @@ class Builder {
         }
         return false
       })
-      printExpression(p, visit(e), false)
+      printExpression(p, visit(e), operand)
       return p.text
     }
   }
 
   /** '$0' of an InitPlan, '(SubPlan 1)', '(hashed SubPlan 1)'; makes its node once. */
   #subplan(e: SubplanExpression, entries: readonly Entry[], slots: Slots, node: ExplainNode, level: QueryLevel): string {
-    const number = e.number + this.#firstSubplan
     const once = e.params.length === 0
     if (once && (e.link.kind === 'scalar' || e.link.kind === 'exists' || e.link.kind === 'array')) {
-      let parameter = this.#parameters.get(e.number)
+      let parameter = this.#parameters.get(e)
       if (parameter === undefined) {
-        parameter = this.#parameters.size
-        this.#parameters.set(e.number, parameter)
         const made = this.level(e.plan, slots)
+        parameter = this.#parameters.size
+        this.#parameters.set(e, parameter)
         made.relationship = 'InitPlan'
-        made.subplanName = `InitPlan ${number} (returns $${parameter})`
+        made.subplanName = `InitPlan ${++this.#subplans} (returns $${parameter})`
         level.initPlans.push(made)
       }
       return `$${parameter}`
     }
-    const name = `SubPlan ${number}`
-    if (!node.children.some((child) => child.subplanName === name)) {
+    let name = this.#names.get(e)
+    if (name === undefined) {
       const print = this.#printing(entries, slots, node, level)
       const inner = new Map([...slots, ...e.params.map((param) => [param.slot, this.#entryOf(param.expression, print, entries, node)] as const)])
       const made = this.level(e.plan, inner)
+      name = `SubPlan ${++this.#subplans}`
+      this.#names.set(e, name)
       made.relationship = 'SubPlan'
       made.subplanName = name
       node.children.push(made)
@@ -575,7 +592,8 @@ class Builder {
   }
 }
 
-type Print = (e: Expression, prefix: boolean) => string
+/** `operand`: inside an operator, where conversions that nobody wrote are shown. */
+type Print = (e: Expression, prefix: boolean, operand?: boolean) => string
 
 const SCANS = new Set(['Seq Scan', 'Index Scan', 'Function Scan', 'Values Scan', 'CTE Scan', 'WorkTable Scan'])
 const TITLES = { limit: 'Limit', unique: 'Unique', materialize: 'Materialize', 'lock-rows': 'LockRows' } as const
