@@ -366,18 +366,23 @@ const attributeLines = groupedBy('pg_attribute', 'attrelid')
 const constraintLines = groupedBy('pg_constraint', 'conrelid')
 const indexLines = groupedBy('pg_index', 'indexrelid')
 
-/** System views' SQL by oid: sections of views.sql, each under a line '-- oid schema.name'. */
-const viewTexts = lazy(() => {
-  const index = new Map<number, string>()
-  for (const section of dataText('views.sql').split(/^-- (?=\d+ \w+\.)/m)) {
-    const end = section.indexOf('\n')
-    if (end < 0) continue
-    index.set(Number.parseInt(section, 10), section.slice(end + 1).trimEnd())
-  }
-  return index
-})
+/** System views' SQL by oid: sections of a file, each under a line '-- oid schema.name'. */
+const viewTexts = (file: string) =>
+  lazy(() => {
+    const index = new Map<number, string>()
+    for (const section of dataText(file).split(/^-- (?=\d+ \w+\.)/m)) {
+      const end = section.indexOf('\n')
+      if (end < 0) continue
+      index.set(Number.parseInt(section, 10), section.slice(end + 1).trimEnd())
+    }
+    return index
+  })
+const plainViews = viewTexts('views.sql')
+const prettyViews = viewTexts('views-pretty.sql')
 /** As pg_get_viewdef(oid) prints it, with pg_catalog as the search path. */
-export const viewSql = (view: Oid): string | undefined => viewTexts().get(view)
+export const viewSql = (view: Oid): string | undefined => plainViews().get(view)
+/** As pg_get_viewdef(oid, true) does. */
+export const prettyViewSql = (view: Oid): string | undefined => prettyViews().get(view)
 
 export const relations = new Table<RelationRow>('pg_class', (r) => {
   const self = r.number('oid')

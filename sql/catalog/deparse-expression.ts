@@ -12,6 +12,7 @@ import { DEFAULT_SETTINGS } from '../types/settings.ts'
 import { quoteLiteral } from '../types/text/quote.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Value } from '../types/value.ts'
+import { nameLookup } from './lookup.ts'
 import {
   collationName,
   formatType,
@@ -29,6 +30,7 @@ export function valueText(scope: Printer['scope'], type: Oid, value: Value): str
     type: (wanted) => scope.catalog.type(wanted),
     settings: DEFAULT_SETTINGS,
     transactionTimestamp: 0,
+    names: nameLookup(scope),
   }
   return scope.catalog.type(type).output(value, context)
 }

@@ -7,6 +7,7 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
 import type { ConstraintRow, ForeignKeyAction, IndexKey, RelationRow, TypeRow } from './catalog.ts'
+import { prettyViewSql } from './builtin.ts'
 import { printExpression } from './deparse-expression.ts'
 import { outputNames, printQuery } from './deparse-query.ts'
 import {
@@ -50,7 +51,8 @@ export function queryText(scope: NameScope, query: Query, pretty = false): strin
 /** pg_get_viewdef. */
 export function viewText(scope: NameScope, row: RelationRow, pretty = false): string {
   invariant(row.view, `${row.name} is no view`)
-  return 'sql' in row.view ? row.view.sql : `${queryText(scope, row.view.query, pretty)};`
+  if ('sql' in row.view) return (pretty ? prettyViewSql(row.oid) : undefined) ?? row.view.sql
+  return `${queryText(scope, row.view.query, pretty)};`
 }
 
 /** An index key: a column's name, or its expression (in parentheses unless it is a function call). */

@@ -48,6 +48,8 @@ const ORDER: Record<string, string> = {
   pg_attribute: 'attrelid, attnum',
   pg_aggregate: 'aggfnoid::oid',
   pg_index: 'indexrelid',
+  // string_agg over it without an order shows PostgreSQL's own.
+  pg_opclass: 'ctid',
   pg_depend: 'classid, objid, objsubid, refclassid, refobjid, refobjsubid',
   pg_description: 'classoid, objoid, objsubid',
   pg_shdescription: 'classoid, objoid',
@@ -114,10 +116,14 @@ async function main(url: string): Promise<void> {
   }
 
   const views = await ask(
-    `select c.oid, n.nspname || '.' || c.relname as name, pg_get_viewdef(c.oid) as sql from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    `select c.oid, n.nspname || '.' || c.relname as name, pg_get_viewdef(c.oid) as sql, pg_get_viewdef(c.oid, true) as pretty from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relkind = 'v' and n.nspname in ('pg_catalog', 'information_schema') order by c.oid`,
   )
-  writeFileSync(`${OUT}views.sql`, views.map((v) => `-- ${v['oid']} ${v['name']}\n${v['sql']}\n`).join('\n'))
+  for (const [file, column] of [
+    ['views', 'sql'],
+    ['views-pretty', 'pretty'],
+  ] as const)
+    writeFileSync(`${OUT}${file}.sql`, views.map((v) => `-- ${v['oid']} ${v['name']}\n${v[column]}\n`).join('\n'))
 
   const settings = await ask(
     `select name, boot_val, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals,
