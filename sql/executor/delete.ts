@@ -6,7 +6,7 @@ import type { Plan } from '../plan/plan.ts'
 import { compileRow } from './compile.ts'
 import type { Compiled, CompileEnv } from './env.ts'
 import { ForeignQueue } from './modify-foreign.ts'
-import { type Target, targetRows } from './modify-target.ts'
+import { beginModification, maySeeAgain, type Target, targetRows } from './modify-target.ts'
 import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
 
 type DeletePlan = Extract<Plan, { kind: 'delete' }>
@@ -35,22 +35,20 @@ export function compileDelete(plan: DeletePlan, env: CompileEnv): Operator {
 }
 
 function* deleted({ env, table, target, returning }: Delete, x: Execution): Steps {
+  beginModification(x)
   const queue = new ForeignQueue(x, env)
   const run = queue.table(table)
   const output = returning?.bind(x)
-  const seen = target.mayRepeat ? new Set<Key>() : undefined
   for (const step of target.run(x)) {
     if (step instanceof Pause) {
       yield step
       continue
     }
     const out: RowBatch = []
+    const again = maySeeAgain(target, x)
     for (const row of step) {
       const key = row[row.length - 1] as Key
-      if (seen !== undefined) {
-        if (seen.has(key)) continue
-        seen.add(key)
-      }
+      if (again && x.txn.hasHidden(key)) continue
       for (let wait = run.delete(key, row); wait !== undefined; wait = run.delete(key, row)) yield new Pause(wait)
       x.affected++
       if (output !== undefined) out.push(output(row))

@@ -20,6 +20,7 @@ import type { Compiled, CompileEnv } from './env.ts'
 import { EVENTS_MAX, ForeignQueue } from './modify-foreign.ts'
 import type { IndexRun, TableRun } from './modify-rows.ts'
 import { positionsOf } from './modify-table.ts'
+import { beginModification } from './modify-target.ts'
 import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
 import { expressionsOf, inputsOf } from './plan-walk.ts'
 
@@ -82,6 +83,7 @@ export function isSelfContained(plan: Plan): boolean {
 
 function* inserted(insert: Insert, x: Execution): Steps {
   const { plan, table } = insert
+  beginModification(x)
   const queue = new ForeignQueue(x, insert.env)
   const run = queue.table(table)
   const returning = insert.returning?.bind(x)
@@ -236,7 +238,7 @@ class Conflicts {
     const promise = txn.lock(key, 'no-key-update', 'wait')
     if (promise instanceof Promise) yield new Pause(promise)
     // Nothing was read at the old snapshot that could change: the row may be newer without a restart.
-    if (this.#insert.selfContained && txn.isolation === 'read-committed') txn.beginStatement()
+    if (this.#insert.selfContained) txn.refresh()
     txn.checkUnchanged(key)
     const found = txn.getNewest(key)
     if (found === undefined) return 'gone'

@@ -15,6 +15,17 @@ import { type Execution, type MutableRow, type Operator, Pause, type Steps } fro
 import { expressionsOf } from './plan-walk.ts'
 import { compilePoint, type IndexScan, indexOf, pointKey } from './scan.ts'
 
+const MODIFICATIONS = Symbol('data-modifying operators begun')
+
+/** A statement that changes rows begins: it reads as of now. */
+export function beginModification(x: Execution): void {
+  x.txn.hideWrites()
+  x.kept.set(MODIFICATIONS, ((x.kept.get(MODIFICATIONS) as number | undefined) ?? 0) + 1)
+}
+
+/** Whether a row may come that this statement has changed already: then `hasHidden` has to be asked. */
+export const maySeeAgain = (target: Target, x: Execution): boolean => target.mayRepeat || (x.kept.get(MODIFICATIONS) as number) > 1
+
 export interface Target extends Operator {
   /** The same row may come more than once. */
   readonly mayRepeat: boolean
@@ -71,6 +82,6 @@ export function* lockAndRead(keyOf: LockedPoint['key'], read: LockedPoint['read'
     const promise = txn.lock(key, strength, 'wait')
     if (promise instanceof Promise) yield new Pause(promise)
   } else if (granted instanceof Promise) yield new Pause(granted)
-  if (txn.isolation === 'read-committed') txn.beginStatement()
+  txn.refresh()
   return read(x)
 }

@@ -10,7 +10,7 @@ import { compileRow } from './compile.ts'
 import type { Compiled, CompileEnv } from './env.ts'
 import { withAssignments } from './insert.ts'
 import { ForeignQueue } from './modify-foreign.ts'
-import { type Target, targetRows } from './modify-target.ts'
+import { beginModification, maySeeAgain, type Target, targetRows } from './modify-target.ts'
 import type { Key } from '../../storage/keys/brand.ts'
 import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
 
@@ -44,24 +44,22 @@ export function compileUpdate(plan: UpdatePlan, env: CompileEnv): Operator {
 }
 
 function* updated(update: Update, x: Execution): Steps {
+  beginModification(x)
   const queue = new ForeignQueue(x, update.env)
   const run = queue.table(update.table)
   const values = update.values.bind(x)
   const returning = update.returning?.bind(x)
   const { live, target } = update
-  const seen = target.mayRepeat ? new Set<Key>() : undefined
   for (const step of target.run(x)) {
     if (step instanceof Pause) {
       yield step
       continue
     }
     const out: RowBatch = []
+    const again = maySeeAgain(target, x)
     for (const row of step) {
       const key = row[row.length - 1] as Key
-      if (seen !== undefined) {
-        if (seen.has(key)) continue
-        seen.add(key)
-      }
+      if (again && x.txn.hasHidden(key)) continue
       const next = values(row)
       const old: Row = row.length === live + 1 ? row : row.slice(0, live)
       run.prepare(next)

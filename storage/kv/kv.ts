@@ -100,6 +100,15 @@ export interface Txn {
 
   /** READ COMMITTED: takes a new snapshot for the next statement. Otherwise keeps the first one. */
   beginStatement(): void
+  /**
+   * From now on, until the next `beginStatement`, the transaction's further writes stay out of `get`, `getMany` and `scan`:
+   * a statement that changes rows does not read its own changes. `getNewest`, `scanNewest` and `anyIn` go on seeing everything.
+   */
+  hideWrites(): void
+  /** Whether the transaction has written the key since `hideWrites`: a statement changes a row once. */
+  hasHidden(key: Key): boolean
+  /** READ COMMITTED: a new snapshot within a statement that has read nothing yet which could differ. Otherwise nothing happens. */
+  refresh(): void
   /** A READ COMMITTED statement runs again: a new snapshot, its writes since `mark` undone, its locks kept. */
   restartStatement(mark: Savepoint): void
 

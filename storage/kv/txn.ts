@@ -54,6 +54,8 @@ export class KvTxn extends SnapshotHolder implements Txn {
   #writes: WriteBuffer | undefined
   #reads: Reads | undefined
   #hasBegunStatement = false
+  /** Where the buffer stood when the statement's own writes began to be hidden from its reads. */
+  #hidden: number | undefined
   /** Some stored row may have been replaced or removed: garbage collection wants to know. */
   #supersedes = false
   #removals: ScheduledRemoval[] | undefined
@@ -85,8 +87,26 @@ export class KvTxn extends SnapshotHolder implements Txn {
   }
 
   beginStatement(): void {
+    this.#hidden = undefined
     if (this.isolation !== 'read-committed' && this.#hasBegunStatement) return
     this.#hasBegunStatement = true
+    this.#takeSnapshot()
+  }
+
+  hideWrites(): void {
+    this.#hidden ??= this.#writes?.bytes ?? 0
+  }
+
+  hasHidden(key: Key): boolean {
+    const entry = this.#writes?.lookup(key)
+    return entry !== undefined && this.#hidden !== undefined && entry >= this.#hidden
+  }
+
+  refresh(): void {
+    if (this.isolation === 'read-committed') this.#takeSnapshot()
+  }
+
+  #takeSnapshot(): void {
     const { snapshots, range } = this.#store
     if (this.snapshot === range.visible) return
     if (this.#scans !== undefined && this.#scans.open > 0) {
@@ -107,9 +127,15 @@ export class KvTxn extends SnapshotHolder implements Txn {
 
   // ---- reads
 
+  /** The key's entry in the buffer, as this statement may see it. */
+  #own(writes: WriteBuffer, key: Key): number | undefined {
+    const entry = writes.lookup(key)
+    return entry === undefined || this.#hidden === undefined ? entry : writes.asOf(entry, this.#hidden)
+  }
+
   get(key: Key): Found | undefined {
     if (this.#writes !== undefined) {
-      const own = this.#writes.lookup(key)
+      const own = this.#own(this.#writes, key)
       if (own !== undefined) return found(this.#writes, own)
     }
     if (this.#reads !== undefined) this.#reads.add(key)
@@ -129,7 +155,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
     if (this.#reads !== undefined) for (const key of keys) this.#reads.add(key)
     const writes = this.#writes
     if (writes === undefined || writes.count === 0) return this.#store.engine.getMany(keys, this.snapshot)
-    const entries = keys.map((key) => writes.lookup(key))
+    const entries = keys.map((key) => this.#own(writes, key))
     if (entries.every((entry) => entry === undefined)) return this.#store.engine.getMany(keys, this.snapshot)
     const stored = this.#store.engine.getMany(
       keys.filter((_, i) => entries[i] === undefined),
@@ -158,21 +184,22 @@ export class KvTxn extends SnapshotHolder implements Txn {
   }
 
   scan(span: Span, options?: { readonly reverse?: boolean }): Scanner {
-    return this.#scan(span, this.snapshot, options?.reverse ?? false)
+    return this.#scan(span, this.snapshot, options?.reverse ?? false, this.#hidden)
   }
 
   scanNewest(span: Span): Scanner {
-    return this.#scan(span, this.#store.range.visible, false)
+    return this.#scan(span, this.#store.range.visible, false, undefined)
   }
 
-  #scan({ from, to }: Span, at: Timestamp, reverse: boolean): Scanner {
+  /** `top`: own writes from that address on stay out. */
+  #scan({ from, to }: Span, at: Timestamp, reverse: boolean, top: number | undefined): Scanner {
     let scanner: Scanner = new OpenScan(
       this.#store.engine.scan({ from, to, at, reverse }),
       (this.#scans ??= new Scans(this)),
     )
     if (this.#reads !== undefined) scanner = this.#reads.watch(scanner, from, to, reverse)
     if (this.#writes === undefined || this.#writes.count === 0) return scanner
-    return scanWithOwnWrites(scanner, this.#writes, from, to, reverse)
+    return scanWithOwnWrites(scanner, this.#writes, from, to, reverse, top)
   }
 
   /** The last scan of an earlier snapshot has ended: nobody reads at it any more. */

@@ -80,9 +80,16 @@ export function* pagesOf(writes: WriteBuffer, bytes: number): Generator<Page> {
   if (page.count > 0) yield page.page()
 }
 
-/** `stored` scans [from, to) in the same direction. */
-export function scanWithOwnWrites(stored: Scanner, writes: WriteBuffer, from: Key, to: Key, reverse: boolean): Scanner {
-  return new MergingScanner(stored, writes, from, to, reverse)
+/** `stored` scans [from, to) in the same direction. `top`: writes from that address on stay out, else later ones. */
+export function scanWithOwnWrites(
+  stored: Scanner,
+  writes: WriteBuffer,
+  from: Key,
+  to: Key,
+  reverse: boolean,
+  top: number = writes.bytes,
+): Scanner {
+  return new MergingScanner(stored, writes, from, to, reverse, top)
 }
 
 class MergingScanner implements Scanner {
@@ -102,13 +109,13 @@ class MergingScanner implements Scanner {
   #page: Page | undefined
   #offset = 0
 
-  constructor(stored: Scanner, writes: WriteBuffer, from: Key, to: Key, reverse: boolean) {
+  constructor(stored: Scanner, writes: WriteBuffer, from: Key, to: Key, reverse: boolean, top: number) {
     this.#stored = stored
     this.#writes = writes
     this.#from = from
     this.#to = to
     this.#reverse = reverse
-    this.#top = writes.bytes
+    this.#top = top
   }
 
   next(rows: number): Page | undefined {

@@ -54,3 +54,42 @@ describe.each(['once', 'often'] as const)('%s', (mode) => {
     expect(session.affected).toBe(1)
   })
 })
+
+describe('one statement', () => {
+  it('does not read its own changes', async () => {
+    database.table('t', { columns: [['a', 'int4'], ['b', 'int4']], primary: ['a'], indexes: [{ keys: ['b'] }] })
+    await session.run('insert into t select i, i % 3 from generate_series(1, 3000) i')
+    await session.run('insert into t select a + 10000, b from t where b = 1')
+    expect(session.affected).toBe(1000)
+    // Every row moves ahead of the scan.
+    await session.run('update t set a = a + 100000, b = b + 1')
+    expect(session.affected).toBe(4000)
+    expect(await session.run('select count(*), min(a), max(b) from t')).toEqual([[4000, 100001, 3]])
+    await session.run('update t set b = b + 1 where b in (1, 2, 3)')
+    expect(await session.run('select b, count(*) from t group by b order by b')).toEqual([[2, 1000], [3, 2000], [4, 1000]])
+    await session.run('update t set b = (select max(b) from t)')
+    expect(await session.run('select distinct b from t')).toEqual([[4]])
+    await session.run('insert into t select x.a + y.a, 0 from t x join t y on y.a = x.a - 1 where x.b = 4')
+    expect(session.affected).toBe(2999)
+  })
+
+  it('changes each row once', async () => {
+    database.table('t', { columns: [['a', 'int4'], ['b', 'int4']], primary: ['a'] })
+    await session.run('insert into t values (1, 0), (2, 0)')
+    expect(await session.run('update t set b = t.b + 1 from (values (1), (1), (2)) v (x) where v.x = t.a returning a, b')).toEqual([[1, 1], [2, 1]])
+    expect(await session.run('with d as (delete from t where a = 1 returning a) update t set b = b + 10 where a in (1, 2) returning a, b')).toEqual([[1, 11], [2, 11]])
+    expect(await session.run('select * from t')).toEqual([[1, 11], [2, 11]])
+    expect(await session.run('delete from t using (values (1), (1), (2)) v (x) where v.x = t.a')).toEqual([])
+    expect(session.affected).toBe(2)
+    expect(await session.run('select * from t')).toEqual([])
+  })
+
+  it('with a data-modifying WITH sees the state before it', async () => {
+    database.table('t', { columns: [['a', 'int4'], ['b', 'int4']], primary: ['a'] })
+    await session.run('insert into t values (1, 0)')
+    expect(await session.run('with i as (insert into t values (2, 5) returning *), u as (update t set b = 7 returning *) select (select count(*) from i), (select b from u), (select array_agg(b) from t)')).toMatchObject([
+      [1, 7, { elements: [0] }],
+    ])
+    expect(await session.run('select * from t')).toEqual([[1, 7], [2, 5]])
+  })
+})
