@@ -141,8 +141,16 @@ type Subscripts = readonly (Value | undefined)[]
 /** container[…]: any NULL subscript gives NULL. `undefined` is an omitted bound. */
 export function fetchSubscript(container: Value, isSlice: boolean, lower: Subscripts, upper: Subscripts): Value {
   for (let i = 0; i < upper.length; i++) if (upper[i] === null || lower[i] === null) return null
+  if (typeof container === 'string') return byteOfName(container, upper as number[])
   const array = asArray(container)
   return isSlice ? slice(array, boundsOf(lower, upper)) : subscript(array, upper as number[])
+}
+const NAME_BYTES = 64
+/** name[n] as "char"; bytes after the text are 0, which "char" shows as nothing. */
+function byteOfName(name: string, [at, ...more]: readonly number[]): Value {
+  if (at === undefined || more.length > 0 || at < 0 || at >= NAME_BYTES) return null
+  const byte = Buffer.from(name)[at] ?? 0
+  return byte === 0 ? '' : String.fromCharCode(byte)
 }
 export function storeSubscript(
   container: Value,
