@@ -1,6 +1,7 @@
 /** Who and where: the server, the session's users, its search path, its connection, and waiting (manual 9.26, 9.9.6). */
 import { readFileSync } from 'node:fs'
 import { oid } from '../../../storage/keys/brand.ts'
+import type { Txn } from '../../../storage/kv/kv.ts'
 import { sqlError } from '../../types/error.ts'
 import { type FunctionTable, scalar } from '../../types/function.ts'
 import { timezoneAbbreviations, timezoneNames } from '../../types/datetime/zones.ts'
@@ -8,7 +9,7 @@ import { ArrayValue, type Int64, Interval, type Value } from '../../types/value.
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
 import { channelsOf, notify } from '../utilities/notify.ts'
-import { ofSession, refusals, rowsOfSession, valuesOfSession } from './session-function.ts'
+import { ofSession, rowsOfSession, valuesOfSession } from './session-function.ts'
 
 const VERSION = (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
@@ -49,7 +50,16 @@ function sleep(session: Backend, seconds: number): Value {
 const intervalSeconds = (interval: Interval): number => (interval.months * 30 + interval.days) * 86_400 + Number(interval.micros) / 1e6
 
 /** A number for the transaction: its own in this server's order. */
-const transactionId = (session: Backend): Int64 => session.transaction.ensure().id
+const numbered = new WeakSet<Txn>()
+function transactionId(session: Backend): Int64 {
+  const txn = session.transaction.ensure()
+  numbered.add(txn)
+  return txn.id
+}
+function assignedId(session: Backend): Value {
+  const { txn } = session.transaction
+  return txn !== undefined && (txn.hasWrites || numbered.has(txn)) ? txn.id : null
+}
 
 const unixSecond = (micros: number): number => Math.floor(micros / 1e6) + 946_684_800
 const zoneInterval = (seconds: number): Interval => new Interval(0, 0, seconds * 1_000_000)
@@ -97,7 +107,7 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   'pg_sleep_until(timestamptz)': ofSession((session, until: Int64) => sleep(session, (Number(until) - clockMicros()) / 1e6)),
 
   pg_current_xact_id: ofSession(transactionId),
-  pg_current_xact_id_if_assigned: ofSession((session) => (session.transaction.txn?.hasWrites === true ? session.transaction.txn.id : null)),
+  pg_current_xact_id_if_assigned: ofSession(assignedId),
 
   pg_notify: ofSession((session, channel: string | null, payload: string | null) => {
     notify(session, channel ?? '', payload ?? '')
@@ -119,14 +129,6 @@ export const SERVER_FUNCTIONS: FunctionTable = {
     session.notice({ severity: 'WARNING', code: '01000', message: 'rotation not possible because log collection not active', fields: {} })
     return false
   }),
-
-  ...refusals('reading files of the server', ['pg_read_file', 'pg_read_file_all', 'pg_read_file_off_len', 'pg_read_file_v2', 'pg_read_binary_file', 'pg_read_binary_file_all', 'pg_read_binary_file_off_len', 'pg_stat_file', 'pg_stat_file_1arg']), // prettier-ignore
-  ...refusals('write-ahead log positions', ['pg_current_wal_lsn', 'pg_current_wal_insert_lsn', 'pg_current_wal_flush_lsn', 'pg_switch_wal', 'pg_create_restore_point', 'pg_walfile_name', 'pg_walfile_name_offset', 'pg_wal_replay_pause', 'pg_wal_replay_resume', 'pg_get_wal_replay_pause_state', 'pg_promote']), // prettier-ignore
-  ...refusals('backup mode', ['pg_backup_start', 'pg_backup_stop']),
-  ...refusals('exporting snapshots', ['pg_export_snapshot']),
-  ...refusals('replication slots', ['pg_create_logical_replication_slot', 'pg_create_physical_replication_slot', 'pg_drop_replication_slot', 'pg_replication_slot_advance']),
-  ...refusals('commit timestamps', ['pg_xact_commit_timestamp', 'pg_xact_commit_timestamp_origin', 'pg_last_committed_xact']),
-  ...refusals('snapshots as values', ['pg_current_snapshot', 'pg_xact_status', 'pg_visible_in_snapshot']),
 }
 
 function needSuperuser(session: Backend, name: string): void {

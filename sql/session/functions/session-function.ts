@@ -1,7 +1,6 @@
 /** Function bodies that ask the session they run in: pg_proc rows of PostgreSQL's own names, found by prosrc. */
 import type { Oid } from '../../../storage/keys/brand.ts'
 import type { Catalog } from '../../catalog/catalog.ts'
-import { notSupported } from '../../types/error.ts'
 import { type CallInfo, type FunctionBody, type FunctionTable, bound, set } from '../../types/function.ts'
 import { RecordValue, type Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
@@ -58,11 +57,3 @@ export const valuesOfSession = <A extends Value[]>(body: (session: Backend, ...a
     const session = sessionOf(call)
     return (...args) => body(session, ...args)
   })
-
-/** 0A000 for each of these when it is called. */
-export function refusals(feature: string, names: readonly string[]): Record<string, FunctionBody> {
-  const refuse = (): never => {
-    throw notSupported(feature)
-  }
-  return Object.fromEntries(names.map((name) => [name, bound(() => refuse)]))
-}

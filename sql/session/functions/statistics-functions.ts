@@ -5,7 +5,7 @@
 import { oid } from '../../../storage/keys/brand.ts'
 import { type FunctionBody, type FunctionTable, scalar } from '../../types/function.ts'
 import { Numeric, type Value } from '../../types/value.ts'
-import { ofSession, refusals, rowOfSession, rowsOfSession } from './session-function.ts'
+import { ofSession, rowOfSession, rowsOfSession } from './session-function.ts'
 
 const named = (body: FunctionBody, prefix: string, names: string): Record<string, FunctionBody> => Object.fromEntries(names.split(' ').map((name) => [prefix + name, body]))
 const zero = scalar(() => 0)
@@ -47,5 +47,4 @@ export const STATISTICS_FUNCTIONS: FunctionTable = {
   ...rowsOfSession('pg_get_shmem_allocations', () => []),
   ...rowsOfSession('pg_hba_file_rules', () => []),
   ...rowsOfSession('pg_ident_file_mappings', () => []),
-  ...refusals('memory contexts', ['pg_get_backend_memory_contexts', 'pg_log_backend_memory_contexts']),
 }
