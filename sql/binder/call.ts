@@ -6,14 +6,24 @@ import type { FuncCall, Node, WindowDef } from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression, SortKey } from '../plan/expression.ts'
 import type { FrameBound, Window } from '../plan/query.ts'
-import { forEachChild, sameExpression } from '../plan/walk.ts'
+import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
-import { canCoerce, coerceTo, coerceToBoolean, coerceToSpecific, coerceType, findPathway } from './coerce.ts'
-import { type BindContext, baseType, errorAt, typeName } from './context.ts'
+import {
+  canCoerce,
+  coerceTo,
+  coerceToBoolean,
+  coerceToCommon,
+  coerceToSpecific,
+  coerceType,
+  commonTypeOf,
+  findPathway,
+} from './coerce.ts'
+import { type BindContext, baseType, elementType, errorAt, placeOf, typeName } from './context.ts'
 import { bindExpression, bindField, bindList, rowFields, settleUnknown } from './expression.ts'
+import { placeAggregate, placeSetReturning, placeWindow, requireNoVariables } from './placement.ts'
 import { displayOf, findFunction, functionArguments, functionMissing } from './resolve.ts'
-import { type Clause, type Scope, within } from './scope.ts'
+import { type Scope, within } from './scope.ts'
 import { bindText } from './text.ts'
 import { namesOf, typeForCall } from './typename.ts'
 
@@ -26,25 +36,24 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
   const names = given.map((arg) => ('NamedArgExpr' in arg ? arg.NamedArgExpr.name : undefined))
   const nodes = given.map((arg) => ('NamedArgExpr' in arg ? arg.NamedArgExpr.arg! : arg))
 
-  // An aggregate's arguments are bound inside it: nested aggregates are an error there.
-  const mayAggregate = b.catalog.functionsByName(name).some((row) => row.kind === 'a')
+  const firstNamed = names.findIndex((each) => each !== undefined)
   const over = node.over !== undefined
-  if (mayAggregate && !over) scope.insideAggregate++
-  if (over) scope.insideWindow++
-  let args: Expression[]
-  let order: SortKey[]
-  let filter: Expression | undefined
-  try {
-    args = bindList(b, scope, nodes)
-    order = bindSortKeys(b, scope, node.agg_order ?? [])
-    filter =
-      node.agg_filter &&
-      within(scope, 'filter', () => coerceToBoolean(b, bindExpression(b, scope, node.agg_filter!), 'FILTER', location))
-  } finally {
-    if (mayAggregate && !over) scope.insideAggregate--
-    if (over) scope.insideWindow--
-  }
+  const args = bindArguments(b, scope, nodes)
+  const order = within(scope, scope.clause === 'select' ? 'order by' : scope.clause, () =>
+    bindSortKeys(b, scope, node.agg_order ?? []),
+  )
+  const filter =
+    node.agg_filter &&
+    within(scope, 'filter', () => coerceToBoolean(b, bindExpression(b, scope, node.agg_filter!), 'FILTER'))
 
+  names.forEach((each, i) => {
+    if (firstNamed >= 0 && i > firstNamed && each === undefined) {
+      throw errorAt(b, '42601', 'positional argument cannot follow named argument', placeOf(args[i]!))
+    }
+    if (each !== undefined && names.indexOf(each) < i) {
+      throw errorAt(b, '42601', `argument name "${each}" used more than once`, placeOf(args[i]!))
+    }
+  })
   const plain =
     !node.agg_star &&
     !node.agg_distinct &&
@@ -68,11 +77,23 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
       plain && args.length === 1 ? castCall(b, schema, name, args[0]!, match.kind === 'found', location) : undefined
     if (cast !== undefined) return cast
   }
-  if (match.kind !== 'found') throw functionMissing(b, schema, name, types, names, match.kind, location)
+  if (match.kind !== 'found') {
+    const misplaced = order.length > 1 && !withinGroup && match.kind === 'missing'
+    throw functionMissing(b, schema, name, types, names, match.kind, location, misplaced)
+  }
 
   const { row } = match
-  const all = withinGroup ? [...args, ...order.map((key) => key.expression)] : args
-  const resolved = functionArguments(b, match.candidate, all, (text, type) => bindText(b, text, type), location)
+  if (row.kind === 'a' && withinGroup)
+    checkDirectArguments(b, row.oid, schema, name, types, args.length, order.length, location)
+  if (node.func_variadic && row.variadic === OID.any && args.length > 0) {
+    const last = args.at(-1)!
+    if (last.type !== OID.unknown && elementType(b, last.type) === 0) {
+      throw errorAt(b, '42804', 'VARIADIC argument must be an array', placeOf(last))
+    }
+  }
+  const hypothetical = withinGroup && b.catalog.aggregate(row.oid)?.kind === 'h'
+  const all = withinGroup ? unified(b, args, order, hypothetical) : args
+  const resolved = functionArguments(b, match.candidate, all, (text, type) => bindText(b, text, type))
   switch (row.kind) {
     case 'a':
       return over
@@ -109,7 +130,7 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
       `OVER specified, but ${name} is not a window function nor an aggregate function`,
       location,
     )
-  if (row.returnsSet) checkSetReturning(b, scope, location)
+  if (row.returnsSet) placeSetReturning(b, scope, location)
   return {
     kind: 'call',
     function: row.oid,
@@ -119,6 +140,16 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
     setReturning: row.returnsSet,
     type: resolved.type,
     typmod: -1,
+  }
+}
+
+/** Arguments of a function in FROM are one level down: sets may not stand there. */
+function bindArguments(b: BindContext, scope: Scope, nodes: readonly Node[]): Expression[] {
+  scope.insideFunctionArguments++
+  try {
+    return bindList(b, scope, nodes)
+  } finally {
+    scope.insideFunctionArguments--
   }
 }
 
@@ -148,72 +179,41 @@ function castCall(
   return undefined
 }
 
-const NO_SETS: ReadonlySet<Clause> = new Set([
-  'where',
-  'having',
-  'join',
-  'check',
-  'default',
-  'index expression',
-  'index predicate',
-  'generated',
-  'limit',
-  'offset',
-  'filter',
-  'update',
-])
-const CLAUSE_NAMES: Partial<Record<Clause, string>> = {
-  where: 'WHERE',
-  having: 'HAVING',
-  join: 'JOIN conditions',
-  check: 'check constraints',
-  default: 'DEFAULT expressions',
-  'index expression': 'index expressions',
-  'index predicate': 'index predicates',
-  generated: 'column generation expressions',
-  limit: 'LIMIT',
-  offset: 'OFFSET',
-  values: 'VALUES',
-  update: 'UPDATE',
-  filter: 'FILTER',
-  'group by': 'GROUP BY',
-  returning: 'RETURNING',
-  from: 'FROM clause of their own query level',
-  'function in from': 'functions in FROM',
-  'partition by': 'window definitions',
-  'window order by': 'window definitions',
-}
-const clauseName = (clause: Clause): string => CLAUSE_NAMES[clause] ?? clause.toUpperCase()
-
-export function checkSetReturning(b: BindContext, scope: Scope, location?: number): void {
-  if (NO_SETS.has(scope.clause))
-    throw errorAt(b, '0A000', `set-returning functions are not allowed in ${clauseName(scope.clause)}`, location)
-  if (scope.insideAggregate > 0)
-    throw errorAt(b, '0A000', 'aggregate function calls cannot contain set-returning function calls', location, {
-      hint: 'You might be able to move the set-returning function into a LATERAL FROM item.',
-    })
-  scope.hasSetReturning = true
-}
-
 // ── Aggregates ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-const NO_AGGREGATES: ReadonlySet<Clause> = new Set([
-  'where',
-  'join',
-  'group by',
-  'limit',
-  'offset',
-  'values',
-  'check',
-  'default',
-  'index expression',
-  'index predicate',
-  'generated',
-  'update',
-  'returning',
-  'filter',
-  'function in from',
-])
+/** Ordered-set aggregates take so many arguments before WITHIN GROUP; hypothetical ones as many as there are sort keys. */
+function checkDirectArguments(
+  b: BindContext,
+  fn: Oid,
+  schema: string | undefined,
+  name: string,
+  types: readonly Oid[],
+  direct: number,
+  ordering: number,
+  location: number | undefined,
+): void {
+  const info = b.catalog.aggregate(fn)
+  if (info?.kind !== 'h' || direct === ordering) return
+  const missing = functionMissing(b, schema, name, types, [], 'missing', location)
+  const counts = `the number of hypothetical direct arguments (here ${direct}) must match the number of ordering columns (here ${ordering})`
+  throw errorAt(b, '42883', missing.message, location, {
+    hint: `To use the hypothetical-set aggregate ${name}, ${counts}.`,
+  })
+}
+
+/** Direct arguments and sort keys together; those of a hypothetical-set aggregate have common types in pairs. */
+function unified(
+  b: BindContext,
+  args: readonly Expression[],
+  order: readonly SortKey[],
+  hypothetical: boolean,
+): Expression[] {
+  const keys = order.map((key) => key.expression)
+  if (!hypothetical) return [...args, ...keys]
+  const types = args.map((arg, i) => commonTypeOf(b, [keys[i]!, arg], 'WITHIN GROUP'))
+  const to = (e: Expression, i: number): Expression => coerceToCommon(b, e, types[i]!, 'WITHIN GROUP')
+  return [...args.map(to), ...keys.map(to)]
+}
 
 function aggregateCall(
   b: BindContext,
@@ -252,23 +252,12 @@ function aggregateCall(
         b,
         '42P10',
         'in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list',
-        location,
+        placeOf(keys.find((key) => !args.some((arg) => sameExpression(arg, key.expression)))!.expression),
       )
     }
   }
-  // It belongs to the innermost query whose columns it uses; without columns to this one.
-  const levels = new Set<number>()
-  for (const e of [...resolved.args, ...keys.map((key) => key.expression), ...(filter === undefined ? [] : [filter])])
-    collectLevels(e, levels)
-  const level = levels.size === 0 ? 0 : Math.min(...levels)
-  let owner: Scope = scope
-  for (let i = 0; i < level; i++) owner = owner.parent ?? owner
-  if (NO_AGGREGATES.has(owner.clause))
-    throw errorAt(b, '42803', `aggregate functions are not allowed in ${clauseName(owner.clause)}`, location)
-  if (owner.clause === 'from')
-    throw errorAt(b, '42803', 'aggregate functions are not allowed in FROM clause of their own query level', location)
-  if (owner.insideAggregate > 0) throw errorAt(b, '42803', 'aggregate function calls cannot be nested', location)
-  owner.hasAggregates = true
+  const inside = [...args, ...keys.map((key) => key.expression), ...(filter === undefined ? [] : [filter])]
+  const level = placeAggregate(b, scope, inside, direct, 'aggregate functions', location)
   return {
     kind: 'aggregate',
     function: fn,
@@ -283,12 +272,6 @@ function aggregateCall(
     type: resolved.type,
     typmod: -1,
   }
-}
-
-function collectLevels(e: Expression, levels: Set<number>): void {
-  if (e.kind === 'var') levels.add(e.level)
-  else if (e.kind === 'aggregate') levels.add(e.level)
-  forEachChild(e, (child) => collectLevels(child, levels))
 }
 
 /** ORDER BY inside a call: by expression only. */
@@ -342,13 +325,8 @@ function windowCall(
     throw errorAt(b, '0A000', 'aggregate ORDER BY is not implemented for window functions', location)
   if (filter !== undefined && !aggregate)
     throw errorAt(b, '0A000', 'FILTER is not implemented for non-aggregate window functions', location)
-  if (scope.insideWindow > 0) throw errorAt(b, '42P20', 'window function calls cannot be nested', location)
-  if (scope.insideAggregate > 0)
-    throw errorAt(b, '42803', 'aggregate function calls cannot contain window function calls', location)
-  if (scope.clause !== 'select' && scope.clause !== 'order by' && scope.clause !== 'distinct on')
-    throw errorAt(b, '42P20', `window functions are not allowed in ${clauseName(scope.clause)}`, location)
-  scope.hasWindows = true
   const window = windowOf(b, scope, node.over!)
+  placeWindow(b, scope, [...resolved.args, ...(filter === undefined ? [] : [filter])], location)
   return {
     kind: 'window',
     function: fn,
@@ -436,7 +414,9 @@ export function bindWindow(b: BindContext, scope: Scope, node: WindowDef): Windo
     if (has(unboundedPreceding)) return { kind: 'unbounded-preceding' }
     if (has(unboundedFollowing)) return { kind: 'unbounded-following' }
     if (has(preceding) || has(following)) {
-      const e = bindExpression(b, scope, offset!)
+      const construct = mode.toUpperCase()
+      const e = within(scope, `window ${mode}`, () => bindExpression(b, scope, offset!))
+      requireNoVariables(b, e, construct)
       return {
         kind: has(preceding) ? 'preceding' : 'following',
         offset: frameOffset(b, e, mode, orderBy, side, offsets, node.location),
@@ -500,27 +480,32 @@ function frameOffset(
     throw errorAt(b, '42P20', 'RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column', location)
   const type = baseType(b, orderBy[0]!.expression.type)
   // in_range(value, base, offset, sub, less): the support function that takes this offset type.
-  const candidates = b.catalog
+  const place = placeOf(e) ?? location
+  const known = b.catalog
     .functionsByName('in_range')
-    .filter(
-      (row) =>
-        row.namespace === PG_CATALOG &&
-        row.argTypes[0] === type &&
-        (e.type === OID.unknown || canCoerce(b, [e.type], [row.argTypes[2]!], 'implicit')),
-    )
-  const exact =
-    candidates.find((row) => row.argTypes[2] === e.type) ??
-    candidates.find((row) => row.argTypes[2] === type) ??
-    candidates[0]
-  if (exact === undefined) {
-    throw errorAt(
-      b,
-      '0A000',
-      `RANGE with offset PRECEDING/FOLLOWING is not supported for column type ${typeName(b, type)} and offset type ${typeName(b, e.type)}`,
-      location,
-      { hint: 'Cast the offset value to an appropriate type.' },
-    )
+    .filter((row) => row.namespace === PG_CATALOG && row.argTypes[0] === type)
+  const refused = `RANGE with offset PRECEDING/FOLLOWING is not supported for column type ${typeName(b, type)}`
+  if (known.length === 0) throw errorAt(b, '0A000', refused, place)
+  const fits = known.filter((row) => e.type === OID.unknown || canCoerce(b, [e.type], [row.argTypes[2]!], 'implicit'))
+  const preferred = e.type === OID.unknown ? type : e.type
+  const chosen = fits.find((row) => row.argTypes[2] === preferred) ?? (fits.length === 1 ? fits[0] : undefined)
+  if (chosen === undefined) {
+    const types = `column type ${typeName(b, type)} and offset type ${typeName(b, e.type)}`
+    if (fits.length > 1) {
+      throw errorAt(
+        b,
+        '0A000',
+        `RANGE with offset PRECEDING/FOLLOWING has multiple interpretations for ${types}`,
+        place,
+        {
+          hint: 'Cast the offset value to the exact intended type.',
+        },
+      )
+    }
+    throw errorAt(b, '0A000', `RANGE with offset PRECEDING/FOLLOWING is not supported for ${types}`, place, {
+      hint: 'Cast the offset value to an appropriate type.',
+    })
   }
-  found[side] = exact.oid
-  return coerceType(b, e, exact.argTypes[2]!, -1, 'implicit', 'implicit', location)
+  found[side] = chosen.oid
+  return coerceType(b, e, chosen.argTypes[2]!, -1, 'implicit', 'implicit', location)
 }

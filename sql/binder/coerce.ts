@@ -10,7 +10,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Display, Expression } from '../plan/expression.ts'
 import { OID } from '../types/oids.ts'
-import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, typeName } from './context.ts'
+import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, placeOf, typeName } from './context.ts'
 
 export type CoercionContext = 'implicit' | 'assignment' | 'explicit'
 const LEVEL: Readonly<Record<CoercionContext, number>> = { implicit: 0, assignment: 1, explicit: 2 }
@@ -145,7 +145,7 @@ export function coerceType(
   if (e.type === target || target === OID.any) return e
   if (isPolymorphic(target)) return e
   if (e.type === OID.unknown) {
-    if (e.kind === 'const') return readLiteral(b, e.value as string | null, target, typmod, location)
+    if (e.kind === 'const') return readLiteral(b, e.value as string | null, target, typmod, location ?? placeOf(e))
     if (e.kind === 'param') {
       const known = b.parameters[e.index - 1] ?? 0
       if (known === 0 || known === OID.unknown) b.parameters[e.index - 1] = target
@@ -298,10 +298,10 @@ export function coerceToBoolean(b: BindContext, e: Expression, construct: string
       b,
       '42804',
       `argument of ${construct} must be type boolean, not type ${typeName(b, e.type)}`,
-      location,
+      location ?? placeOf(e),
     )
   }
-  return coerceTo(b, e, OID.bool, -1, 'assignment', 'implicit', location)
+  return coerceTo(b, e, OID.bool, -1, 'assignment', 'implicit', location ?? placeOf(e))
 }
 
 /** To a given type for LIMIT and such. */
@@ -318,10 +318,10 @@ export function coerceToSpecific(
       b,
       '42804',
       `argument of ${construct} must be type ${typeName(b, target)}, not type ${typeName(b, e.type)}`,
-      location,
+      location ?? placeOf(e),
     )
   }
-  return coerceTo(b, e, target, -1, 'assignment', 'implicit', location)
+  return coerceTo(b, e, target, -1, 'assignment', 'implicit', location ?? placeOf(e))
 }
 
 /** The common type of UNION columns, CASE branches, VALUES, ARRAY (manual 10.5). `construct` undefined: no error, 0 instead. */
@@ -329,14 +329,14 @@ export function selectCommonType(
   b: BindContext,
   types: readonly Oid[],
   construct: string | undefined,
-  location?: number,
+  places?: (i: number) => number | undefined,
 ): Oid {
   const first = types[0]!
   if (first !== OID.unknown && types.every((type) => type === first)) return first
   let chosen = baseType(b, first)
   let category = b.catalog.typeRow(chosen)?.category
-  for (const raw of types.slice(1)) {
-    const next = baseType(b, raw)
+  for (let i = 1; i < types.length; i++) {
+    const next = baseType(b, types[i]!)
     if (next === OID.unknown || next === chosen) continue
     const row = b.catalog.typeRow(next)!
     if (chosen === OID.unknown) {
@@ -350,7 +350,7 @@ export function selectCommonType(
         b,
         '42804',
         `${construct} types ${typeName(b, chosen)} and ${typeName(b, next)} cannot be matched`,
-        location,
+        places?.(i),
       )
     }
     const chosenRow = b.catalog.typeRow(chosen)!
@@ -366,6 +366,15 @@ export function selectCommonType(
   return chosen === OID.unknown ? OID.text : chosen
 }
 
+/** The same of bound expressions: an error points at the one that does not fit. */
+export const commonTypeOf = (b: BindContext, list: readonly Expression[], construct: string): Oid =>
+  selectCommonType(
+    b,
+    list.map((e) => e.type),
+    construct,
+    (i) => placeOf(list[i]!),
+  )
+
 export function coerceToCommon(
   b: BindContext,
   e: Expression,
@@ -379,10 +388,10 @@ export function coerceToCommon(
       b,
       '42846',
       `${construct} could not convert type ${typeName(b, e.type)} to ${typeName(b, target)}`,
-      location,
+      location ?? placeOf(e),
     )
   }
-  return coerceType(b, e, target, -1, 'implicit', 'implicit', location)
+  return coerceType(b, e, target, -1, 'implicit', 'implicit', location ?? placeOf(e))
 }
 
 /** The typmod they all share, else -1. */

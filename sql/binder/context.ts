@@ -5,6 +5,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Catalog, RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
+import { forEachChild } from '../plan/walk.ts'
 import { type ErrorFields, type SqlError, sqlError } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
@@ -56,6 +57,27 @@ export function errorAt(
   const position = positionOf(b.source, location)
   return sqlError(code, message, position === undefined ? fields : { ...fields, position })
 }
+
+/**
+ * Where bound expressions stand in the text, for errors found after their parse nodes are gone (grouping, aggregates'
+ * levels, assignments). Beside the trees, not in them: the catalog keeps trees, and equal trees must be equal.
+ */
+const locations = new WeakMap<Expression, number>()
+/** The same node noted at a place. A shared node (a column in scope) must be copied first. */
+export function located<E extends Expression>(e: E, location: number | undefined): E {
+  if (location !== undefined && location >= 0) locations.set(e, location)
+  return e
+}
+/** The leftmost place of an expression or its parts (exprLocation). */
+export function placeOf(e: Expression): number | undefined {
+  let found = locations.get(e)
+  forEachChild(e, (child) => {
+    const at = placeOf(child)
+    if (at !== undefined && (found === undefined || at < found)) found = at
+  })
+  return found
+}
+export const ownPlace = (e: Expression): number | undefined => locations.get(e)
 
 /** Runs `work`; an SqlError without a position gets this one. */
 export function at<T>(b: BindContext, location: number | undefined, work: () => T): T {

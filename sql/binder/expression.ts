@@ -18,7 +18,7 @@ import type {
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import type { Expression, SqlValueOp } from '../plan/expression.ts'
-import type { Query } from '../plan/query.ts'
+import type { Query, Relation, SetOperation } from '../plan/query.ts'
 import { raiseOuter } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -29,12 +29,25 @@ import {
   coerceToBoolean,
   coerceToCommon,
   coerceType,
+  commonTypeOf,
   commonTypmod,
   findPathway,
   readLiteral,
   selectCommonType,
 } from './coerce.ts' // prettier-ignore
-import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, typeName } from './context.ts'
+import {
+  arrayTypeOf,
+  at,
+  type BindContext,
+  baseType,
+  elementType,
+  errorAt,
+  located,
+  ownPlace,
+  placeOf,
+  typeName,
+} from './context.ts'
+import { placeAggregate, refuseSetReturning } from './placement.ts'
 import {
   bindBinary,
   bindPrefix,
@@ -64,7 +77,9 @@ export function bindExpression(b: BindContext, scope: Scope, node: Node): Expres
   const tag = tagOf(node) as keyof Bodies
   const handler = HANDLERS[tag] as ((b: BindContext, scope: Scope, body: unknown) => Expression) | undefined
   if (handler === undefined) throw notSupported(FEATURES[tag] ?? `expression ${tag}`)
-  return handler(b, scope, (node as Bodies)[tag])
+  const body = (node as Bodies)[tag] as { readonly location?: number }
+  const e = handler(b, scope, body)
+  return ownPlace(e) === undefined ? located(e, body.location) : e
 }
 
 const FEATURES: Readonly<Record<string, string>> = {
@@ -119,26 +134,18 @@ const HANDLERS: Handlers = {
     }
   },
   CoalesceExpr: (b, scope, node) => {
+    const before = scope.setReturningCalls
     const args = bindList(b, scope, node.args)
-    const type = selectCommonType(
-      b,
-      args.map((arg) => arg.type),
-      'COALESCE',
-      node.location,
-    )
-    const converted = args.map((arg) => coerceToCommon(b, arg, type, 'COALESCE', node.location))
+    const type = commonTypeOf(b, args, 'COALESCE')
+    const converted = args.map((arg) => coerceToCommon(b, arg, type, 'COALESCE'))
+    refuseSetReturning(b, scope, before, 'COALESCE')
     return { kind: 'coalesce', args: converted, type, typmod: commonTypmod(converted, type) }
   },
   MinMaxExpr: (b, scope, node) => {
     const args = bindList(b, scope, node.args)
     const name = node.op === 'IS_LEAST' ? 'LEAST' : 'GREATEST'
-    const type = selectCommonType(
-      b,
-      args.map((arg) => arg.type),
-      name,
-      node.location,
-    )
-    const converted = args.map((arg) => coerceToCommon(b, arg, type, name, node.location))
+    const type = commonTypeOf(b, args, name)
+    const converted = args.map((arg) => coerceToCommon(b, arg, type, name))
     if (b.catalog.btree(type) === undefined) {
       throw errorAt(b, '42883', `could not identify a comparison function for type ${typeName(b, type)}`, node.location)
     }
@@ -155,7 +162,7 @@ const HANDLERS: Handlers = {
     const fields: Expression[] = []
     for (const arg of node.args ?? []) {
       const star = starOf(arg)
-      if (star === undefined) fields.push(settleUnknown(b, bindExpression(b, scope, arg)))
+      if (star === undefined) fields.push(bindExpression(b, scope, arg))
       else fields.push(...expandStar(b, scope, star).map((column) => column.expression))
     }
     return { kind: 'row', fields, names: undefined, type: OID.record, typmod: -1 }
@@ -175,14 +182,12 @@ const HANDLERS: Handlers = {
     const op = SQL_VALUES[node.op!]
     return { kind: 'sql-value', op: op.op, type: op.type, typmod: node.typmod ?? -1 }
   },
-  GroupingFunc: (b, scope, node) => ({
-    kind: 'grouping',
-    refs: [],
-    level: 0,
-    args: bindList(b, scope, node.args),
-    type: OID.int4,
-    typmod: -1,
-  }),
+  GroupingFunc: (b, scope, node) => {
+    const args = bindList(b, scope, node.args)
+    if (args.length > 31) throw errorAt(b, '54023', 'GROUPING must have fewer than 32 arguments', node.location)
+    const level = placeAggregate(b, scope, args, [], 'grouping operations', node.location)
+    return { kind: 'grouping', refs: [], level, args, type: OID.int4, typmod: -1 }
+  },
   SetToDefault: () => ({ kind: 'default', type: OID.unknown, typmod: -1 }),
   CurrentOfExpr: (_, __, node) => ({ kind: 'current-of', cursor: node.cursor_name ?? '', relation: 0, ...BOOL }),
   List: (b, scope, node) => ({
@@ -273,9 +278,19 @@ function bindParameter(b: BindContext, index: number, location?: number): Expres
 }
 
 function bindColumn(b: BindContext, scope: Scope, node: ColumnRef): Expression {
+  const e = located({ ...findReference(b, scope, node) }, node.location)
+  noteShape(b, scope, e)
+  return e
+}
+
+function findReference(b: BindContext, scope: Scope, node: ColumnRef): Expression {
   const fields = node.fields ?? []
-  if (fields.some((field) => 'A_Star' in field)) {
-    throw errorAt(b, '42601', 'row expansion via "*" is not supported here', node.location)
+  if (fields.length > 1 && 'A_Star' in fields.at(-1)!) {
+    // t.* outside of a list of targets is the row itself.
+    const path = namesOf(fields.slice(0, -1))
+    const found = findItem(b, scope, path.at(-2), path.at(-1)!, node.location)
+    if (found === undefined) throw missingItem(b, scope, path.join('.'), node.location)
+    return wholeRow(found.item, found.level)
   }
   const names = namesOf(fields)
   switch (names.length) {
@@ -396,11 +411,68 @@ export function expandRow(b: BindContext, row: Expression, location?: number): S
   }))
 }
 
-/** Names and types of a composite expression's fields, when they can be known. */
-export function rowFields(
+interface RowField {
+  readonly name: string
+  readonly type: Oid
+  readonly typmod: number
+}
+/** Fields of values of type record, noted where a column is found: a subquery's row, a column that holds one. */
+const shapes = new WeakMap<Expression, readonly RowField[]>()
+
+/** Notes the fields of a column of type record (expandRecordVariable): they are known where the row was made. */
+export function noteShape(b: BindContext, scope: Scope, e: Expression): void {
+  if (e.type !== OID.record || e.kind !== 'var') return
+  let at: Scope | undefined = scope
+  for (let i = 0; i < e.level; i++) at = at?.parent
+  const relation = at?.relations[e.relation]
+  const fields = relation && shapeOf(b, relation, e.column, (name, level) => cteBase(at, name, level))
+  if (fields !== undefined) shapes.set(e, fields)
+}
+const cteBase = (scope: Scope | undefined, name: string, level: number): Query | undefined => {
+  let at = scope
+  for (let i = 0; i < level; i++) at = at?.parent
+  const cte = at?.ctes.find((each) => each.name === name)
+  return cte?.query?.query ?? cte?.base
+}
+function shapeOf(
   b: BindContext,
-  e: Expression,
-): readonly { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
+  relation: Relation,
+  column: number,
+  cte: (name: string, level: number) => Query | undefined,
+): readonly RowField[] | undefined {
+  if (column === 0) return relation.columns.filter((each) => each.type !== 0)
+  const query =
+    relation.kind === 'subquery'
+      ? relation.query
+      : relation.kind === 'cte'
+        ? cte(relation.name, relation.level)
+        : undefined
+  if (query === undefined) return undefined
+  const leaf = query.setOperation === undefined ? query : leftmostLeaf(query, query.setOperation)
+  const targets = (leaf.command === 'select' ? leaf.targets : (leaf.modify?.returning ?? [])).filter(
+    (each) => !each.junk,
+  )
+  const e = targets[column - 1]?.expression
+  if (e === undefined || e.type !== OID.record) return undefined
+  if (e.kind !== 'var' || e.level !== 0) return rowFields(b, e)
+  const inner = leaf.relations[e.relation]
+  return (
+    inner &&
+    shapeOf(b, inner, e.column, (name, level) =>
+      level === 0 ? leaf.ctes.find((each) => each.name === name)?.query : undefined,
+    )
+  )
+}
+const leftmostLeaf = (query: Query, tree: SetOperation): Query => {
+  if (tree.kind !== 'leaf') return leftmostLeaf(query, tree.left)
+  const relation = query.relations[tree.relation]!
+  return relation.kind === 'subquery' ? relation.query : query
+}
+
+/** Names and types of a composite expression's fields, when they can be known. */
+export function rowFields(b: BindContext, e: Expression): readonly RowField[] | undefined {
+  const noted = shapes.get(e)
+  if (noted !== undefined) return noted
   const row = b.catalog.typeRow(baseType(b, e.type))
   if (row?.kind === 'c') {
     const relation = b.catalog.relation(row.relation)
@@ -483,12 +555,7 @@ function bindArray(
       hint: 'Explicitly cast to the desired type, for example ARRAY[]::integer[].',
     })
   } else {
-    const common = selectCommonType(
-      b,
-      elements.map((e) => e.type),
-      'ARRAY',
-      location,
-    )
+    const common = commonTypeOf(b, elements, 'ARRAY')
     element = nested ? elementType(b, common) : common
   }
   const array = arrayTypeOf(b, element)
@@ -498,7 +565,7 @@ function bindArray(
   const converted = elements.map((e) =>
     wantedElement !== 0
       ? coerceTo(b, e, target, -1, 'explicit', 'implicit', location)
-      : coerceToCommon(b, e, target, 'ARRAY', location),
+      : coerceToCommon(b, e, target, 'ARRAY'),
   )
   return {
     kind: 'array',
@@ -568,13 +635,20 @@ export function bindSubscript(
   const indices = steps.map((step) => ('A_Indices' in step ? step.A_Indices : {}))
   const slice = indices.some((index) => index.is_slice === true)
   if (base === OID.jsonb) return bindJsonSubscript(b, scope, container, steps, slice, assign)
-  const element = elementType(b, base)
+  // A name is an array of bytes from 0, of fixed length.
+  const element = base === OID.name ? OID.char : elementType(b, base)
+  if (base === OID.name && (slice || assign !== undefined))
+    throw errorAt(
+      b,
+      '0A000',
+      `${slice ? 'slices of' : 'assignments to elements of'} fixed-length arrays not implemented`,
+    )
   if (element === 0)
     throw errorAt(
       b,
       '42804',
       `cannot subscript type ${typeName(b, container.type)} because it does not support subscripting`,
-      locationOf(steps[0]!),
+      placeOf(container),
     )
   const bind = (node: Node | undefined): Expression | undefined => {
     if (node === undefined) return undefined
@@ -875,7 +949,7 @@ function bindIn(b: BindContext, scope: Scope, node: A_Expr, op: OperatorName): E
     const type = selectCommonType(b, [left.type, ...plain.map((e) => e.type)], undefined)
     const array = type === 0 || type === OID.record ? oid(0) : arrayTypeOf(b, type)
     if (array !== 0 && plain.every((e) => e.type === OID.unknown || canCoerce(b, [e.type], [type], 'implicit'))) {
-      const elements = plain.map((e) => coerceToCommon(b, e, type, 'IN', node.location))
+      const elements = plain.map((e) => coerceToCommon(b, e, type, 'IN'))
       tests.push(
         bindAnyArray(
           b,
@@ -898,11 +972,15 @@ function bindIn(b: BindContext, scope: Scope, node: A_Expr, op: OperatorName): E
   return tests.length === 1 ? tests[0]! : { kind: notIn ? 'and' : 'or', args: tests, ...BOOL }
 }
 
-function containsVar(e: Expression): boolean {
-  if (e.kind === 'const' || e.kind === 'param') return false
-  if (e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') return containsVar(e.arg)
-  if (e.kind === 'call') return e.args.some(containsVar)
-  return true
+const containsVar = (e: Expression): boolean => readsOwnColumns(e, 0)
+function readsOwnColumns(node: unknown, depth: number): boolean {
+  if (typeof node !== 'object' || node === null) return false
+  if (Array.isArray(node)) return node.some((each) => readsOwnColumns(each, depth))
+  if (Object.getPrototypeOf(node) !== Object.prototype) return false
+  const e = node as Expression & { command?: unknown; relations?: unknown }
+  if (e.kind === 'var') return e.level === depth
+  const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
+  return Object.values(e).some((value) => readsOwnColumns(value, here))
 }
 
 function bindBetween(b: BindContext, scope: Scope, node: A_Expr): Expression {
@@ -936,6 +1014,7 @@ function bindBoolean(b: BindContext, scope: Scope, node: BoolExpr): Expression {
 }
 
 function bindCase(b: BindContext, scope: Scope, node: CaseExpr): Expression {
+  const before = scope.setReturningCalls
   const arg = node.arg && settleUnknown(b, bindExpression(b, scope, node.arg))
   const whens: { when: Expression; then: Expression; location: number | undefined }[] = []
   for (const each of node.args ?? []) {
@@ -944,7 +1023,7 @@ function bindCase(b: BindContext, scope: Scope, node: CaseExpr): Expression {
     const condition = bindExpression(b, scope, expr!)
     const when =
       arg === undefined
-        ? coerceToBoolean(b, condition, 'CASE/WHEN', location)
+        ? coerceToBoolean(b, condition, 'CASE/WHEN')
         : coerceToBoolean(
             b,
             bindBinary(
@@ -960,9 +1039,10 @@ function bindCase(b: BindContext, scope: Scope, node: CaseExpr): Expression {
     whens.push({ when, then: bindExpression(b, scope, result!), location })
   }
   const otherwise = node.defresult === undefined ? text(null) : bindExpression(b, scope, node.defresult)
-  const type = selectCommonType(b, [otherwise.type, ...whens.map((each) => each.then.type)], 'CASE', node.location)
-  const results = whens.map((each) => coerceToCommon(b, each.then, type, 'CASE/WHEN', each.location))
-  const last = coerceToCommon(b, otherwise, type, 'CASE/ELSE', node.location)
+  const type = commonTypeOf(b, [otherwise, ...whens.map((each) => each.then)], 'CASE')
+  const last = coerceToCommon(b, otherwise, type, 'CASE/ELSE')
+  const results = whens.map((each) => coerceToCommon(b, each.then, type, 'CASE/WHEN'))
+  refuseSetReturning(b, scope, before, 'CASE')
   return {
     kind: 'case',
     arg,

@@ -2,15 +2,15 @@
  * FROM: tables, views, CTE references, subqueries, functions, VALUES, joins with ON, USING and NATURAL, LATERAL.
  * Each item adds to the query's relations and to the names in scope.
  */
-import type { Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar } from '@pgsql/types'
+import type { Alias, FuncCall, JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar } from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { ColumnInfo, FromItem, FunctionSource, JoinType, Query, Relation } from '../plan/query.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { coerceToBoolean, coerceToCommon, selectCommonType } from './coerce.ts'
-import { type BindContext, errorAt, findRelation } from './context.ts'
+import { coerceToBoolean, coerceToCommon, commonTypeOf } from './coerce.ts'
+import { type BindContext, errorAt, findRelation, placeOf } from './context.ts'
 import { bindExpression, outColumns, rowFields, settleUnknown } from './expression.ts'
 import { bindBinary } from './resolve.ts'
 import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
@@ -132,8 +132,22 @@ function bindTable(b: BindContext, scope: Scope, node: RangeVar, binders: FromBi
     const found = findCte(scope, node.relname!)
     if (found !== undefined) return bindCteReference(b, scope, node, found)
   }
+  refuseFutureCte(b, scope, node)
   const row = requireRelation(b, node)
   return bindRelation(b, scope, row, node.alias, alias, node.inh !== true, binders, node)
+}
+
+/** A name that only a later query of the same WITH has. */
+function refuseFutureCte(b: BindContext, scope: Scope, node: RangeVar): void {
+  const name = node.relname!
+  if (node.schemaname !== undefined || findRelation(b, undefined, name) !== undefined) return
+  for (let s: Scope | undefined = scope; s !== undefined; s = s.parent) {
+    if (!s.futureCtes.includes(name)) continue
+    throw errorAt(b, '42P01', `relation "${name}" does not exist`, node.location, {
+      detail: `There is a WITH item named "${name}", but it cannot be referenced from this part of the query.`,
+      hint: 'Use WITH RECURSIVE, or re-order the WITH items to remove forward references.',
+    })
+  }
 }
 
 function bindCteReference(
@@ -144,6 +158,10 @@ function bindCteReference(
 ): Bound {
   const { cte, level } = found
   cte.references++
+  const source = cte.query?.query
+  if (source !== undefined && source.command !== 'select' && outputColumns(source).length === 0) {
+    throw errorAt(b, '0A000', `WITH query "${cte.name}" does not have a RETURNING clause`, node.location)
+  }
   if (cte.self) cte.recursive = true
   const alias = node.alias?.aliasname ?? cte.name
   const columns = renamed(b, cte.columns, node.alias, alias)
@@ -237,14 +255,36 @@ function bindSubselect(b: BindContext, scope: Scope, node: RangeSubselect, binde
   const lateral = node.lateral === true
   const query = within(scope, 'from', () => binders.query(b, lateralScope(scope, lateral), node.subquery!))
   const alias = node.alias?.aliasname
-  const name = alias ?? 'unnamed_subquery'
+  if (alias === undefined) throw withoutAlias(b, node.subquery!)
+  const name = alias
   const columns = renamed(b, outputColumns(query), node.alias, name)
   const values = valuesRows(query)
   const relation: Relation =
     values === undefined || lateral
       ? { kind: 'subquery', query, alias: name, aliased: true, columns, lateral }
       : { kind: 'values', rows: values, alias: name, aliased: true, columns, lateral: false }
-  return single(scope, relation, (index) => ({ ...itemOf(index, relation), qualified: alias !== undefined }))
+  return single(scope, relation, (index) => itemOf(index, relation))
+}
+
+/** PostgreSQL 15's grammar wants an alias; the place is the parenthesis before the query. */
+function withoutAlias(b: BindContext, subquery: Node) {
+  const select = 'SelectStmt' in subquery ? subquery.SelectStmt : undefined
+  const values = select?.valuesLists !== undefined && select.valuesLists.length > 0
+  const first = firstLocation(subquery)
+  const bytes = Buffer.from(b.source)
+  const at = first === undefined ? undefined : bytes.subarray(0, first).lastIndexOf('(')
+  return errorAt(b, '42601', `${values ? 'VALUES' : 'subquery'} in FROM must have an alias`, at, {
+    hint: `For example, FROM (${values ? 'VALUES' : 'SELECT'} ...) [AS] foo.`,
+  })
+}
+function firstLocation(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null) return undefined
+  let first: number | undefined
+  for (const [name, value] of Object.entries(node)) {
+    const at = name === 'location' && typeof value === 'number' ? value : firstLocation(value)
+    if (at !== undefined && at >= 0 && (first === undefined || at < first)) first = at
+  }
+  return first
 }
 
 /** A bare VALUES list inside a subquery: its rows, when nothing else is around it. */
@@ -270,10 +310,13 @@ function bindFunction(b: BindContext, scope: Scope, node: RangeFunction): Bound 
   const functions = (node.functions ?? []).map((each) => ('List' in each ? (each.List.items ?? []) : []))
   const alias = node.alias?.aliasname
   let firstName = ''
-  for (const [fn, definitions] of functions) {
+  for (const [fn, definitions] of functions.flatMap(unnestEach)) {
     const before = scope.hasSetReturning
     // Functions in FROM are always LATERAL.
+    const depth = scope.insideFunctionArguments
+    scope.insideFunctionArguments = 0
     const call = within(scope, 'function in from', () => bindExpression(b, scope, fn!))
+    scope.insideFunctionArguments = depth
     scope.hasSetReturning = before
     const name = fn !== undefined && 'FuncCall' in fn ? namesOf(fn.FuncCall.funcname).at(-1)! : callName(fn!)
     firstName ||= name
@@ -287,7 +330,12 @@ function bindFunction(b: BindContext, scope: Scope, node: RangeFunction): Bound 
       b,
       call,
       coldefs,
-      functions.length === 1 && alias !== undefined && namesOf(node.alias?.colnames).length === 0 ? alias : name,
+      functions.length === 1 &&
+        !manyArrays(functions[0]![0]) &&
+        alias !== undefined &&
+        namesOf(node.alias?.colnames).length === 0
+        ? alias
+        : name,
     )
     calls.push({ call, columns: source.columns.length, composite: source.composite })
     columns.push(...source.columns)
@@ -311,6 +359,19 @@ function bindFunction(b: BindContext, scope: Scope, node: RangeFunction): Bound 
       ? calls[0]!.call.type
       : oid(0)
   return single(scope, relation, (index) => itemOf(index, relation, { rowType }))
+}
+
+/** unnest(a, b) in FROM is ROWS FROM (unnest(a), unnest(b)). */
+const manyArrays = (fn: Node | undefined): fn is Node & { FuncCall: FuncCall } =>
+  fn !== undefined &&
+  'FuncCall' in fn &&
+  namesOf(fn.FuncCall.funcname).at(-1) === 'unnest' &&
+  (fn.FuncCall.args?.length ?? 0) > 1 &&
+  !fn.FuncCall.func_variadic
+function unnestEach(source: Node[]): Node[][] {
+  const fn = source[0]
+  if (!manyArrays(fn)) return [source]
+  return fn.FuncCall.args!.map((arg) => [{ FuncCall: { ...fn.FuncCall, args: [arg] } }])
 }
 
 const callName = (node: Node): string =>
@@ -338,7 +399,7 @@ function functionColumns(
   if (kind === 'c' || call.type === OID.record) {
     const fields = rowFields(b, call)
     if (fields === undefined)
-      throw errorAt(b, '42601', 'a column definition list is required for functions returning "record"')
+      throw errorAt(b, '42601', 'a column definition list is required for functions returning "record"', placeOf(call))
     return { columns: fields, composite: true }
   }
   const settled = settleUnknown(b, call)
@@ -390,10 +451,9 @@ function bindJoin(b: BindContext, scope: Scope, node: JoinExpr, binders: FromBin
   for (const name of using) {
     const l = usingColumn(b, left.names, name, 'left')
     const r = usingColumn(b, right.names, name, 'right')
-    const location = undefined
-    const equality = bindBinary(b, { schema: undefined, name: '=' }, l, r, location)
+    const common = commonTypeOf(b, [l, r], 'JOIN/USING')
+    const equality = bindBinary(b, { schema: undefined, name: '=' }, l, r, undefined)
     equalities.push(coerceToBoolean(b, equality, 'JOIN/USING'))
-    const common = selectCommonType(b, [l.type, r.type], 'JOIN/USING', location)
     const lc = coerceToCommon(b, l, common, 'JOIN/USING')
     const rc = coerceToCommon(b, r, common, 'JOIN/USING')
     const expression: Expression =

@@ -20,7 +20,8 @@ import { type BindContext, errorAt, typeName } from './context.ts'
 import { bindExpression, bindSubscript, locationOf } from './expression.ts'
 import { bindFrom, columnsOf, type FromBinders, outputColumns, requireRelation } from './from.ts'
 import { createScope, itemOf, type Scope, within } from './scope.ts'
-import { bindQuery, bindSelect, bindWith, EMPTY_QUERY, finishCte, TargetList } from './select.ts'
+import { bindQuery, bindSelect, EMPTY_QUERY, TargetList, WITH_BINDERS } from './select.ts'
+import { bindWith, finishCte } from './with.ts'
 
 function targetRelation(
   b: BindContext,
@@ -106,7 +107,7 @@ const OVERRIDING = {
 
 export function bindInsert(b: BindContext, parent: Scope | undefined, node: InsertStmt): Query {
   const scope = createScope(parent)
-  const ctes = bindWith(b, scope, node.withClause)
+  const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node, 'INSERT')
   const live = row.columns.filter((column) => !column.dropped)
   const listed = (node.cols ?? []).map((col) => {
@@ -462,7 +463,7 @@ export function bindUpdate(
   view: FromBinders['view'],
 ): Query {
   const scope = createScope(parent)
-  const ctes = bindWith(b, scope, node.withClause)
+  const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node, 'UPDATE')
   scope.items = [targetItem(b, scope, row)]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
@@ -492,7 +493,7 @@ export function bindDelete(
   view: FromBinders['view'],
 ): Query {
   const scope = createScope(parent)
-  const ctes = bindWith(b, scope, node.withClause)
+  const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node, 'DELETE')
   scope.items = [targetItem(b, scope, row)]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))

@@ -206,7 +206,7 @@ export function operatorCall(
   const { args: types, result } = settle(b, args, declared, row.result)
   const fn = b.catalog.function(row.function)
   if (fn === undefined) throw errorAt(b, '42883', `operator is only a shell: ${row.name}`, location)
-  const converted = args.map((arg, i) => coerceType(b, arg, types[i]!, -1, 'implicit', 'implicit', location))
+  const converted = args.map((arg, i) => coerceType(b, arg, types[i]!, -1, 'implicit', 'implicit'))
   return {
     kind: 'call',
     function: row.function,
@@ -391,7 +391,6 @@ export function functionArguments(
   candidate: FunctionCandidate,
   args: readonly Expression[],
   bindDefault: (text: string, type: Oid) => Expression,
-  location?: number,
 ): { readonly args: readonly Expression[]; readonly type: Oid } {
   const { row } = candidate
   const ordered =
@@ -401,9 +400,7 @@ export function functionArguments(
     candidate.order === undefined ? candidate.args : row.argTypes.filter((_, i) => candidate.order![i]! >= 0)
   const { args: types, result } = settle(b, given, declared, row.returnType)
   let next = 0
-  const converted = ordered.map(
-    (arg) => arg && coerceType(b, arg, types[next++]!, -1, 'implicit', 'implicit', location),
-  )
+  const converted = ordered.map((arg) => arg && coerceType(b, arg, types[next++]!, -1, 'implicit', 'implicit'))
   const first = row.argTypes.length - (row.defaults?.length ?? 0)
   const complete: Expression[] = []
   const total = candidate.spread || row.variadic === OID.any ? converted.length : row.argTypes.length
@@ -439,17 +436,19 @@ export function functionMissing(
   names: readonly (string | undefined)[],
   match: 'ambiguous' | 'missing',
   location?: number,
-  what = 'function',
+  misplacedOrder = false,
 ) {
   const shown = types.map((type, i) => (names[i] === undefined ? '' : `${names[i]} => `) + typeName(b, type)).join(', ')
   const full = `${schema === undefined ? '' : `${schema}.`}${name}(${shown})`
   if (match === 'ambiguous') {
-    return errorAt(b, '42725', `${what} ${full} is not unique`, location, {
-      hint: `Could not choose a best candidate ${what}. You might need to add explicit type casts.`,
+    return errorAt(b, '42725', `function ${full} is not unique`, location, {
+      hint: `Could not choose a best candidate function. You might need to add explicit type casts.`,
     })
   }
-  return errorAt(b, '42883', `${what} ${full} does not exist`, location, {
-    hint: `No ${what} matches the given name and argument types. You might need to add explicit type casts.`,
+  return errorAt(b, '42883', `function ${full} does not exist`, location, {
+    hint: misplacedOrder
+      ? 'No aggregate function matches the given name and argument types. Perhaps you misplaced ORDER BY; ORDER BY must appear after all regular arguments of the aggregate.'
+      : 'No function matches the given name and argument types. You might need to add explicit type casts.',
   })
 }
 

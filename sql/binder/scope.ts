@@ -6,7 +6,7 @@
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { ColumnInfo, Cte, Relation, Window } from '../plan/query.ts'
+import type { ColumnInfo, Cte, Query, Relation, Window } from '../plan/query.ts'
 import { raiseExpression } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import { type BindContext, errorAt } from './context.ts'
@@ -39,6 +39,8 @@ export interface CteScope {
   self: boolean
   recursive: boolean
   references: number
+  /** The non-recursive term, while the recursive one is bound. */
+  base: Query | undefined
 }
 
 export interface Scope {
@@ -46,6 +48,8 @@ export interface Scope {
   readonly relations: Relation[]
   items: Item[]
   readonly ctes: CteScope[]
+  /** Later queries of a plain WITH: not yet to be named. */
+  futureCtes: readonly string[]
   readonly windows: Window[]
   readonly windowNames: Map<string, number>
   /** Set while binding targets, HAVING, ORDER BY: what aggregates and window functions are allowed here. */
@@ -53,9 +57,11 @@ export interface Scope {
   hasAggregates: boolean
   hasWindows: boolean
   hasSetReturning: boolean
-  /** Depth of aggregate calls being bound (nested aggregates are an error). */
-  insideAggregate: number
-  insideWindow: number
+  /** How many set-returning calls were bound, and where the last one stood. */
+  setReturningCalls: number
+  lastSetReturning: number
+  /** Depth of arguments of a function in FROM. */
+  insideFunctionArguments: number
 }
 
 export type Clause =
@@ -84,21 +90,30 @@ export type Clause =
   | 'policy'
   | 'other'
   | 'partition by'
-  | 'window order by' // prettier-ignore
+  | 'window order by'
+  | 'window range'
+  | 'window rows'
+  | 'window groups'
+  | 'single values'
+  | 'execute'
+  | 'call'
+  | 'alter using'
 
 export const createScope = (parent: Scope | undefined, clause: Clause = 'select'): Scope => ({
   parent,
   relations: [],
   items: [],
   ctes: [],
+  futureCtes: [],
   windows: [],
   windowNames: new Map(),
   clause,
   hasAggregates: false,
   hasWindows: false,
   hasSetReturning: false,
-  insideAggregate: 0,
-  insideWindow: 0,
+  setReturningCalls: 0,
+  lastSetReturning: 0,
+  insideFunctionArguments: 0,
 })
 
 export function within<T>(scope: Scope, clause: Clause, work: () => T): T {
@@ -152,7 +167,7 @@ export function findColumn(b: BindContext, scope: Scope, name: string, location?
       for (const column of item.columns) {
         if (column.name !== name) continue
         if (found !== undefined) throw errorAt(b, '42702', `column reference "${name}" is ambiguous`, location)
-        checkLateral(b, item, name, location)
+        checkLateral(b, item, location)
         found = column.expression
       }
     }
@@ -161,11 +176,10 @@ export function findColumn(b: BindContext, scope: Scope, name: string, location?
   return undefined
 }
 
-function checkLateral(b: BindContext, item: Item, name: string, location?: number): void {
+function checkLateral(b: BindContext, item: Item, location?: number): void {
   if (item.lateralOnly && !item.lateralOk) {
     throw errorAt(b, '42P10', `invalid reference to FROM-clause entry for table "${item.alias}"`, location, {
-      detail: `There is an entry for table "${item.alias}", but it cannot be referenced from this part of the query.`,
-      ...(name === '' ? {} : {}),
+      detail: 'The combining JOIN type must be INNER or LEFT for a LATERAL reference.',
     })
   }
 }
@@ -184,7 +198,7 @@ export function findItem(
     )
     if (found.length > 1) throw errorAt(b, '42P09', `table reference "${alias}" is ambiguous`, location)
     if (found[0] !== undefined) {
-      checkLateral(b, found[0], '', location)
+      checkLateral(b, found[0], location)
       return { item: found[0], level }
     }
   }
@@ -204,7 +218,7 @@ export function missingItem(b: BindContext, scope: Scope, alias: string, locatio
     }
     if (s.relations.some((relation) => relation.alias === alias)) {
       return errorAt(b, '42P01', `invalid reference to FROM-clause entry for table "${alias}"`, location, {
-        detail: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
+        hint: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
       })
     }
   }

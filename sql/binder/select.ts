@@ -4,13 +4,12 @@
  *   WITH → FROM → targets (stars expanded) → WHERE → ORDER BY, GROUP BY, DISTINCT (find or add targets) → HAVING → windows
  *   → LIMIT → locks → is every column grouped?
  */
-import type { Node, SelectStmt, WithClause } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import { oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type {
   ColumnInfo,
-  Cte,
   Distinct,
   GroupKey,
   OrderKey,
@@ -20,7 +19,7 @@ import type {
   SetOperation,
   Target,
 } from '../plan/query.ts'
-import { forEachChild, mapChildren, sameExpression, some } from '../plan/walk.ts'
+import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { bindWindow, sortDirection } from './call.ts'
@@ -29,14 +28,18 @@ import {
   coerceToBoolean,
   coerceToCommon,
   coerceToSpecific,
+  commonTypeOf,
   commonTypmod,
   selectCommonType,
 } from './coerce.ts'
-import { type BindContext, errorAt, typeName } from './context.ts'
+import { type BindContext, errorAt, located, placeOf, typeName } from './context.ts'
 import { bindExpression, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
+import { checkGrouped, resolveGrouping } from './grouping.ts'
+import { firstAggregate, requireNoVariables } from './placement.ts'
 import { type CteScope, createScope, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, stringOf } from './typename.ts'
+import { bindWith, finishCte, type WithBinders } from './with.ts'
 
 /** Statements that may stand inside WITH besides SELECT; and views' definitions. Given by binder.ts. */
 export interface QueryBinders {
@@ -78,6 +81,11 @@ export function bindQuery(b: BindContext, parent: Scope | undefined, node: Node)
   return binders!.modify(b, parent, node)
 }
 
+export const WITH_BINDERS: WithBinders = {
+  select: (b, parent, node) => bindSelect(b, parent, node),
+  query: (b, parent, node) => bindQuery(b, parent, node),
+}
+
 export function bindSelect(
   b: BindContext,
   parent: Scope | undefined,
@@ -87,7 +95,7 @@ export function bindSelect(
   if (node.intoClause !== undefined) throw errorAt(b, '42601', 'SELECT ... INTO is not allowed here')
   if (node.op !== undefined && node.op !== 'SETOP_NONE') return bindSetOperation(b, parent, node)
   const scope = createScope(parent)
-  const ctes = bindWith(b, scope, node.withClause)
+  const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   if (node.valuesLists !== undefined && node.valuesLists.length > 0)
     return bindValues(b, scope, node, ctes, options.keepUnknown === true)
 
@@ -118,10 +126,16 @@ export function bindSelect(
     throw errorAt(b, '42601', 'WITH TIES cannot be specified without ORDER BY clause')
   if (options.keepUnknown !== true) targets.settle()
   const hasAggregates = scope.hasAggregates || having !== undefined
-  const list = resolveGrouping(b, targets.list, grouping.groupBy)
-  const resolvedHaving = having && resolveGroupingIn(b, having, targets.list, grouping.groupBy)
-  if (hasAggregates || grouping.groupBy.length > 0 || grouping.groupingSets !== undefined)
-    checkGrouped(b, scope, list, resolvedHaving, grouping.groupBy)
+  const list = resolveGrouping(b, targets.list, targets.list, grouping.groupBy)
+  const resolvedHaving = resolveGrouping(b, having, targets.list, grouping.groupBy)
+  if (hasAggregates || grouping.groupBy.length > 0 || grouping.groupingSets !== undefined) {
+    const above = scope.windows.map((window) => [window.partitionBy, window.orderBy])
+    checkGrouped(b, scope, list, [above, resolvedHaving], grouping)
+    if (scope.hasAggregates && scope.relations.some((relation) => relation.kind === 'cte' && relation.self)) {
+      const place = firstAggregate([list, resolvedHaving])
+      throw errorAt(b, '42P19', `aggregate functions are not allowed in a recursive query's recursive term`, place)
+    }
+  }
   const rowLocks = bindLocks(b, scope, node.lockingClause ?? [])
   if (rowLocks.length > 0) checkLockable(b, node, hasAggregates, scope, grouping.groupBy.length > 0, distinct)
   return {
@@ -164,7 +178,8 @@ export class TargetList {
     const { val, name } = node.ResTarget
     const star = starOf(val!)
     if (star !== undefined) {
-      for (const column of expandStar(this.#b, this.#scope, star)) this.push(column.name, column.expression)
+      for (const column of expandStar(this.#b, this.#scope, star))
+        this.push(column.name, located({ ...column.expression }, star.location))
       return
     }
     this.push(name ?? columnName(val!), bindExpression(this.#b, this.#scope, val!))
@@ -221,55 +236,69 @@ const outputTargets = (query: Query): readonly Target[] =>
 
 /** The name PostgreSQL gives an unnamed output column. */
 export function columnName(node: Node): string {
-  return figureName(node) ?? '?column?'
+  return figureName(node)?.name ?? '?column?'
 }
 
-function figureName(node: Node): string | undefined {
-  if ('ColumnRef' in node) {
-    const last = (node.ColumnRef.fields ?? []).at(-1)
-    return last === undefined ? undefined : stringOf(last) || undefined
+/** A name and whether it is a weak one (of a type or a CASE), which an outer cast or CASE replaces. */
+interface Figured {
+  readonly name: string
+  readonly weak: boolean
+}
+const strong = (name: string): Figured => ({ name, weak: false })
+const lastName = (nodes: readonly Node[] | undefined): Figured | undefined => {
+  const named = (nodes ?? []).filter((step) => 'String' in step).at(-1)
+  return named === undefined ? undefined : strong(stringOf(named))
+}
+
+function figureName(node: Node): Figured | undefined {
+  if ('ColumnRef' in node) return lastName(node.ColumnRef.fields)
+  if ('A_Indirection' in node) return lastName(node.A_Indirection.indirection) ?? figureName(node.A_Indirection.arg!)
+  if ('FuncCall' in node) return lastName(node.FuncCall.funcname)
+  if ('A_Expr' in node) return node.A_Expr.kind === 'AEXPR_NULLIF' ? strong('nullif') : undefined
+  if ('TypeCast' in node) {
+    const inner = figureName(node.TypeCast.arg!)
+    if (inner !== undefined && !inner.weak) return inner
+    const name = namesOf(node.TypeCast.typeName?.names).at(-1)
+    return name === undefined ? inner : { name, weak: true }
   }
-  if ('A_Indirection' in node) {
-    const named = (node.A_Indirection.indirection ?? []).filter((step) => 'String' in step).at(-1)
-    return named === undefined ? figureName(node.A_Indirection.arg!) : stringOf(named)
-  }
-  if ('FuncCall' in node) return namesOf(node.FuncCall.funcname).at(-1)
-  if ('A_Expr' in node) return node.A_Expr.kind === 'AEXPR_NULLIF' ? 'nullif' : undefined
-  if ('TypeCast' in node) return figureName(node.TypeCast.arg!) ?? namesOf(node.TypeCast.typeName?.names).at(-1)
   if ('CollateClause' in node) return figureName(node.CollateClause.arg!)
-  if ('GroupingFunc' in node) return 'grouping'
+  if ('GroupingFunc' in node) return strong('grouping')
   if ('SubLink' in node) {
     switch (node.SubLink.subLinkType) {
       case 'EXISTS_SUBLINK':
-        return 'exists'
+        return strong('exists')
       case 'ARRAY_SUBLINK':
-        return 'array'
+        return strong('array')
       case 'EXPR_SUBLINK': {
         const inner = node.SubLink.subselect
-        const target = inner !== undefined && 'SelectStmt' in inner ? inner.SelectStmt.targetList?.[0] : undefined
+        const target =
+          inner !== undefined && 'SelectStmt' in inner ? leftmost(inner.SelectStmt).targetList?.[0] : undefined
         if (target === undefined || !('ResTarget' in target)) return undefined
-        return target.ResTarget.name ?? figureName(target.ResTarget.val!)
+        return target.ResTarget.name === undefined ? figureName(target.ResTarget.val!) : strong(target.ResTarget.name)
       }
       default:
         return undefined
     }
   }
   if ('CaseExpr' in node) {
-    const name = node.CaseExpr.defresult === undefined ? undefined : figureName(node.CaseExpr.defresult)
-    return name ?? 'case'
+    const inner = node.CaseExpr.defresult === undefined ? undefined : figureName(node.CaseExpr.defresult)
+    return inner !== undefined && !inner.weak ? inner : { name: 'case', weak: true }
   }
-  if ('A_ArrayExpr' in node) return 'array'
-  if ('RowExpr' in node) return 'row'
-  if ('CoalesceExpr' in node) return 'coalesce'
-  if ('MinMaxExpr' in node) return node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest'
-  if ('SQLValueFunction' in node)
-    return (node.SQLValueFunction.op ?? '')
-      .replace(/^SVFOP_/, '')
-      .replace(/_N$/, '')
-      .toLowerCase()
-  if ('XmlExpr' in node) return 'xmlconcat'
+  if ('A_ArrayExpr' in node) return strong('array')
+  if ('RowExpr' in node) return strong('row')
+  if ('CoalesceExpr' in node) return strong('coalesce')
+  if ('MinMaxExpr' in node) return strong(node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest')
+  if ('SQLValueFunction' in node) {
+    return strong(
+      (node.SQLValueFunction.op ?? '')
+        .replace(/^SVFOP_/, '')
+        .replace(/_N$/, '')
+        .toLowerCase(),
+    )
+  }
   return undefined
 }
+const leftmost = (select: SelectStmt): SelectStmt => (select.larg === undefined ? select : leftmost(select.larg))
 
 // ── ORDER BY, GROUP BY, DISTINCT ─────────────────────────────────────────────────────────────────────────────────
 
@@ -409,12 +438,17 @@ function bindDistinct(
   if (items.length === 0) {
     for (const key of orderBy) {
       if (targets.list[key.target]!.junk)
-        throw errorAt(b, '42P10', 'for SELECT DISTINCT, ORDER BY expressions must appear in select list')
+        throw errorAt(
+          b,
+          '42P10',
+          'for SELECT DISTINCT, ORDER BY expressions must appear in select list',
+          placeOf(targets.list[key.target]!.expression),
+        )
     }
     targets.list.forEach((target, i) => {
       const e = targets.settleAt(i)
       if (!target.junk && b.catalog.btree(e.type) === undefined && b.catalog.type(e.type).hashKey === undefined) {
-        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, e.type)}`)
+        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, e.type)}`, placeOf(e))
       }
     })
     return { kind: 'all' }
@@ -429,7 +463,12 @@ function bindDistinct(
   for (const key of orderBy) {
     if (on.includes(key.target)) matched++
     else if (matched < on.length)
-      throw errorAt(b, '42P10', 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions')
+      throw errorAt(
+        b,
+        '42P10',
+        'SELECT DISTINCT ON expressions must match initial ORDER BY expressions',
+        locationOf(items[on.findIndex((target) => !orderBy.slice(0, matched).some((each) => each.target === target))]!),
+      )
     else break
   }
   return { kind: 'on', targets: on }
@@ -442,12 +481,14 @@ function bindLimit(
 ): { limit: Expression | undefined; offset: Expression | undefined; withTies: boolean } {
   const bind = (clause: 'limit' | 'offset', expression: Node | undefined): Expression | undefined => {
     if (expression === undefined || ('A_Const' in expression && expression.A_Const.isnull)) return undefined
-    const e = within(scope, clause, () => bindExpression(b, { ...scope, items: [] }, expression))
-    return coerceToSpecific(b, e, OID.int8, clause.toUpperCase(), locationOf(expression))
+    const e = within(scope, clause, () => bindExpression(b, scope, expression))
+    const count = coerceToSpecific(b, e, OID.int8, clause.toUpperCase(), locationOf(expression))
+    return requireNoVariables(b, count, clause.toUpperCase())
   }
+  const offset = bind('offset', node.limitOffset)
   return {
     limit: bind('limit', node.limitCount),
-    offset: bind('offset', node.limitOffset),
+    offset,
     withTies: node.limitOption === 'LIMIT_OPTION_WITH_TIES',
   }
 }
@@ -460,107 +501,6 @@ function bindWindowClause(b: BindContext, scope: Scope, nodes: readonly Node[]):
       throw errorAt(b, '42P20', `window "${name}" is already defined`, node.WindowDef.location)
     scope.windowNames.set(name, scope.windows.push({ ...bindWindow(b, scope, node.WindowDef), name }) - 1)
   }
-}
-
-// ── Grouping checks ──────────────────────────────────────────────────────────────────────────────────────────────
-
-function resolveGrouping(b: BindContext, list: readonly Target[], groupBy: readonly GroupKey[]): Target[] {
-  return list.map((target) => ({ ...target, expression: resolveGroupingIn(b, target.expression, list, groupBy) }))
-}
-
-/** GROUPING(x) to positions in GROUP BY. */
-function resolveGroupingIn(
-  b: BindContext,
-  e: Expression,
-  list: readonly Target[],
-  groupBy: readonly GroupKey[],
-): Expression {
-  if (!some(e, (node) => node.kind === 'grouping' && node.refs.length === 0)) return e
-  const visit = (node: Expression): Expression => {
-    if (node.kind !== 'grouping') return mapChildren(node, visit)
-    const refs = node.args.map((arg) => {
-      const at = groupBy.findIndex((key) => sameExpression(list[key.target]!.expression, arg))
-      if (at < 0)
-        throw errorAt(b, '42803', 'arguments to GROUPING must be grouping expressions of the associated query level')
-      return at
-    })
-    return { ...node, refs }
-  }
-  return visit(e)
-}
-
-/** Every column outside an aggregate must be grouped, or depend on a grouped primary key. */
-function checkGrouped(
-  b: BindContext,
-  scope: Scope,
-  list: readonly Target[],
-  having: Expression | undefined,
-  groupBy: readonly GroupKey[],
-): void {
-  const keys = groupBy.map((key) => list[key.target]!.expression)
-  const dependent = new Map<number, boolean>()
-  const dependsOnKey = (relation: number): boolean => {
-    let known = dependent.get(relation)
-    if (known === undefined) {
-      const source = scope.relations[relation]
-      const row = source?.kind === 'table' ? b.catalog.relation(source.oid) : undefined
-      const primary = row?.constraints.find((constraint) => constraint.type === 'p')
-      known =
-        primary !== undefined &&
-        primary.columns.every((column) =>
-          keys.some(
-            (key) => key.kind === 'var' && key.level === 0 && key.relation === relation && key.column === column,
-          ),
-        )
-      dependent.set(relation, known)
-    }
-    return known
-  }
-  const check = (e: Expression, level: number): void => {
-    if (keys.some((key) => level === 0 && sameExpression(key, e))) return
-    if (e.kind === 'aggregate' && e.level === level) return
-    if (e.kind === 'grouping') return
-    if (e.kind === 'var' && e.level === level) {
-      if (dependsOnKey(e.relation)) return
-      if (keys.some((key) => key.kind === 'var' && key.relation === e.relation && key.column === e.column)) return
-      const relation = scope.relations[e.relation]!
-      const name =
-        e.column === 0
-          ? `${relation.alias}.*`
-          : `${relation.alias}.${relation.columns[e.column - 1]?.name ?? 'tableoid'}`
-      throw errorAt(
-        b,
-        '42803',
-        level === 0
-          ? `column "${name}" must appear in the GROUP BY clause or be used in an aggregate function`
-          : `subquery uses ungrouped column "${name}" from outer query`,
-      )
-    }
-    forEachChild(e, (child) => check(child, level))
-    if (e.kind === 'subquery') checkQuery(e.query, level + 1)
-  }
-  const checkQuery = (query: Query, level: number): void => {
-    const visit = (node: unknown, depth: number): void => {
-      if (typeof node !== 'object' || node === null) return
-      if (Array.isArray(node)) {
-        for (const each of node) visit(each, depth)
-        return
-      }
-      if (Object.getPrototypeOf(node) !== Object.prototype) return
-      const e = node as Expression & { command?: string; relations?: unknown }
-      const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
-      if (e.kind === 'aggregate' && e.level === depth) return
-      if (e.kind === 'var' && e.level === depth && depth >= level) {
-        const lowered = { ...e, level: 0 }
-        if (!keys.some((key) => sameExpression(key, lowered)) && !dependsOnKey(e.relation)) check({ ...e, level: 1 }, 1)
-        return
-      }
-      for (const value of Object.values(node)) visit(value, here)
-    }
-    visit(query, level - 1)
-  }
-  for (const target of list) check(target.expression, 0)
-  if (having !== undefined) check(having, 0)
 }
 
 // ── Row locks ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -671,11 +611,10 @@ function bindValues(
     for (let i = 0; i < width; i++) columns.push({ name: `column${i + 1}`, type: rows[0]![i]!.type, typmod: -1 })
   } else {
     for (let i = 0; i < width; i++) {
-      const type = selectCommonType(
+      const type = commonTypeOf(
         b,
-        rows.map((row) => row[i]!.type),
+        rows.map((row) => row[i]!),
         'VALUES',
-        locationOf(firstOf(node.valuesLists![0]!)),
       )
       for (const row of rows) row[i] = coerceToCommon(b, row[i]!, type, 'VALUES')
       columns.push({
@@ -722,7 +661,7 @@ const SET_KINDS = {
 
 function bindSetOperation(b: BindContext, parent: Scope | undefined, node: SelectStmt): Query {
   const scope = createScope(parent)
-  const ctes = bindWith(b, scope, node.withClause)
+  const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const tree = bindSetTree(
     b,
     scope,
@@ -821,10 +760,11 @@ function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolea
   const word = kind.toUpperCase()
   const l = setColumns(scope, left)
   const r = setColumns(scope, right)
-  if (l.length !== r.length) throw errorAt(b, '42601', `each ${word} query must have the same number of columns`)
+  if (l.length !== r.length)
+    throw errorAt(b, '42601', `each ${word} query must have the same number of columns`, columnPlace(scope, right, 0))
   const columns = l.map((column, i): ColumnInfo => {
     const other = r[i]!
-    const type = selectCommonType(b, [column.type, other.type], word)
+    const type = selectCommonType(b, [column.type, other.type], word, () => columnPlace(scope, right, i))
     settleLeafColumn(b, scope, left, i, type)
     settleLeafColumn(b, scope, right, i, type)
     return {
@@ -835,10 +775,12 @@ function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolea
     }
   })
   if (!(node.all === true)) {
-    for (const column of columns) {
-      if (b.catalog.btree(column.type) === undefined && b.catalog.type(column.type).hashKey === undefined)
-        throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, column.type)}`)
-    }
+    columns.forEach((column, i) => {
+      if (b.catalog.btree(column.type) === undefined && b.catalog.type(column.type).hashKey === undefined) {
+        const what = `could not identify an equality operator for type ${typeName(b, column.type)}`
+        throw errorAt(b, '42883', what, columnPlace(scope, left, i))
+      }
+    })
   }
   const casts = (side: readonly ColumnInfo[]): readonly Expression[] | undefined => {
     if (side.every((column, i) => column.type === columns[i]!.type)) return undefined
@@ -860,6 +802,14 @@ function bindSetTree(b: BindContext, scope: Scope, node: SelectStmt, top: boolea
     leftCasts: casts(setColumns(scope, left)),
     rightCasts: casts(setColumns(scope, right)),
   }
+}
+
+/** Where a column of a set operation's side stands: in its leftmost leaf. */
+function columnPlace(scope: Scope, tree: SetOperation, column: number): number | undefined {
+  if (tree.kind !== 'leaf') return columnPlace(scope, tree.left, column)
+  const relation = scope.relations[tree.relation]!
+  const target = relation.kind === 'subquery' ? outputTargets(relation.query)[column] : undefined
+  return target === undefined ? undefined : placeOf(target.expression)
 }
 
 /** Untyped literals of a leaf take the column's common type. */
@@ -902,109 +852,4 @@ function settleLeafColumn(
     }
   }
   scope.relations[tree.relation] = { ...relation, query, columns: outputColumns(query) }
-}
-
-// ── WITH ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const MATERIALIZED = {
-  CTEMaterializeDefault: 'default',
-  CTEMaterializeAlways: 'always',
-  CTEMaterializeNever: 'never',
-} as const
-
-export function bindWith(b: BindContext, scope: Scope, clause: WithClause | undefined): CteScope[] {
-  if (clause === undefined) return []
-  const nodes = (clause.ctes ?? []).flatMap((node) => ('CommonTableExpr' in node ? [node.CommonTableExpr] : []))
-  for (const node of nodes) {
-    const name = node.ctename!
-    if (scope.ctes.some((other) => other.name === name))
-      throw errorAt(b, '42712', `WITH query name "${name}" specified more than once`, node.location)
-    if (node.search_clause !== undefined) throw notSupported('SEARCH clause')
-    if (node.cycle_clause !== undefined) throw notSupported('CYCLE clause')
-    const aliases = namesOf(node.aliascolnames)
-    const materialized = MATERIALIZED[node.ctematerialized ?? 'CTEMaterializeDefault']
-    const cte: CteScope = { name, columns: [], query: undefined, self: false, recursive: false, references: 0 }
-    const named = (columns: readonly ColumnInfo[]): ColumnInfo[] => {
-      if (aliases.length > columns.length)
-        throw errorAt(
-          b,
-          '42P10',
-          `WITH query "${name}" has ${columns.length} columns available but ${aliases.length} columns specified`,
-          node.location,
-        )
-      return columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name }))
-    }
-    const body = node.ctequery!
-    const select = 'SelectStmt' in body ? body.SelectStmt : undefined
-    const recursive =
-      clause.recursive === true && select !== undefined && select.op === 'SETOP_UNION' && mentions(select.rarg, name)
-    let query: Query
-    if (recursive) {
-      // The non-recursive term gives the columns; then the whole is bound with the name in scope.
-      const base = bindSelect(b, scope, withOuter(select, select.larg!))
-      cte.columns = named(outputColumns(base))
-      cte.self = true
-      scope.ctes.push(cte)
-      query = bindSelect(b, scope, select)
-      cte.self = false
-      const columns = outputColumns(query)
-      columns.forEach((column, i) => {
-        const first = cte.columns[i]
-        if (first !== undefined && column.type !== first.type) {
-          throw errorAt(
-            b,
-            '42804',
-            `recursive query "${name}" column ${i + 1} has type ${typeName(b, first.type)} in non-recursive term but type ${typeName(b, column.type)} overall`,
-            node.location,
-            { hint: 'Cast the output of the non-recursive term to the correct type.' },
-          )
-        }
-      })
-      cte.recursive = true
-    } else {
-      if (clause.recursive === true && mentions(body, name))
-        throw errorAt(
-          b,
-          '42P19',
-          `recursive query "${name}" does not have the form non-recursive-term UNION [ALL] recursive-term`,
-          node.location,
-        )
-      query = bindQuery(b, scope, body)
-      if (query.command !== 'select' && scope.parent !== undefined)
-        throw errorAt(
-          b,
-          '0A000',
-          'WITH clause containing a data-modifying statement must be at the top level',
-          node.location,
-        )
-      scope.ctes.push(cte)
-    }
-    cte.columns = named(outputColumns(query))
-    const references = cte.references
-    cte.references = 0
-    cte.query = {
-      name,
-      query,
-      columns: cte.columns,
-      materialized,
-      recursive: cte.recursive,
-      references: recursive ? references : 0,
-    }
-  }
-  return scope.ctes
-}
-
-/** The left arm of a UNION with the WITH clause that the whole has. */
-const withOuter = (whole: SelectStmt, left: SelectStmt): SelectStmt =>
-  whole.withClause !== undefined && left.withClause === undefined ? { ...left, withClause: whole.withClause } : left
-
-export const finishCte = (cte: CteScope): Cte => ({ ...cte.query!, references: cte.references })
-
-/** Whether a tree names this table without a schema. */
-function mentions(node: unknown, name: string): boolean {
-  if (typeof node !== 'object' || node === null) return false
-  if (Array.isArray(node)) return node.some((each) => mentions(each, name))
-  const range = (node as { RangeVar?: { relname?: string; schemaname?: string } }).RangeVar
-  if (range !== undefined && range.relname === name && range.schemaname === undefined) return true
-  return Object.values(node).some((value) => mentions(value, name))
 }

@@ -91,6 +91,7 @@ function pullUpOne(level: Level, query: Query): Query | undefined {
   const seen = new Map<number, FromItem>()
   const visit = (item: FromItem, padded: boolean): void => {
     if (item.kind === 'relation') {
+      if (item.relation < 0) return
       seen.set(item.relation, item)
       if (padded) nullable.add(item.relation)
       return
