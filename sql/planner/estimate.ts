@@ -7,6 +7,7 @@ import type { Catalog, ColumnStatistics, TableStatistics } from '../catalog/cata
 import type { Expression } from '../plan/expression.ts'
 import type { Estimate } from '../plan/plan.ts'
 import type { Relation } from '../plan/query.ts'
+import type { Value } from '../types/value.ts'
 import type { TableSizes } from './level.ts'
 
 export const COST = { page: 1, randomPage: 1.1, row: 0.01, indexRow: 0.005, operator: 0.0025, seek: 0.4 } as const
@@ -25,7 +26,13 @@ export interface Estimator {
   distinct(e: Expression, relations: readonly Relation[], rows: number): number
 }
 
-export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator {
+/** Gives the value a parameter will have, when it is known while planning. */
+export type Peek = (parameter: number) => Value | undefined
+
+export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek = () => undefined): Estimator {
+  /** undefined: not known now. */
+  const known = (e: Expression): Value | undefined =>
+    e.kind === 'const' ? e.value : e.kind === 'param' ? peek(e.index) : undefined
   const statistics = (relation: Relation | undefined): TableStatistics | undefined =>
     relation?.kind === 'table' ? catalog.statistics(relation.oid) : undefined
   const columnStatistics = (e: Expression, relations: readonly Relation[]): ColumnStatistics | undefined => {
@@ -66,11 +73,12 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
 
   const equality = (left: Expression, right: Expression, relations: readonly Relation[]): number => {
     const stats = columnStatistics(left, relations)
-    if (stats !== undefined && right.kind === 'const') {
-      if (right.value === null) return 0
+    const value = known(right)
+    if (stats !== undefined && value !== undefined) {
+      if (value === null) return 0
       const type = catalog.type(left.type)
-      const key = type.hashKey?.(right.value)
-      const at = stats.commonValues.findIndex((value) => value !== null && type.hashKey?.(value) === key)
+      const key = type.hashKey?.(value)
+      const at = stats.commonValues.findIndex((common) => common !== null && type.hashKey?.(common) === key)
       if (at >= 0) return stats.commonFrequencies[at]!
       const common = stats.commonFrequencies.reduce((sum, share) => sum + share, 0)
       const table = statistics(relations[(stripRelabel(left) as { relation: number }).relation])
@@ -87,10 +95,11 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
   const range = (left: Expression, right: Expression, below: boolean, relations: readonly Relation[]): number => {
     const stats = columnStatistics(left, relations)
     const compare = catalog.type(left.type).compare
+    const wanted = known(right)
     if (
       stats === undefined ||
-      right.kind !== 'const' ||
-      right.value === null ||
+      wanted === undefined ||
+      wanted === null ||
       compare === undefined ||
       right.type !== left.type
     )
@@ -98,13 +107,13 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes): Estimator 
     const bounds = stats.histogram
     let share = 0
     stats.commonValues.forEach((value, i) => {
-      if (value !== null && (below ? compare(value, right.value) < 0 : compare(value, right.value) > 0))
+      if (value !== null && (below ? compare(value, wanted) < 0 : compare(value, wanted) > 0))
         share += stats.commonFrequencies[i]!
     })
     if (bounds.length > 1) {
       let at = 0
-      while (at < bounds.length && compare(bounds[at]!, right.value) < 0) at++
-      const within = at === 0 || at >= bounds.length ? 0 : fraction(bounds[at - 1]!, bounds[at]!, right.value)
+      while (at < bounds.length && compare(bounds[at]!, wanted) < 0) at++
+      const within = at === 0 || at >= bounds.length ? 0 : fraction(bounds[at - 1]!, bounds[at]!, wanted)
       const lower = at === 0 ? 0 : at >= bounds.length ? 1 : (at - 1 + within) / (bounds.length - 1)
       const rest = Math.max(0, 1 - stats.nullFraction - stats.commonFrequencies.reduce((sum, each) => sum + each, 0))
       share += rest * (below ? lower : 1 - lower)

@@ -13,6 +13,7 @@ import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Query } from '../plan/query.ts'
 import { mapChildren, sameExpression } from '../plan/walk.ts'
+import type { Peek } from './estimate.ts'
 import type { Layout } from './layout.ts'
 
 /** What the planner asks of the store: sizes of tables that were never analyzed. */
@@ -29,6 +30,8 @@ export interface Shared {
   subplans: number
   readonly reads: Set<Oid>
   readonly writes: Set<Oid>
+  /** Values of parameters that are known already. */
+  readonly peek: Peek
   /** Constant folding with the session's context. */
   fold(e: Expression): Expression
   /** False switches a join method off (enable_hashjoin …). */

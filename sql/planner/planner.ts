@@ -9,12 +9,15 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan, PlannedStatement } from '../plan/plan.ts'
 import type { Query } from '../plan/query.ts'
+import type { Peek } from './estimate.ts'
 import { Level, type Shared, type TableSizes } from './level.ts'
 import { planModify } from './modify.ts'
 import { planSelect } from './select.ts'
 
 export interface PlannerOptions {
   readonly sizes: TableSizes
+  /** Values that parameters are known to have: for estimates only. */
+  readonly peek?: Peek
   fold(e: Expression): Expression
   enabled(name: string): boolean
 }
@@ -24,6 +27,7 @@ export function plan(query: Query, catalog: Catalog, options: PlannerOptions): P
   const shared: Shared = {
     catalog,
     sizes: options.sizes,
+    peek: options.peek ?? (() => undefined),
     outerSlots: 0,
     cteSlots: 0,
     subplans: 0,

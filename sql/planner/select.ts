@@ -298,7 +298,7 @@ export function planRows(level: Level, given: Query, extra: readonly Expression[
   const flat = pullUpSubqueries(level, expandCtes(level, given))
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
   const { query, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
-  const estimator = createEstimator(level.shared.catalog, level.shared.sizes)
+  const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
   const used = columnsUsed({ ...query, where: undefined }, [
     extra,
     conditions,

@@ -42,6 +42,7 @@ import {
 import { Suspend, Suspensions, type Wait } from './suspend.ts'
 import { Transaction } from './transaction.ts'
 import { type Utility, utilityFor } from './utility.ts'
+import { variantOf } from './variants.ts'
 
 /** What all sessions of a process share. */
 export interface Server {
@@ -223,7 +224,10 @@ export class Backend implements Session, ContextHost {
     const user = this.catalog.role(this.userOid)?.name
     const found: Oid[] = []
     for (const name of splitIdentifiers(this.settings.get('search_path'))) {
-      const namespace = name === 'pg_temp' ? this.tempNamespace : (this.catalog.namespaceByName(name === '$user' ? (user ?? '') : name)?.oid ?? oid(0))
+      const namespace =
+        name === 'pg_temp'
+          ? this.tempNamespace
+          : (this.catalog.namespaceByName(name === '$user' ? (user ?? '') : name)?.oid ?? oid(0))
       if (namespace !== 0 && !found.includes(namespace)) found.push(namespace)
     }
     return found
@@ -333,13 +337,16 @@ export class Backend implements Session, ContextHost {
   /** A statement whose literals became parameters. A literal that cannot be read fails as it stands in the text. */
   #runLifted(lifted: Lifted, sql: string, sink: Sink): MaybePromise<void> {
     this.#severalStatements = false
-    const { statement } = lifted
+    let { statement } = lifted
     this.#checkFailed(statement)
     this.#ensureTransaction(statement.tag)
     let parameters: Value[] | undefined
     try {
       const prepared = prepareQuery(this, statement, true)
-      if (!this.#hasPartialIndex(prepared)) parameters = this.#literalValues(prepared, lifted.values)
+      if (!this.#hasPartialIndex(prepared)) {
+        parameters = this.#literalValues(prepared, lifted.values)
+        statement = this.#variant(statement, prepared, parameters)
+      }
     } catch (error) {
       // The same error, at the literal's own place; anything else is one of the statement itself.
       if (!(error instanceof Error) || error.name !== 'SqlError') throw error
@@ -351,6 +358,21 @@ export class Backend implements Session, ContextHost {
         : this.#several(sql, parsed, sink)
     }
     return this.#runSimpleWith(statement, parameters, sink, true)
+  }
+
+  /** The statement with the plan that fits these values. */
+  #variant(statement: Statement, prepared: PreparedQuery, values: readonly Value[]): Statement {
+    if (prepared.peeks.length === 0) return statement
+    const name = variantOf(prepared.peeks, this.catalog, this.sizes, values)
+    statement.variants ??= new Map()
+    let variant = statement.variants.get(name)
+    if (variant === undefined) {
+      if (statement.variants.size >= VARIANTS_MAX) return statement
+      variant = { ...makeStatement(statement.node, statement.text, statement.source, statement.givenTypes) }
+      statement.variants.set(name, variant)
+    }
+    prepareQuery(this, variant, true, values)
+    return variant
   }
 
   /** Conditions with constants may match a partial index; with parameters they cannot. */
@@ -1122,6 +1144,8 @@ export class Backend implements Session, ContextHost {
 }
 
 const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction (aborted)' } as const
+/** Plans a lifted statement may have. */
+const VARIANTS_MAX = 20
 const NO_FORMATS: readonly Format[] = []
 const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'info', 'notice', 'warning', 'error']
 

@@ -6,9 +6,10 @@
  *     shape   select b from t where a = ?i and c = ?s limit ?i        literals 17, 'x', 5
  *     plan    select b from t where a = $1 and c = $2 limit 5         5 is not in a place where it may vary
  *
- * A literal may vary where its value changes neither what the statement means nor, much, how it is best run: as an operand
- * of = and IN in conditions, in VALUES rows and in assigned values. Others (ranges, LIKE, LIMIT, ORDER BY 2, typed literals,
- * function arguments) stay, and statements that differ in them have plans of their own.
+ * A literal may vary where its value cannot change what the statement means: as an operand of a comparison, in IN and
+ * BETWEEN, in VALUES rows and in assigned values. Others (LIKE, LIMIT, ORDER BY 2, typed literals, function arguments) stay,
+ * and statements that differ in them have plans of their own. Where a value decides which plan is best, there is one for each
+ * order of magnitude (variants.ts).
  */
 import type { Node } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
@@ -184,7 +185,7 @@ const LIFTABLE = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'
 type Lift = (location: number, isString: boolean) => number | undefined
 
 /**
- * Where a node stands. 'condition': inside WHERE or ON, where operands of = may vary; 'value': a VALUES item or an assigned
+ * Where a node stands. 'condition': inside WHERE or ON, where operands of comparisons may vary; 'value': a VALUES item or an assigned
  * value, which may vary itself; 'operand': directly under such an operator; 'fixed': anywhere else.
  */
 type Place = 'fixed' | 'condition' | 'value' | 'operand'
@@ -223,7 +224,7 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
     case 'lexpr':
     case 'rexpr':
       if (place === 'value') return 'value'
-      return (place === 'condition' || place === 'operand') && isEquality(node)
+      return (place === 'condition' || place === 'operand') && isComparison(node)
         ? 'operand'
         : place === 'operand'
           ? 'condition'
@@ -241,13 +242,21 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
   }
 }
 
-/** a = 1, a IN (1, 2), a = ANY ('{1,2}'). */
-function isEquality(node: Record<string, unknown>): boolean {
-  const name = node['name'] as { String?: { sval?: string } }[] | undefined
-  const kind = node['kind']
-  return (
-    name?.length === 1 &&
-    name[0]?.String?.sval === '=' &&
-    (kind === 'AEXPR_OP' || kind === 'AEXPR_IN' || kind === 'AEXPR_OP_ANY')
-  )
+const COMPARISONS = new Set(['=', '<>', '<', '<=', '>', '>='])
+
+/** a = 1, a > 1, a IN (1, 2), a = ANY ('{1,2}'), a BETWEEN 1 AND 2. */
+function isComparison(node: Record<string, unknown>): boolean {
+  switch (node['kind']) {
+    case 'AEXPR_BETWEEN':
+    case 'AEXPR_NOT_BETWEEN':
+      return true
+    case 'AEXPR_OP':
+    case 'AEXPR_IN':
+    case 'AEXPR_OP_ANY': {
+      const name = node['name'] as { String?: { sval?: string } }[] | undefined
+      return name?.length === 1 && COMPARISONS.has(name[0]?.String?.sval ?? '')
+    }
+    default:
+      return false
+  }
 }

@@ -18,10 +18,12 @@ import type { ColumnInfo, Query } from '../plan/query.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { plan } from '../planner/planner.ts'
 import { OID } from '../types/oids.ts'
+import type { Value } from '../types/value.ts'
 import type { SessionContext } from './call-context.ts'
 import { ShapeCache } from './lift.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
+import { type Peek, peeksOf } from './variants.ts'
 
 export interface PreparedQuery {
   readonly query: Query
@@ -33,6 +35,8 @@ export interface PreparedQuery {
   readonly catalogVersion: number
   /** Settings the statement's literals were read under; undefined: they do not matter. */
   readonly settingsEpoch: number | undefined
+  /** Comparisons whose parameters decide which plan is best. */
+  readonly peeks: readonly Peek[]
   /** Calls a function that waits (pg_sleep …): its rows are held back until it is complete. */
   readonly suspends: boolean
   /** Bound with the clock in it ('now'): for one execution only. */
@@ -48,6 +52,8 @@ export interface Statement {
   readonly source: string
   readonly givenTypes: readonly Oid[]
   prepared: PreparedQuery | undefined
+  /** Of a lifted statement: the same with other plans, by what the literals select (variants.ts). */
+  variants?: Map<string, Statement>
   /** Times it was bound, to choose between walking and generated code. */
   uses: number
 }
@@ -120,7 +126,12 @@ export function bindContext(host: StatementHost, source: string, types: readonly
 }
 
 /** Ready to run under the catalog as it is now. `parameters`: false when the protocol gives none (a simple query). */
-export function prepareQuery(host: StatementHost, statement: Statement, parameters: boolean): PreparedQuery {
+export function prepareQuery(
+  host: StatementHost,
+  statement: Statement,
+  parameters: boolean,
+  peek?: readonly Value[],
+): PreparedQuery {
   const known = statement.prepared
   if (
     known !== undefined &&
@@ -131,14 +142,20 @@ export function prepareQuery(host: StatementHost, statement: Statement, paramete
     return known
   const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
   const query = bind(b, statement.node)
-  const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters)
+  const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters, peek)
   statement.prepared = prepared
   return prepared
 }
 
 /** Plans and compiles a bound query (also of EXPLAIN, DECLARE CURSOR, CREATE TABLE AS, COPY). */
-export function planQuery(host: StatementHost, b: BindContext, query: Query, repeated: boolean): PreparedQuery {
-  const planned = planOnly(host, query)
+export function planQuery(
+  host: StatementHost,
+  b: BindContext,
+  query: Query,
+  repeated: boolean,
+  peek?: readonly Value[],
+): PreparedQuery {
+  const planned = planOnly(host, query, peek)
   const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
   const columns = outputColumns(query)
   return {
@@ -150,14 +167,17 @@ export function planQuery(host: StatementHost, b: BindContext, query: Query, rep
     relationsUsed: b.relationsUsed,
     catalogVersion: host.catalog.version,
     settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,
+    peeks: repeated && query.command === 'select' && peek === undefined ? peeksOf(query, host.catalog) : [],
     suspends: callsOne(query, WAITING),
     once: b.dependsOnClock,
   }
 }
 
-export function planOnly(host: StatementHost, query: Query): PlannedStatement {
+/** `peek`: values the parameters will have, for estimates. */
+export function planOnly(host: StatementHost, query: Query, peek?: readonly Value[]): PlannedStatement {
   return plan(query, host.catalog, {
     sizes: host.sizes,
+    ...(peek === undefined ? {} : { peek: (parameter: number) => peek[parameter - 1] }),
     fold: (e) => constantFold(e, host.catalog, host.context),
     enabled: (name) => host.settings.bool(name),
   })
