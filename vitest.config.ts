@@ -1,13 +1,1 @@
-/** Every test file in a process of its own, two at a time: many of them start servers, and two cores must be enough. */
-import { defineConfig } from 'vitest/config'
-
-export default defineConfig({
-  test: {
-    include: ['test/**/*.test.ts'],
-    pool: 'forks',
-    maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 15_000,
-  },
-})
+export { default } from './test/vitest.config.ts'

@@ -58,8 +58,10 @@ const instantiate = (): Promise<Module> =>
     },
   })
 
-let current: Module | undefined = await instantiate()
+let current: Module | undefined
 let replacement: Promise<void> | undefined
+/** Resolves when `parse` can answer at once. No top-level await: whoever opens a database waits for it. */
+export const parserReady: Promise<void> = replace()
 
 function replace(): Promise<void> {
   current = undefined

@@ -16,6 +16,7 @@ import type { RoleRow } from '../catalog/catalog.ts'
 import { installCatalogFunctions } from '../catalog/functions.ts'
 import { type CatalogStore, openCatalogStore } from '../catalog/store.ts'
 import { registerTableOperators } from '../executor/modify.ts'
+import { parserReady } from '../parser/parser.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { registerArrays } from '../types/array/array.ts'
 import { registerDatetime } from '../types/datetime/datetime.ts'
@@ -74,6 +75,7 @@ const FIRST_PID = 1000
 
 export async function openDatabase(kv: Kv, options: DatabaseOptions): Promise<Database> {
   register()
+  await parserReady
   // What is wrong in the settings is found now, not at the first connection.
   const settings = new SessionSettings(options.settings)
   const catalogs = await openCatalogStore(kv, { osUser: options.osUser })
