@@ -4,9 +4,9 @@ import type { FunctionTable } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'
-import type { RelationRow } from './catalog.ts'
+import type { ColumnRow, RelationRow } from './catalog.ts'
 import { CLASS } from './classes.ts'
-import { findConstraint } from './functions-show.ts'
+import { findConstraint, findDomainConstraint } from './functions-show.ts'
 import {
   formatType,
   functionSignature,
@@ -155,9 +155,8 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
   [
     CLASS.rewrite,
     (c, object) => {
-      const line = dataTable('pg_rewrite').lines.find((each) => each.startsWith(`${object}\t`))
-      const row = c.catalog.relation(line === undefined ? object : oid(Number(fields(line)[2])))
-      if (row?.view === undefined) return undefined
+      const row = ruleOwner(c, object)
+      if (row === undefined) return undefined
       return {
         text: `rule _RETURN on ${relationText(c, row)}`,
         type: 'rule',
@@ -179,6 +178,21 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       return { text: `cast from ${words(false)}`, type: 'cast', identity: `(${words(true)})` }
     },
   ],
+  [
+    CLASS.opclass,
+    (c, object) => {
+      const row = c.catalog.opclass(object)
+      if (row === undefined) return undefined
+      const visible = c.searchPath.includes(row.namespace)
+      return {
+        text: `operator class ${quoteQualified(namespaceUnless(c, visible, row.namespace), row.name)} for access method ${row.method}`,
+        type: 'operator class',
+        schema: namespaceName(c, row.namespace),
+        name: quoteIdentifier(row.name),
+        identity: `${qualify(c, row.namespace, row.name)} USING ${quoteIdentifier(row.method)}`,
+      }
+    },
+  ],
   [CLASS.language, fromData('pg_language', 'language', 'language', 'lanname')],
   [CLASS.accessMethod, fromData('pg_am', 'access method', 'access method', 'amname')],
   [CLASS.tablespace, fromData('pg_tablespace', 'tablespace', 'tablespace', 'spcname')],
@@ -197,6 +211,13 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
     fromData('pg_ts_template', 'text search template', 'text search template', 'tmplname', 'tmplnamespace'),
   ],
 ])
+
+/** The view of a rule: a user view's rule has its view's oid, a system view's is in the data. */
+export function ruleOwner(c: CatalogCallContext, rule: Oid): RelationRow | undefined {
+  const line = dataTable('pg_rewrite').lines.find((each) => each.startsWith(`${rule}\t`))
+  const row = c.catalog.relation(line === undefined ? rule : oid(Number(fields(line)[2])))
+  return row?.view === undefined ? undefined : row
+}
 
 const named = (name: string | undefined, word: string, type: string): Described | undefined =>
   name === undefined ? undefined : plain(word, type, name)
@@ -236,34 +257,40 @@ function describeConstraint(c: CatalogCallContext, object: Oid): Described | und
       identity: `${quoteIdentifier(constraint.name)} on ${qualify(c, table.namespace, table.name)}`,
     }
   }
-  for (const type of c.catalog.types()) {
-    const check = type.domain?.checks.find((each) => each.oid === object)
-    if (check === undefined) continue
-    return {
-      text: `constraint ${check.name} on type ${formatType(c, type.oid)}`,
-      type: 'domain constraint',
-      schema: namespaceName(c, type.namespace),
-      identity: `${quoteIdentifier(check.name)} on ${qualify(c, type.namespace, type.name)}`,
-    }
+  const domain = findDomainConstraint(c, object)
+  if (domain === undefined) return undefined
+  const { type, check } = domain
+  return {
+    text: `constraint ${check.name} on type ${formatType(c, type.oid)}`,
+    type: 'domain constraint',
+    schema: namespaceName(c, type.namespace),
+    identity: `${quoteIdentifier(check.name)} on ${qualify(c, type.namespace, type.name)}`,
   }
-  return undefined
 }
 
-function describeDefault(c: CatalogCallContext, object: Oid): Described | undefined {
+/** By pg_attrdef.oid. */
+export function findDefault(
+  c: CatalogCallContext,
+  object: Oid,
+): { readonly row: RelationRow; readonly column: ColumnRow } | undefined {
   for (const row of c.catalog.relations()) {
-    for (const column of row.columns) {
-      if (column.default === undefined || defaultOid(row.oid, column.number) !== object) continue
-      return {
-        text: `default value for column ${column.name} of ${relationText(c, row)}`,
-        type: 'default value',
-        identity: `for ${qualify(c, row.namespace, row.name)}.${quoteIdentifier(column.name)}`,
-      }
-    }
+    for (const column of row.columns)
+      if (column.default !== undefined && defaultOid(row.oid, column.number) === object) return { row, column }
   }
   return undefined
 }
+function describeDefault(c: CatalogCallContext, object: Oid): Described | undefined {
+  const found = findDefault(c, object)
+  if (found === undefined) return undefined
+  const { row, column } = found
+  return {
+    text: `default value for column ${column.name} of ${relationText(c, row)}`,
+    type: 'default value',
+    identity: `for ${qualify(c, row.namespace, row.name)}.${quoteIdentifier(column.name)}`,
+  }
+}
 
-function describe(c: CatalogCallContext, classOid: number, object: number, sub: number): Described | undefined {
+export function describe(c: CatalogCallContext, classOid: number, object: number, sub: number): Described | undefined {
   return CLASSES.get(oid(classOid))?.(c, oid(object), sub)
 }
 

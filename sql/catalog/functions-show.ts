@@ -48,11 +48,16 @@ export function findConstraint(
 function constraintDefinition(c: CatalogCallContext, wanted: number, pretty: boolean): Value {
   const found = findConstraint(c, wanted)
   if (found !== undefined) return constraintText(c, found.table, found.constraint, pretty)
+  const domain = findDomainConstraint(c, wanted)
+  return domain === undefined ? null : domainCheckText(c, domain.check, pretty)
+}
+/** By pg_constraint.oid: a domain's check. */
+export function findDomainConstraint(c: CatalogCallContext, wanted: number) {
   for (const type of c.catalog.types()) {
     const check = type.domain?.checks.find((each) => each.oid === wanted)
-    if (check !== undefined) return domainCheckText(c, check, pretty)
+    if (check !== undefined) return { type, check }
   }
-  return null
+  return undefined
 }
 
 /**
