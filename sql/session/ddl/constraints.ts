@@ -3,13 +3,13 @@
  * nothing is checked or built; otherwise existing rows must obey, and a new primary key puts them in its order.
  */
 import type { Constraint, RangeVar } from '@pgsql/types'
-import { type Oid, oid } from '../../../storage/keys/brand.ts'
+import type { Oid } from '../../../storage/keys/brand.ts'
 import { bindTableCondition, canCoerce, errorAt, findBinaryOperator, namesOf, typeName } from '../../binder/binder.ts'
 import type { ColumnRow, ConstraintRow, ForeignKeyAction, RelationRow } from '../../catalog/catalog.ts'
 import type { Expression } from '../../plan/expression.ts'
-import { sameExpression, some } from '../../plan/walk.ts'
+import { some } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
-import { type Ddl, binder, current, hasRight, KIND_WORDS, lockName, lookUpRelation, openRelation, requireRight, shownName, update } from './context.ts'
+import { type Ddl, binder, current, hasRight, lockName, lookUpRelation, openRelation, requireRight, shownName, update } from './context.ts'
 import { findColumn, includeColumns, keyOfColumn, putIndex } from './index-make.ts'
 import { chooseConstraintName, chooseRelationName, nameAddition } from './names.ts'
 import { optionList } from './options.ts'
@@ -306,6 +306,10 @@ function matchingIndex(ddl: Ddl, target: RelationRow, columns: readonly ColumnRo
   throw sqlError('42830', `there is no unique constraint matching given keys for referenced table "${target.name}"`)
 }
 
+/** Its equality functions anew, after a column's type has changed. */
+export const keyOperators = (ddl: Ddl, table: RelationRow, constraint: ConstraintRow, target: RelationRow): Oid[] =>
+  constraint.columns.map((number, i) => equality(ddl, constraint.name, target.columns[constraint.foreignKey!.columns[i]! - 1]!, table.columns[number - 1]!))
+
 /** The function of referenced = referencing in the referenced type's b-tree family. */
 function equality(ddl: Ddl, name: string, theirs: ColumnRow, own: ColumnRow): Oid {
   const b = binder(ddl)
@@ -322,8 +326,3 @@ function equality(ddl: Ddl, name: string, theirs: ColumnRow, own: ColumnRow): Oi
     detail: `Key columns "${own.name}" and "${theirs.name}" are of incompatible types: ${typeName(b, own.type)} and ${typeName(b, theirs.type)}.`,
   })
 }
-
-/** Whether two constraints mean the same: for LIKE and repeated definitions. */
-export const sameCheck = (a: ConstraintRow, b: ConstraintRow): boolean => a.check !== undefined && b.check !== undefined && sameExpression(a.check, b.check)
-export const kindWord = (row: RelationRow): string => KIND_WORDS[row.kind]
-export const NO_INDEX = oid(0)

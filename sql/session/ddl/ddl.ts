@@ -1,17 +1,27 @@
 /** Statements that change the catalog, one family a file. */
+import { registerAlterTable } from './alter-table.ts'
 import { registerComment } from './comment.ts'
 import { registerDrop } from './drop.ts'
 import { registerIndexes } from './index-statements.ts'
+import { registerMaintenance } from './maintenance.ts'
+import { registerOwners } from './owner.ts'
 import { registerRoles } from './roles.ts'
 import { registerSchemas } from './schemas.ts'
 import { registerSequences } from './sequences.ts'
+import { registerTableAs } from './table-as.ts'
 import { registerCreateTable } from './table-create.ts'
+import { registerTruncate } from './truncate.ts'
 import { registerTypes } from './type-statements.ts'
 import { registerViews } from './views.ts'
 
 export function registerDdl(): void {
   registerSchemas()
   registerCreateTable()
+  registerTableAs()
+  registerMaintenance()
+  registerAlterTable()
+  registerOwners()
+  registerTruncate()
   registerIndexes()
   registerSequences()
   registerViews()
