@@ -24,9 +24,11 @@ const rowCount = (rows: number): number => Math.max(1, Math.round(rows))
 function countersOf(node: ExplainNode, counters: Counters) {
   const own = counters(node.plans[0]!)
   const loops = own?.loops ?? 0
-  if (own === undefined || loops === 0) return { startup: 0, total: 0, rows: 0, loops: 0, extra: [] as (readonly [string, number | string])[] }
+  if (own === undefined || loops === 0)
+    return { startup: 0, total: 0, rows: 0, loops: 0, extra: [] as (readonly [string, number | string])[] }
   const extra: (readonly [string, number | string])[] = []
-  for (const plan of node.plans) for (const [key, value] of Object.entries(counters(plan)?.extra ?? {})) extra.push([key, value])
+  for (const plan of node.plans)
+    for (const [key, value] of Object.entries(counters(plan)?.extra ?? {})) extra.push([key, value])
   return { startup: own.startupMs / loops, total: own.totalMs / loops, rows: own.rows / loops, loops, extra }
 }
 
@@ -65,7 +67,8 @@ export function explainText(root: ExplainNode, options: FormatOptions, counters:
     if (options.analyze) {
       const { startup, total, rows, loops } = countersOf(node, counters)
       if (loops === 0) head += ` (never executed)`
-      else if (options.timing) head += ` (actual time=${startup.toFixed(3)}..${total.toFixed(3)} rows=${rows.toFixed(0)} loops=${loops})`
+      else if (options.timing)
+        head += ` (actual time=${startup.toFixed(3)}..${total.toFixed(3)} rows=${rows.toFixed(0)} loops=${loops})`
       else head += ` (actual rows=${rows.toFixed(0)} loops=${loops})`
     }
     lines.push(head)
@@ -79,7 +82,8 @@ export function explainText(root: ExplainNode, options: FormatOptions, counters:
     for (const child of node.children) write(child, indent)
   }
   write(root, 0)
-  if (summary.settings !== undefined && summary.settings.length > 0) lines.push(`Settings: ${summary.settings.map(([name, value]) => `${name} = '${value}'`).join(', ')}`)
+  if (summary.settings !== undefined && summary.settings.length > 0)
+    lines.push(`Settings: ${summary.settings.map(([name, value]) => `${name} = '${value}'`).join(', ')}`)
   if (summary.planningMs !== undefined) lines.push(`Planning Time: ${summary.planningMs.toFixed(3)} ms`)
   if (summary.executionMs !== undefined) lines.push(`Execution Time: ${summary.executionMs.toFixed(3)} ms`)
   return lines
@@ -97,7 +101,18 @@ class Fixed {
 type Json = string | number | boolean | Fixed | JsonObject | readonly JsonObject[] | readonly string[]
 type JsonObject = ReadonlyMap<string, Json>
 
-const BUFFERS = ['Shared Hit Blocks', 'Shared Read Blocks', 'Shared Dirtied Blocks', 'Shared Written Blocks', 'Local Hit Blocks', 'Local Read Blocks', 'Local Dirtied Blocks', 'Local Written Blocks', 'Temp Read Blocks', 'Temp Written Blocks'] // prettier-ignore
+const BUFFERS = [
+  'Shared Hit Blocks',
+  'Shared Read Blocks',
+  'Shared Dirtied Blocks',
+  'Shared Written Blocks',
+  'Local Hit Blocks',
+  'Local Read Blocks',
+  'Local Dirtied Blocks',
+  'Local Written Blocks',
+  'Temp Read Blocks',
+  'Temp Written Blocks',
+] // prettier-ignore
 
 function nodeJson(node: ExplainNode, options: FormatOptions, counters: Counters): JsonObject {
   const json = new Map<string, Json>(node.json)
@@ -109,7 +124,10 @@ function nodeJson(node: ExplainNode, options: FormatOptions, counters: Counters)
   if (options.costs) {
     json.set('Startup Cost', new Fixed(node.estimate.startupCost, 2))
     json.set('Total Cost', new Fixed(node.estimate.totalCost, 2))
-    json.set('Plan Rows', json.get('Node Type') === 'ModifyTable' ? Math.round(node.estimate.rows) : rowCount(node.estimate.rows))
+    json.set(
+      'Plan Rows',
+      json.get('Node Type') === 'ModifyTable' ? Math.round(node.estimate.rows) : rowCount(node.estimate.rows),
+    )
     json.set('Plan Width', Math.round(node.estimate.width))
   }
   if (options.analyze) {
@@ -122,11 +140,16 @@ function nodeJson(node: ExplainNode, options: FormatOptions, counters: Counters)
     json.set('Actual Loops', loops)
   }
   if (options.verbose) json.set('Output', node.output)
-  for (const { key, value } of node.lines) json.set(key, LISTS.has(key) && typeof value !== 'object' ? [String(value)] : value)
+  for (const { key, value } of node.lines)
+    json.set(key, LISTS.has(key) && typeof value !== 'object' ? [String(value)] : value)
   if (options.analyze) for (const { key, value } of measured(node, counters)) json.set(key, value)
   // There is no cache of pages here whose hits could be counted.
   if (options.buffers) for (const key of BUFFERS) json.set(key, 0)
-  if (node.children.length > 0) json.set('Plans', node.children.map((child) => nodeJson(child, options, counters)))
+  if (node.children.length > 0)
+    json.set(
+      'Plans',
+      node.children.map((child) => nodeJson(child, options, counters)),
+    )
   return json
 }
 const LISTS = new Set(['Sort Key', 'Presorted Key', 'Group Key', 'Hash Key', 'Conflict Arbiter Indexes'])
@@ -148,6 +171,7 @@ function writeJson(value: Json, depth: number): string {
     if (typeof value[0] === 'string') return `[${value.map((each) => JSON.stringify(each)).join(', ')}]`
     return `[\n${value.map((each) => inner + writeJson(each as Json, depth + 1)).join(',\n')}\n${outer}]`
   }
-  if (value instanceof Map) return `{\n${[...(value as JsonObject)].map(([key, each]) => `${inner}${JSON.stringify(key)}: ${writeJson(each, depth + 1)}`).join(',\n')}\n${outer}}`
+  if (value instanceof Map)
+    return `{\n${[...(value as JsonObject)].map(([key, each]) => `${inner}${JSON.stringify(key)}: ${writeJson(each, depth + 1)}`).join(',\n')}\n${outer}}`
   return JSON.stringify(value)
 }

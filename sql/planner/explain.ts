@@ -9,13 +9,14 @@
  * Rows have no names while a plan runs; here every position of a row is an Entry that knows how it was made, so that a
  * condition over `column 3` reads `(o.price > 10)`.
  */
-import { printExpression, direction, functionName } from '../catalog/deparse-expression.ts'
+
 import type { Catalog, RelationRow } from '../catalog/catalog.ts'
+import { direction, functionName, printExpression } from '../catalog/deparse-expression.ts'
 import { printQuery } from '../catalog/deparse-query.ts'
 import { type NameScope, quoteIdentifier } from '../catalog/names.ts'
 import { type Level, Printer } from '../catalog/printer.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { IndexBounds, Plan, PlanSortKey, PlannedStatement, RowSource, SubplanExpression } from '../plan/plan.ts'
+import type { IndexBounds, Plan, PlannedStatement, PlanSortKey, RowSource, SubplanExpression } from '../plan/plan.ts'
 import type { Query } from '../plan/query.ts'
 import { mapChildren } from '../plan/walk.ts'
 
@@ -77,7 +78,12 @@ interface QueryLevel {
 }
 
 /** The nodes of a planned statement. `query` as it was bound decides whether columns are qualified, as in PostgreSQL. */
-export function explainTree(scope: NameScope, planned: PlannedStatement, query: Query, options: ExplainOptions): ExplainNode {
+export function explainTree(
+  scope: NameScope,
+  planned: PlannedStatement,
+  query: Query,
+  options: ExplainOptions,
+): ExplainNode {
   const builder = new Builder(scope, options, countRelations(query) > 1, cteColumns(query))
   return builder.level(planned.plan, new Map())
 }
@@ -104,7 +110,12 @@ function cteColumns(query: Query): ReadonlyMap<string, readonly string[]> {
     if (!Array.isArray(tree)) {
       if (Object.getPrototypeOf(tree) !== Object.prototype) return
       const { ctes, relations } = tree as Partial<Query>
-      if (Array.isArray(ctes) && Array.isArray(relations)) for (const cte of ctes as Query['ctes']) found.set(cte.name, cte.columns.map((column) => column.name))
+      if (Array.isArray(ctes) && Array.isArray(relations))
+        for (const cte of ctes as Query['ctes'])
+          found.set(
+            cte.name,
+            cte.columns.map((column) => column.name),
+          )
     }
     for (const value of Object.values(tree)) visit(value)
   }
@@ -150,7 +161,12 @@ class Builder {
   /** Names that scans have; the second of a name is name_1. */
   readonly #aliases = new Set<string>()
 
-  constructor(scope: NameScope, options: ExplainOptions, several: boolean, columns: ReadonlyMap<string, readonly string[]>) {
+  constructor(
+    scope: NameScope,
+    options: ExplainOptions,
+    several: boolean,
+    columns: ReadonlyMap<string, readonly string[]>,
+  ) {
     this.#scope = scope
     this.#verbose = options.verbose
     this.#prefix = several || options.verbose
@@ -177,7 +193,18 @@ class Builder {
   // -- nodes
 
   #node(plan: Plan, title: string, json: [string, string | boolean][] = [['Node Type', title]]): ExplainNode {
-    return { title, json, target: [], relationship: undefined, subplanName: undefined, estimate: plan.estimate, plans: [plan], lines: [], output: [], children: [] }
+    return {
+      title,
+      json,
+      target: [],
+      relationship: undefined,
+      subplanName: undefined,
+      estimate: plan.estimate,
+      plans: [plan],
+      lines: [],
+      output: [],
+      children: [],
+    }
   }
 
   #child(parent: ExplainNode, built: Built, relationship: Relationship): Built {
@@ -189,7 +216,10 @@ class Builder {
   #build(plan: Plan, slots: Slots, level: QueryLevel): Built {
     const built = this.#make(plan, slots, level)
     if (built.node.plans[0] !== plan) built.node.plans.unshift(plan)
-    built.node.estimate = plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' ? { ...plan.estimate, ...(plan.columns.length === 0 ? { rows: 0, width: 0 } : {}) } : plan.estimate
+    built.node.estimate =
+      plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete'
+        ? { ...plan.estimate, ...(plan.columns.length === 0 ? { rows: 0, width: 0 } : {}) }
+        : plan.estimate
     built.node.output = built.entries.map((entry) => entry.text(this.#outputPrefix))
     return built
   }
@@ -201,8 +231,12 @@ class Builder {
         const below = this.#build(plan.input, slots, level)
         const { node } = below
         const print = this.#printing(below.entries, slots, node, level)
-        if (plan.kind === 'project') return { node, entries: plan.targets.map((e) => this.#entryOf(e, print, below.entries, node)) }
-        node.lines.push({ key: 'Filter', value: print(plan.predicate, SCANS.has(node.json[0]![1] as string) ? this.#verbose : this.#prefix) })
+        if (plan.kind === 'project')
+          return { node, entries: plan.targets.map((e) => this.#entryOf(e, print, below.entries, node)) }
+        node.lines.push({
+          key: 'Filter',
+          value: print(plan.predicate, SCANS.has(node.json[0]![1] as string) ? this.#verbose : this.#prefix),
+        })
         return below
       }
       case 'with': {
@@ -226,7 +260,8 @@ class Builder {
       case 'result': {
         const node = this.#node(plan, 'Result')
         const print = this.#printing([], slots, node, level)
-        if (plan.filter !== undefined) node.lines.push({ key: 'One-Time Filter', value: print(plan.filter, this.#prefix) })
+        if (plan.filter !== undefined)
+          node.lines.push({ key: 'One-Time Filter', value: print(plan.filter, this.#prefix) })
         return { node, entries: plan.targets.map((e) => this.#entryOf(e, print, [], node)) }
       }
       case 'values': {
@@ -236,7 +271,12 @@ class Builder {
         node.target.push(['Alias', alias])
         const print = this.#printing([], slots, node, level)
         for (const row of plan.rows) for (const e of row) print(e, false)
-        return { node, entries: plan.columns.map((column, i) => this.#column(node, quoteIdentifier(alias), column.name || `column${i + 1}`)) }
+        return {
+          node,
+          entries: plan.columns.map((column, i) =>
+            this.#column(node, quoteIdentifier(alias), column.name || `column${i + 1}`),
+          ),
+        }
       }
       case 'function-scan':
         return this.#functionScan(plan, slots, level)
@@ -287,7 +327,10 @@ class Builder {
           const text = (prefix: boolean): string => {
             const args = call.star ? '*' : call.args.map((arg) => print(arg, prefix)).join(', ')
             const filter = call.filter === undefined ? '' : ` FILTER (WHERE ${print(call.filter, prefix)})`
-            return `${functionName(this.#printer(() => false), call.function)}(${args})${filter} OVER (?)`
+            return `${functionName(
+              this.#printer(() => false),
+              call.function,
+            )}(${args})${filter} OVER (?)`
           }
           text(false)
           return { text, bare: false, node }
@@ -301,7 +344,10 @@ class Builder {
       }
       case 'set-op': {
         const command = `${plan.op === 'intersect' ? 'Intersect' : 'Except'}${plan.all ? ' All' : ''}`
-        const node = this.#node(plan, `HashSetOp ${command}`, [['Node Type', 'SetOp'], ['Strategy', 'Hashed']])
+        const node = this.#node(plan, `HashSetOp ${command}`, [
+          ['Node Type', 'SetOp'],
+          ['Strategy', 'Hashed'],
+        ])
         node.target.push(['Command', command])
         const left = this.#child(node, this.#build(plan.left, slots, level), 'Outer')
         this.#child(node, this.#build(plan.right, slots, level), 'Inner')
@@ -324,17 +370,27 @@ class Builder {
 
   #relationTitle(row: RelationRow | undefined, alias: string): string {
     const name = quoteIdentifier(row?.name ?? '?')
-    const schema = this.#verbose && row !== undefined ? `${quoteIdentifier(this.#catalog.namespace(row.namespace)?.name ?? '?')}.` : ''
+    const schema =
+      this.#verbose && row !== undefined
+        ? `${quoteIdentifier(this.#catalog.namespace(row.namespace)?.name ?? '?')}.`
+        : ''
     return ` on ${schema}${name}${alias === row?.name ? '' : ` ${quoteIdentifier(alias)}`}`
   }
   #target(node: ExplainNode, row: RelationRow | undefined, alias: string): void {
     node.title += this.#relationTitle(row, alias)
     node.target.push(['Relation Name', row?.name ?? '?'])
-    if (this.#verbose && row !== undefined) node.target.push(['Schema', this.#catalog.namespace(row.namespace)?.name ?? '?'])
+    if (this.#verbose && row !== undefined)
+      node.target.push(['Schema', this.#catalog.namespace(row.namespace)?.name ?? '?'])
     node.target.push(['Alias', alias])
   }
 
-  #scan(plan: Plan & RowSource, title: string, slots: Slots, level: QueryLevel, conditions?: (node: ExplainNode) => void): Built {
+  #scan(
+    plan: Plan & RowSource,
+    title: string,
+    slots: Slots,
+    level: QueryLevel,
+    conditions?: (node: ExplainNode) => void,
+  ): Built {
     const node = this.#node(plan, title, [['Node Type', title.replace(/ Backward| using .*$/g, '')]])
     const row = this.#catalog.relation(plan.table)
     // What is updated or deleted from is scanned under its own name.
@@ -342,10 +398,13 @@ class Builder {
     const name = isTarget ? plan.alias : this.#alias(plan.alias)
     this.#target(node, row, name)
     const alias = quoteIdentifier(name)
-    const entries = plan.wanted.map((number) => this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?')))
+    const entries = plan.wanted.map((number) =>
+      this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?')),
+    )
     if (plan.withKey) entries.push(this.#column(node, alias, 'ctid'))
     conditions?.(node)
-    if (plan.filter !== undefined) node.lines.push({ key: 'Filter', value: this.#printing(entries, slots, node, level)(plan.filter, this.#verbose) })
+    if (plan.filter !== undefined)
+      node.lines.push({ key: 'Filter', value: this.#printing(entries, slots, node, level)(plan.filter, this.#verbose) })
     return { node, entries }
   }
 
@@ -366,7 +425,12 @@ class Builder {
       if (key === undefined) return '?'
       const prefix = this.#verbose ? `${quoteIdentifier(plan.alias)}.` : ''
       if (key.expression === undefined) return prefix + quoteIdentifier(table?.columns[key.column - 1]?.name ?? '?')
-      const p = new Printer(this.#scope, { pretty: false, indent: false }, table === undefined ? NO_LEVELS : [{ kind: 'table', row: table }], printQuery)
+      const p = new Printer(
+        this.#scope,
+        { pretty: false, indent: false },
+        table === undefined ? NO_LEVELS : [{ kind: 'table', row: table }],
+        printQuery,
+      )
       printExpression(p, key.expression, false)
       return p.text
     }
@@ -377,9 +441,12 @@ class Builder {
       return each.kind === 'any' ? `(${key} = ANY (${value(each.array)}))` : `(${key} = ${value(each.expression)})`
     })
     const next = keyText(bounds.equal.length)
-    if (bounds.lower !== undefined) conditions.push(`(${next} ${bounds.lower.inclusive ? '>=' : '>'} ${value(bounds.lower.expression)})`)
-    if (bounds.upper !== undefined) conditions.push(`(${next} ${bounds.upper.inclusive ? '<=' : '<'} ${value(bounds.upper.expression)})`)
-    if (bounds.notNull && bounds.lower === undefined && bounds.upper === undefined) conditions.push(`(${next} IS NOT NULL)`)
+    if (bounds.lower !== undefined)
+      conditions.push(`(${next} ${bounds.lower.inclusive ? '>=' : '>'} ${value(bounds.lower.expression)})`)
+    if (bounds.upper !== undefined)
+      conditions.push(`(${next} ${bounds.upper.inclusive ? '<=' : '<'} ${value(bounds.upper.expression)})`)
+    if (bounds.notNull && bounds.lower === undefined && bounds.upper === undefined)
+      conditions.push(`(${next} IS NOT NULL)`)
     return conditions
   }
 
@@ -400,20 +467,46 @@ class Builder {
     if (this.#verbose) node.lines.push({ key: 'Function Call', value: calls.join(', ') })
     const names = plan.calls.flatMap((each) => each.columns.map((column) => column.name))
     if (plan.ordinality) names.push('ordinality')
-    return { node, entries: plan.columns.map((column, i) => this.#column(node, alias, column.name || (names[i] ?? `column${i + 1}`))) }
+    return {
+      node,
+      entries: plan.columns.map((column, i) =>
+        this.#column(node, alias, column.name || (names[i] ?? `column${i + 1}`)),
+      ),
+    }
   }
 
   // -- joins, aggregates, changes
 
-  #join(plan: Extract<Plan, { kind: 'nested-loop' | 'hash-join' | 'merge-join' }>, slots: Slots, level: QueryLevel): Built {
+  #join(
+    plan: Extract<Plan, { kind: 'nested-loop' | 'hash-join' | 'merge-join' }>,
+    slots: Slots,
+    level: QueryLevel,
+  ): Built {
     const type = plan.kind === 'nested-loop' ? 'Nested Loop' : plan.kind === 'hash-join' ? 'Hash Join' : 'Merge Join'
     const words = JOINS[plan.join]
-    const title = plan.kind === 'nested-loop' ? `Nested Loop${words === '' ? '' : `${words} Join`}` : `${type.slice(0, -5)}${words} Join`
+    const title =
+      plan.kind === 'nested-loop'
+        ? `Nested Loop${words === '' ? '' : `${words} Join`}`
+        : `${type.slice(0, -5)}${words} Join`
     // A nested loop that only fills slots for its inner side has one row of nothing outside.
-    if (plan.kind === 'nested-loop' && plan.outer.kind === 'result' && plan.outer.targets.length === 0 && plan.outer.filter === undefined && plan.params.length > 0 && plan.on === undefined) {
+    if (
+      plan.kind === 'nested-loop' &&
+      plan.outer.kind === 'result' &&
+      plan.outer.targets.length === 0 &&
+      plan.outer.filter === undefined &&
+      plan.params.length > 0 &&
+      plan.on === undefined
+    ) {
       const none = this.#node(plan.outer, 'Result')
       const print = this.#printing([], slots, none, level)
-      return this.#build(plan.inner, new Map([...slots, ...plan.params.map((param) => [param.slot, this.#entryOf(param.expression, print, [], none)] as const)]), level)
+      return this.#build(
+        plan.inner,
+        new Map([
+          ...slots,
+          ...plan.params.map((param) => [param.slot, this.#entryOf(param.expression, print, [], none)] as const),
+        ]),
+        level,
+      )
     }
     const node = this.#node(plan, title, [['Node Type', type]])
     node.target.push(['Join Type', JOIN_TYPES[plan.join]])
@@ -421,11 +514,19 @@ class Builder {
     let innerSlots = slots
     if (plan.kind === 'nested-loop' && plan.params.length > 0) {
       const print = this.#printing(outer.entries, slots, node, level)
-      innerSlots = new Map([...slots, ...plan.params.map((param) => [param.slot, this.#entryOf(param.expression, print, outer.entries, node)] as const)])
+      innerSlots = new Map([
+        ...slots,
+        ...plan.params.map(
+          (param) => [param.slot, this.#entryOf(param.expression, print, outer.entries, node)] as const,
+        ),
+      ])
     }
     const inner = this.#build(plan.inner, innerSlots, level)
     if (plan.kind === 'hash-join') {
-      const hash = this.#node({ ...plan.inner, estimate: { ...plan.inner.estimate, startupCost: plan.inner.estimate.totalCost } }, 'Hash')
+      const hash = this.#node(
+        { ...plan.inner, estimate: { ...plan.inner.estimate, startupCost: plan.inner.estimate.totalCost } },
+        'Hash',
+      )
       hash.plans.splice(0, 1, plan.inner)
       hash.output = inner.node.output
       this.#child(hash, inner, 'Outer')
@@ -433,22 +534,47 @@ class Builder {
     } else this.#child(node, inner, 'Inner')
     const both = [...outer.entries, ...inner.entries]
     if (plan.kind !== 'nested-loop') {
-      const [left, right] = [this.#printing(outer.entries, slots, node, level), this.#printing(inner.entries, slots, node, level)]
-      const conditions = plan.outerKeys.map((key, i) => `(${left(key, this.#prefix, true)} = ${right(plan.innerKeys[i]!, this.#prefix, true)})`)
+      const [left, right] = [
+        this.#printing(outer.entries, slots, node, level),
+        this.#printing(inner.entries, slots, node, level),
+      ]
+      const conditions = plan.outerKeys.map(
+        (key, i) => `(${left(key, this.#prefix, true)} = ${right(plan.innerKeys[i]!, this.#prefix, true)})`,
+      )
       node.lines.push({ key: plan.kind === 'hash-join' ? 'Hash Cond' : 'Merge Cond', value: allOf(conditions) })
     }
-    if (plan.on !== undefined) node.lines.push({ key: 'Join Filter', value: this.#printing(both, slots, node, level)(plan.on, this.#prefix) })
+    if (plan.on !== undefined)
+      node.lines.push({ key: 'Join Filter', value: this.#printing(both, slots, node, level)(plan.on, this.#prefix) })
     return { node, entries: plan.join === 'semi' || plan.join === 'anti' ? outer.entries : both }
   }
 
   #aggregate(plan: Extract<Plan, { kind: 'aggregate' }>, slots: Slots, level: QueryLevel): Built {
-    const title = plan.strategy === 'plain' ? 'Aggregate' : plan.strategy === 'hash' ? 'HashAggregate' : plan.aggregates.length === 0 && plan.sets === undefined ? 'Group' : 'GroupAggregate'
+    const title =
+      plan.strategy === 'plain'
+        ? 'Aggregate'
+        : plan.strategy === 'hash'
+          ? 'HashAggregate'
+          : plan.aggregates.length === 0 && plan.sets === undefined
+            ? 'Group'
+            : 'GroupAggregate'
     const strategy = plan.strategy === 'plain' ? 'Plain' : plan.strategy === 'hash' ? 'Hashed' : 'Sorted'
-    const node = this.#node(plan, title, title === 'Group' ? [['Node Type', 'Group']] : [['Node Type', 'Aggregate'], ['Strategy', strategy], ['Partial Mode', 'Simple']])
+    const node = this.#node(
+      plan,
+      title,
+      title === 'Group'
+        ? [['Node Type', 'Group']]
+        : [
+            ['Node Type', 'Aggregate'],
+            ['Strategy', strategy],
+            ['Partial Mode', 'Simple'],
+          ],
+    )
     const below = this.#child(node, this.#build(plan.input, slots, level), 'Outer')
     const print = this.#printing(below.entries, slots, node, level)
     // What the input computes is shown as it is: its keys are the input's columns.
-    const keyTexts = plan.keys.map((key) => (key.kind === 'column' ? below.entries[key.index]!.text(this.#prefix) : print(key, this.#prefix)))
+    const keyTexts = plan.keys.map((key) =>
+      key.kind === 'column' ? below.entries[key.index]!.text(this.#prefix) : print(key, this.#prefix),
+    )
     if (plan.sets === undefined) {
       if (keyTexts.length > 0) node.lines.push({ key: 'Group Key', value: keyTexts })
     } else {
@@ -458,14 +584,21 @@ class Builder {
       }
     }
     const keys = plan.keys.map((key) => this.#entryOf(key, print, below.entries, node))
-    const aggregates = plan.aggregates.map((call) => this.#entryOf({ ...call, kind: 'aggregate' }, print, below.entries, node))
-    const groupings = plan.groupings.map((refs): Entry => ({ text: () => `GROUPING(${refs.map((at) => keyTexts[at]).join(', ')})`, bare: false, node }))
+    const aggregates = plan.aggregates.map((call) =>
+      this.#entryOf({ ...call, kind: 'aggregate' }, print, below.entries, node),
+    )
+    const groupings = plan.groupings.map(
+      (refs): Entry => ({ text: () => `GROUPING(${refs.map((at) => keyTexts[at]).join(', ')})`, bare: false, node }),
+    )
     return { node, entries: [...keys, ...aggregates, ...groupings] }
   }
 
   #modify(plan: Extract<Plan, { kind: 'insert' | 'update' | 'delete' }>, slots: Slots, level: QueryLevel): Built {
     const operation = plan.kind === 'insert' ? 'Insert' : plan.kind === 'update' ? 'Update' : 'Delete'
-    const node = this.#node(plan, operation, [['Node Type', 'ModifyTable'], ['Operation', operation]])
+    const node = this.#node(plan, operation, [
+      ['Node Type', 'ModifyTable'],
+      ['Operation', operation],
+    ])
     const row = this.#catalog.relation(plan.table)
     this.#aliases.add(plan.alias)
     if (plan.kind !== 'insert') this.#changed = plan.alias
@@ -475,12 +608,17 @@ class Builder {
     const own = live.map((column) => this.#column(node, alias, column.name))
     if (plan.kind === 'insert' && plan.conflict.kind !== 'none') {
       node.lines.push({ key: 'Conflict Resolution', value: plan.conflict.kind === 'nothing' ? 'NOTHING' : 'UPDATE' })
-      if (plan.conflict.indexes.length > 0) node.lines.push({ key: 'Conflict Arbiter Indexes', value: plan.conflict.indexes.map((index) => quoteIdentifier(this.#catalog.relation(index)?.name ?? '?')) })
+      if (plan.conflict.indexes.length > 0)
+        node.lines.push({
+          key: 'Conflict Arbiter Indexes',
+          value: plan.conflict.indexes.map((index) => quoteIdentifier(this.#catalog.relation(index)?.name ?? '?')),
+        })
       if (plan.conflict.kind === 'update') {
         const excluded = live.map((column) => this.#column(node, 'excluded', column.name))
         const print = this.#printing([...own, ...excluded], slots, node, level)
         for (const { value } of plan.conflict.assignments) print(value, true)
-        if (plan.conflict.where !== undefined) node.lines.push({ key: 'Conflict Filter', value: print(plan.conflict.where, true) })
+        if (plan.conflict.where !== undefined)
+          node.lines.push({ key: 'Conflict Filter', value: print(plan.conflict.where, true) })
       }
     }
     const below = this.#child(node, this.#build(plan.input, slots, level), 'Outer')
@@ -488,19 +626,35 @@ class Builder {
       const print = this.#printing(below.entries, slots, below.node, level)
       for (const { value } of plan.assignments) print(value, this.#prefix)
     }
-    const shown = plan.kind === 'insert' ? own : plan.kind === 'update' ? [...own, ...below.entries.slice(live.length)] : below.entries
+    const shown =
+      plan.kind === 'insert'
+        ? own
+        : plan.kind === 'update'
+          ? [...own, ...below.entries.slice(live.length)]
+          : below.entries
     const print = this.#printing(shown, slots, node, level)
     return { node, entries: (plan.returning ?? []).map((e) => this.#entryOf(e, print, shown, node)) }
   }
 
-  #sortKeys(keys: readonly PlanSortKey[], entries: readonly Entry[], slots: Slots, node: ExplainNode, level: QueryLevel): string[] {
+  #sortKeys(
+    keys: readonly PlanSortKey[],
+    entries: readonly Entry[],
+    slots: Slots,
+    node: ExplainNode,
+    level: QueryLevel,
+  ): string[] {
     const print = this.#printing(entries, slots, node, level)
     return keys.map((key) => {
       const e = key.expression
       const text = print(e, this.#prefix)
       const wraps = e.kind !== 'column' && e.kind !== 'const' && e.kind !== 'outer'
       const collation = key.collation === undefined ? undefined : this.#catalog.collation(key.collation)
-      const collate = collation === undefined || collation.name === 'default' || collation.oid === this.#catalog.typeRow(e.type)?.collation ? '' : ` COLLATE ${quoteIdentifier(collation.name)}`
+      const collate =
+        collation === undefined ||
+        collation.name === 'default' ||
+        collation.oid === this.#catalog.typeRow(e.type)?.collation
+          ? ''
+          : ` COLLATE ${quoteIdentifier(collation.name)}`
       return `${wraps ? `(${text})` : text}${collate}${direction(key)}`
     })
   }
@@ -534,12 +688,16 @@ class Builder {
       const used: { readonly text: string; readonly bare: boolean }[] = []
       const add = (text: string, bare: boolean, e: Expression): Expression => {
         used.push({ text, bare })
-        return bare ? { kind: 'var', level: 0, relation: used.length - 1, column: 1, type: e.type, typmod: e.typmod } : { kind: 'column', index: used.length - 1, type: e.type, typmod: e.typmod }
+        return bare
+          ? { kind: 'var', level: 0, relation: used.length - 1, column: 1, type: e.type, typmod: e.typmod }
+          : { kind: 'column', index: used.length - 1, type: e.type, typmod: e.typmod }
       }
       const visit = (each: Expression): Expression => {
         if (each.kind === 'column') {
           const entry = entries[each.index]
-          return entry === undefined ? add('?', true, each) : add(entry.text(prefix), entry.bare || entry.node === node, each)
+          return entry === undefined
+            ? add('?', true, each)
+            : add(entry.text(prefix), entry.bare || entry.node === node, each)
         }
         if (each.kind === 'outer') {
           const entry = slots.get(each.slot)
@@ -562,7 +720,13 @@ class Builder {
   }
 
   /** '$0' of an InitPlan, '(SubPlan 1)', '(hashed SubPlan 1)'; makes its node once. */
-  #subplan(e: SubplanExpression, entries: readonly Entry[], slots: Slots, node: ExplainNode, level: QueryLevel): string {
+  #subplan(
+    e: SubplanExpression,
+    entries: readonly Entry[],
+    slots: Slots,
+    node: ExplainNode,
+    level: QueryLevel,
+  ): string {
     const once = e.params.length === 0
     if (once && (e.link.kind === 'scalar' || e.link.kind === 'exists' || e.link.kind === 'array')) {
       let parameter = this.#parameters.get(e)
@@ -579,7 +743,10 @@ class Builder {
     let name = this.#names.get(e)
     if (name === undefined) {
       const print = this.#printing(entries, slots, node, level)
-      const inner = new Map([...slots, ...e.params.map((param) => [param.slot, this.#entryOf(param.expression, print, entries, node)] as const)])
+      const inner = new Map([
+        ...slots,
+        ...e.params.map((param) => [param.slot, this.#entryOf(param.expression, print, entries, node)] as const),
+      ])
       const made = this.level(e.plan, inner)
       name = `SubPlan ${++this.#subplans}`
       this.#names.set(e, name)
@@ -597,5 +764,5 @@ type Print = (e: Expression, prefix: boolean, operand?: boolean) => string
 
 const SCANS = new Set(['Seq Scan', 'Index Scan', 'Function Scan', 'Values Scan', 'CTE Scan', 'WorkTable Scan'])
 const TITLES = { limit: 'Limit', unique: 'Unique', materialize: 'Materialize', 'lock-rows': 'LockRows' } as const
-const allOf = (conditions: readonly string[]): string => (conditions.length === 1 ? conditions[0]! : `(${conditions.join(' AND ')})`)
-
+const allOf = (conditions: readonly string[]): string =>
+  conditions.length === 1 ? conditions[0]! : `(${conditions.join(' AND ')})`

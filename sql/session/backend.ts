@@ -15,7 +15,7 @@ import type { Catalog, RoleRow } from '../catalog/catalog.ts'
 import type { CatalogStore } from '../catalog/store.ts'
 import { DeferredChecks } from '../executor/deferred.ts'
 import { runPlan } from '../executor/executor.ts'
-import { type Execution, type Instrument, Pause, SLICE_OVER, type Steps } from '../executor/operator.ts'
+import { type Execution, type Instrument, Pause, SLICE_OVER } from '../executor/operator.ts'
 import { type ParsedStatement, parse } from '../parser/parser.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { type Notice, type SqlError, sqlError } from '../types/error.ts'
@@ -831,11 +831,11 @@ export class Backend implements Session, ContextHost {
     return this.interruptible(pause.promise, 'Lock').then(() => startSlice())
   }
 
-  /** Runs steps to their end, waiting where they pause; rows they give are dropped. */
-  drive(steps: Steps): Promise<void> | undefined {
+  /** Runs a generator to its end, waiting where it pauses; whatever else it yields is dropped. Gives what it returns. */
+  drive<T>(steps: Generator<unknown, T, undefined>): MaybePromise<T> {
     for (;;) {
       const step = steps.next()
-      if (step.done) return undefined
+      if (step.done) return step.value
       if (step.value instanceof Pause) return this.#pause(step.value).then(() => this.drive(steps))
     }
   }

@@ -2,11 +2,11 @@
  * An embedded database in memory and sessions of it, whose answers are printed as text: for golden scripts (`c1:> SQL`) and
  * for tests that ask a statement and compare what it says.
  */
-import { type Database, type Session, type Sink } from '../../sql/session/session.ts'
+
 import { openDatabase } from '../../sql/session/database.ts'
+import type { Database, Field, Session, Sink } from '../../sql/session/session.ts'
 import type { SqlError } from '../../sql/types/error.ts'
 import type { Row } from '../../sql/types/value.ts'
-import type { Field } from '../../sql/session/session.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
 import { systemClock } from '../../storage/keys/clock.ts'
 import { openKv } from '../../storage/kv/open-kv.ts'
@@ -103,11 +103,18 @@ export function errorText({ code, message, fields }: SqlError): string {
 }
 
 /** Rows as lines with | between columns, one column as it is; NULL is ∅. */
-function printing(lines: string[], copied: () => readonly (string | Uint8Array)[]): { readonly sink: Sink; use(session: Session): void } {
+function printing(
+  lines: string[],
+  copied: () => readonly (string | Uint8Array)[],
+): { readonly sink: Sink; use(session: Session): void } {
   let session: Session | undefined
   let fields: readonly Field[] = []
   const row = (values: Row): string =>
-    values.map((value, i) => (value === null ? '∅' : (fields[i]?.type.output(value, session!.typeContext) ?? String(value)))).join('|')
+    values
+      .map((value, i) =>
+        value === null ? '∅' : (fields[i]?.type.output(value, session!.typeContext) ?? String(value)),
+      )
+      .join('|')
   return {
     use: (given) => {
       session = given

@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Session } from '../../sql/session/session.ts'
 import type { SqlError } from '../../sql/types/error.ts'
-import { type Embedded, openEmbedded } from './embedded.ts'
 import { collect } from './collect.ts'
+import { type Embedded, openEmbedded } from './embedded.ts'
 
 let open: Embedded[] = []
 async function embedded(): Promise<Embedded> {
@@ -21,7 +21,13 @@ const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2
 async function execute(session: Session, sql: string, values: readonly (string | null)[], maxRows = 0) {
   const sink = collect()
   await session.parse('', sql, [])
-  await session.bind('', '', [], values.map((value) => (value === null ? null : Buffer.from(value))), [])
+  await session.bind(
+    '',
+    '',
+    [],
+    values.map((value) => (value === null ? null : Buffer.from(value))),
+    [],
+  )
   await session.execute('', maxRows, sink)
   await session.sync(sink)
   return sink
@@ -51,7 +57,9 @@ describe('the extended protocol', () => {
     await e.ask('BEGIN')
     await execute(session, 'DECLARE c CURSOR FOR SELECT g FROM generate_series(1, 9) g WHERE g > $1', ['6'])
     expect(await e.ask('FETCH ALL FROM c')).toBe('7\n8\n9\nFETCH 3')
-    const explained = await execute(session, 'EXPLAIN (COSTS OFF) SELECT g FROM generate_series(1, 9) g WHERE g > $1', ['6'])
+    const explained = await execute(session, 'EXPLAIN (COSTS OFF) SELECT g FROM generate_series(1, 9) g WHERE g > $1', [
+      '6',
+    ])
     expect(explained.rows).toEqual([['Function Scan on generate_series g'], ['  Filter: (g > $1)']])
   })
 
@@ -159,7 +167,9 @@ describe('COPY', () => {
   test('what COPY TO writes in a format, COPY FROM reads', async () => {
     const e = await embedded()
     await e.ask('CREATE TABLE t (a int, b text, c numeric, d timestamptz, e int[])')
-    await e.ask(`INSERT INTO t VALUES (1, E'tab\\t, "quote" \\\\ back\\nline', 1.50, '2020-02-02 02:02:02+00', '{1,NULL,3}'), (NULL, NULL, NULL, NULL, NULL), (2, '', 'NaN', 'infinity', '{}'), (3, '\\N', 0, '-infinity', NULL)`)
+    await e.ask(
+      `INSERT INTO t VALUES (1, E'tab\\t, "quote" \\\\ back\\nline', 1.50, '2020-02-02 02:02:02+00', '{1,NULL,3}'), (NULL, NULL, NULL, NULL, NULL), (2, '', 'NaN', 'infinity', '{}'), (3, '\\N', 0, '-infinity', NULL)`,
+    )
     const before = await e.ask('SELECT * FROM t')
     for (const format of ['text', 'csv', 'binary']) {
       const session = await e.session()
@@ -183,7 +193,9 @@ describe('COPY', () => {
     await e.ask('SET ROLE nobody')
     expect(await e.ask('COPY t FROM STDIN')).toBe('ERROR 42501: permission denied for table t')
     expect(await e.ask('COPY t TO STDOUT')).toBe('ERROR 42501: permission denied for table t')
-    expect(await e.ask("COPY (SELECT 1) TO '/tmp/x'")).toMatch('ERROR 42501: must be superuser or have privileges of the pg_write_server_files role to COPY to a file')
+    expect(await e.ask("COPY (SELECT 1) TO '/tmp/x'")).toMatch(
+      'ERROR 42501: must be superuser or have privileges of the pg_write_server_files role to COPY to a file',
+    )
   })
 })
 

@@ -22,7 +22,11 @@ const addressOf = (backend: Backend): Value => {
   const { clientAddress } = backend.identity.options
   return clientAddress === undefined || clientAddress.startsWith('/') ? null : clientAddress
 }
-const WAIT_EVENTS = { Lock: ['Lock', 'transactionid'], Client: ['Client', 'ClientWrite'], Timeout: ['Timeout', 'PgSleep'] } as const
+const WAIT_EVENTS = {
+  Lock: ['Lock', 'transactionid'],
+  Client: ['Client', 'ClientWrite'],
+  Timeout: ['Timeout', 'PgSleep'],
+} as const
 const IDLE_WAIT = ['Client', 'ClientRead'] as const
 
 function waitOf(backend: Backend): readonly [string, string] | undefined {
@@ -34,7 +38,12 @@ function activity(session: Backend, backend: Backend): readonly Value[] {
   const { transaction, settings } = backend
   if (!maySee(session, backend)) {
     const hidden: Value[] = new Array<Value>(30).fill(null)
-    ;[hidden[0], hidden[1], hidden[2], hidden[5]] = [backend.databaseOid, backend.pid, backend.sessionUser, '<insufficient privilege>']
+    ;[hidden[0], hidden[1], hidden[2], hidden[5]] = [
+      backend.databaseOid,
+      backend.pid,
+      backend.sessionUser,
+      '<insufficient privilege>',
+    ]
     return hidden
   }
   const wait = waitOf(backend)
@@ -59,8 +68,16 @@ function activity(session: Backend, backend: Backend): readonly Value[] {
     transaction.txn?.hasWrites === true ? Number(BigInt(transaction.txn.id) & 0xffffffffn) : null,
     null,
     'client backend',
-    false, null, null, null, null, null, null,
-    false, null, false,
+    false,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    false,
+    null,
+    false,
     null,
     null,
   ] // prettier-ignore
@@ -68,19 +85,31 @@ function activity(session: Backend, backend: Backend): readonly Value[] {
 
 /** `pid` null: all sessions. */
 function* activityRows(session: Backend, pid: number | null): Iterable<readonly Value[]> {
-  for (const backend of session.server.backends.values()) if (pid === null || backend.pid === pid) yield activity(session, backend)
+  for (const backend of session.server.backends.values())
+    if (pid === null || backend.pid === pid) yield activity(session, backend)
 }
 
-function target(session: Backend, pid: number, verbs: readonly [superuser: string, member: string]): Backend | undefined {
+function target(
+  session: Backend,
+  pid: number,
+  verbs: readonly [superuser: string, member: string],
+): Backend | undefined {
   const backend = session.server.backends.get(pid)
   if (backend === undefined) {
-    session.notice({ severity: 'WARNING', code: '01000', message: `PID ${pid} is not a PostgreSQL backend process`, fields: {} })
+    session.notice({
+      severity: 'WARNING',
+      code: '01000',
+      message: `PID ${pid} is not a PostgreSQL backend process`,
+      fields: {},
+    })
     return undefined
   }
   if (!session.isSuperuser) {
-    if (session.catalog.role(backend.userOid)?.superuser === true) throw sqlError('42501', `must be a superuser to ${verbs[0]}`)
+    if (session.catalog.role(backend.userOid)?.superuser === true)
+      throw sqlError('42501', `must be a superuser to ${verbs[0]}`)
     const mine = memberships(session.catalog, session.userOid, true)
-    if (!mine.has(backend.userOid) && !mine.has(SIGNAL_BACKEND)) throw sqlError('42501', `must be a member of the role whose ${verbs[1]} or member of pg_signal_backend`)
+    if (!mine.has(backend.userOid) && !mine.has(SIGNAL_BACKEND))
+      throw sqlError('42501', `must be a member of the role whose ${verbs[1]} or member of pg_signal_backend`)
   }
   return backend
 }
@@ -114,11 +143,16 @@ export const ACTIVITY_FUNCTIONS: FunctionTable = {
   pg_stat_get_backend_userid: byId((backend) => backend.sessionUser),
   pg_stat_get_backend_activity: byId((backend) => backend.queryText),
   pg_stat_get_backend_activity_start: byId((backend) => orNull(backend.queryStart)),
-  pg_stat_get_backend_xact_start: byId((backend) => (backend.transaction.block === 'idle' ? null : orNull(backend.transactionStart))),
+  pg_stat_get_backend_xact_start: byId((backend) =>
+    backend.transaction.block === 'idle' ? null : orNull(backend.transactionStart),
+  ),
   pg_stat_get_backend_start: byId((backend) => backend.startedAt),
   pg_stat_get_backend_client_addr: byId(addressOf),
   pg_stat_get_backend_client_port: byId((backend) => backend.identity.options.clientPort ?? null),
   pg_stat_get_backend_wait_event_type: byId((backend) => waitOf(backend)?.[0] ?? null),
   pg_stat_get_backend_wait_event: byId((backend) => waitOf(backend)?.[1] ?? null),
-  pg_stat_get_db_numbackends: ofSession((session, database: Oid) => [...session.server.backends.values()].filter((backend) => backend.databaseOid === database).length),
+  pg_stat_get_db_numbackends: ofSession(
+    (session, database: Oid) =>
+      [...session.server.backends.values()].filter((backend) => backend.databaseOid === database).length,
+  ),
 }

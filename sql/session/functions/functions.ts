@@ -8,5 +8,13 @@ import { SETTING_FUNCTIONS } from './setting-functions.ts'
 import { STATISTICS_FUNCTIONS } from './statistics-functions.ts'
 
 export function installSessionFunctions(): void {
-  for (const table of [SERVER_FUNCTIONS, SETTING_FUNCTIONS, SEQUENCE_FUNCTIONS, LOCK_FUNCTIONS, STATISTICS_FUNCTIONS, ACTIVITY_FUNCTIONS]) install(table)
+  for (const table of [
+    SERVER_FUNCTIONS,
+    SETTING_FUNCTIONS,
+    SEQUENCE_FUNCTIONS,
+    LOCK_FUNCTIONS,
+    STATISTICS_FUNCTIONS,
+    ACTIVITY_FUNCTIONS,
+  ])
+    install(table)
 }

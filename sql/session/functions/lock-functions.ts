@@ -16,7 +16,8 @@ const bigKey = (key: Int64): Keys => {
   return [Number(bits >> 32n), Number(bits & 0xffffffffn), 1]
 }
 const pairKey = (a: number, b: number): Keys => [a >>> 0, b >>> 0, 2]
-const targetOf = (session: Backend, [high, low, fields]: Keys): string => `advisory ${session.databaseOid}:${high}:${low}:${fields}`
+const targetOf = (session: Backend, [high, low, fields]: Keys): string =>
+  `advisory ${session.databaseOid}:${high}:${low}:${fields}`
 
 interface Variant {
   readonly scope: 'session' | 'transaction'
@@ -29,7 +30,8 @@ function lock(session: Backend, keys: Keys, { scope, mode, waits }: Variant): Va
   const target = targetOf(session, keys)
   const policy = waits ? 'wait' : 'skip'
   const start = (): unknown => {
-    if (scope === 'session') return session.kv.lockSession(session.pid, target, mode, policy, session.settings.number('lock_timeout'))
+    if (scope === 'session')
+      return session.kv.lockSession(session.pid, target, mode, policy, session.settings.number('lock_timeout'))
     return session.transaction.ensure().lockTarget(target, mode, policy)
   }
   if (!waits) return start() !== false
@@ -54,7 +56,12 @@ const MODE_NAMES: Readonly<Record<LockRow['mode'], string>> = {
 
 function unlock(session: Backend, keys: Keys, mode: Variant['mode']): boolean {
   if (session.kv.unlockSession(session.pid, targetOf(session, keys), mode)) return true
-  session.notice({ severity: 'WARNING', code: '01000', message: `you don't own a lock of type ${MODE_NAMES[mode]}`, fields: {} })
+  session.notice({
+    severity: 'WARNING',
+    code: '01000',
+    message: `you don't own a lock of type ${MODE_NAMES[mode]}`,
+    fields: {},
+  })
   return false
 }
 
@@ -86,10 +93,42 @@ const CONFLICTS: Readonly<Record<string, readonly string[]>> = {
   'row-share': ['exclusive', 'access-exclusive'],
   'row-exclusive': ['share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
   'share-update-exclusive': ['share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
-  share: ['row-exclusive', 'share-update-exclusive', 'share-row-exclusive', 'exclusive', 'access-exclusive', 'no-key-update', 'update'],
-  'share-row-exclusive': ['row-exclusive', 'share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
-  exclusive: ['row-share', 'row-exclusive', 'share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
-  'access-exclusive': ['access-share', 'row-share', 'row-exclusive', 'share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
+  share: [
+    'row-exclusive',
+    'share-update-exclusive',
+    'share-row-exclusive',
+    'exclusive',
+    'access-exclusive',
+    'no-key-update',
+    'update',
+  ],
+  'share-row-exclusive': [
+    'row-exclusive',
+    'share-update-exclusive',
+    'share',
+    'share-row-exclusive',
+    'exclusive',
+    'access-exclusive',
+  ],
+  exclusive: [
+    'row-share',
+    'row-exclusive',
+    'share-update-exclusive',
+    'share',
+    'share-row-exclusive',
+    'exclusive',
+    'access-exclusive',
+  ],
+  'access-exclusive': [
+    'access-share',
+    'row-share',
+    'row-exclusive',
+    'share-update-exclusive',
+    'share',
+    'share-row-exclusive',
+    'exclusive',
+    'access-exclusive',
+  ],
   'key-share': ['update'],
   'no-key-update': ['share', 'no-key-update', 'update'],
   update: ['key-share', 'share', 'no-key-update', 'update'],
@@ -101,7 +140,13 @@ function blockingPids(session: Backend, pid: number): number[] {
   for (const wanted of locks) {
     if (wanted.pid !== pid || wanted.granted) continue
     for (const held of locks) {
-      if (held.pid !== pid && held.granted && held.target === wanted.target && CONFLICTS[wanted.mode]!.includes(held.mode)) blocking.add(held.pid)
+      if (
+        held.pid !== pid &&
+        held.granted &&
+        held.target === wanted.target &&
+        CONFLICTS[wanted.mode]!.includes(held.mode)
+      )
+        blocking.add(held.pid)
     }
   }
   return [...blocking]
@@ -111,7 +156,24 @@ function* lockRows(session: Backend): Iterable<readonly Value[]> {
   for (const { pid, target, mode, granted } of session.kv.locks()) {
     const backend = session.server.backends.get(pid)
     const database = backend?.databaseOid ?? null
-    const row: Value[] = ['object', database, null, null, null, null, null, null, null, null, `${pid}/${backend?.transaction.txn?.id ?? 0}`, pid, MODE_NAMES[mode], granted, false, null]
+    const row: Value[] = [
+      'object',
+      database,
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      `${pid}/${backend?.transaction.txn?.id ?? 0}`,
+      pid,
+      MODE_NAMES[mode],
+      granted,
+      false,
+      null,
+    ]
     const [kind, rest = ''] = target.split(' ', 2) as [string, string?]
     if (kind === 'relation') {
       row[0] = 'relation'
@@ -137,6 +199,8 @@ export const LOCK_FUNCTIONS: FunctionTable = {
   }),
   pg_blocking_pids: ofSession((session, pid: number) => ArrayValue.of(blockingPids(session, pid))),
   pg_safe_snapshot_blocking_pids: ofSession(() => ArrayValue.of([])),
-  pg_isolation_test_session_is_blocked: ofSession((session, pid: number, by: ArrayValue) => blockingPids(session, pid).some((each) => by.elements.includes(each))),
+  pg_isolation_test_session_is_blocked: ofSession((session, pid: number, by: ArrayValue) =>
+    blockingPids(session, pid).some((each) => by.elements.includes(each)),
+  ),
   ...rowsOfSession('pg_lock_status', lockRows),
 }

@@ -39,5 +39,7 @@ export const SEQUENCE_FUNCTIONS: FunctionTable = {
     return value
   }),
   setval_oid: ofSession((session, relation: number, value: Int64) => setval(session, relation, value, true)),
-  setval3_oid: ofSession((session, relation: number, value: Int64, called: boolean) => setval(session, relation, value, called)),
+  setval3_oid: ofSession((session, relation: number, value: Int64, called: boolean) =>
+    setval(session, relation, value, called),
+  ),
 }

@@ -2,23 +2,26 @@
 import { readFileSync } from 'node:fs'
 import { oid } from '../../../storage/keys/brand.ts'
 import type { Txn } from '../../../storage/kv/kv.ts'
+import { timezoneAbbreviations, timezoneNames } from '../../types/datetime/zones.ts'
 import { sqlError } from '../../types/error.ts'
 import { type FunctionTable, scalar } from '../../types/function.ts'
-import { timezoneAbbreviations, timezoneNames } from '../../types/datetime/zones.ts'
 import { ArrayValue, type Int64, Interval, type Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
 import { channelsOf, notify } from '../utilities/notify.ts'
 import { ofSession, rowsOfSession, valuesOfSession } from './session-function.ts'
 
-const VERSION = (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
 
 const versionText = (session: Backend): string => {
   const postgres = session.settings.get('server_version').split(' ')[0]
   return `PostgreSQL ${postgres} (Alopex ${VERSION}) on ${process.arch}-${process.platform}, Node.js ${process.versions.node}, 64-bit`
 }
 
-const roleName = (session: Backend, role: number): string => session.catalog.role(oid(role))?.name ?? `unknown (OID=${role})`
+const roleName = (session: Backend, role: number): string =>
+  session.catalog.role(oid(role))?.name ?? `unknown (OID=${role})`
 
 function currentSchemas(session: Backend, implicit: boolean): Value {
   const names: Value[] = []
@@ -47,7 +50,8 @@ function sleep(session: Backend, seconds: number): Value {
     })
   return session.suspend(wait, 'Timeout') as Value
 }
-const intervalSeconds = (interval: Interval): number => (interval.months * 30 + interval.days) * 86_400 + Number(interval.micros) / 1e6
+const intervalSeconds = (interval: Interval): number =>
+  (interval.months * 30 + interval.days) * 86_400 + Number(interval.micros) / 1e6
 
 /** A number for the transaction: its own in this server's order. */
 const numbered = new WeakSet<Txn>()
@@ -86,7 +90,9 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   pg_conf_load_time: ofSession((session) => session.server.startedAt),
   pg_is_in_recovery: scalar(() => false),
   pg_is_wal_replay_paused: scalar(() => {
-    throw sqlError('55000', 'recovery is not in progress', { hint: 'Recovery control functions can only be executed during recovery.' })
+    throw sqlError('55000', 'recovery is not in progress', {
+      hint: 'Recovery control functions can only be executed during recovery.',
+    })
   }),
   pg_last_wal_receive_lsn: scalar(() => null),
   pg_last_wal_replay_lsn: scalar(() => null),
@@ -96,15 +102,21 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   pg_current_logfile: scalar(() => null),
   pg_current_logfile_1arg: scalar(() => null),
   inet_client_addr: ofSession(clientAddress),
-  inet_client_port: ofSession((session) => (clientAddress(session) === null ? null : (session.identity.options.clientPort ?? null))),
-  inet_server_addr: ofSession((session) => (clientAddress(session) === null ? null : session.settings.get('listen_addresses').split(',')[0]!.trim())),
+  inet_client_port: ofSession((session) =>
+    clientAddress(session) === null ? null : (session.identity.options.clientPort ?? null),
+  ),
+  inet_server_addr: ofSession((session) =>
+    clientAddress(session) === null ? null : session.settings.get('listen_addresses').split(',')[0]!.trim(),
+  ),
   inet_server_port: ofSession((session) => (clientAddress(session) === null ? null : session.settings.number('port'))),
   row_security_active: scalar(() => false),
   row_security_active_name: scalar(() => false),
 
   pg_sleep: ofSession((session, seconds: number) => sleep(session, seconds)),
   'pg_sleep_for(interval)': ofSession((session, interval: Interval) => sleep(session, intervalSeconds(interval))),
-  'pg_sleep_until(timestamptz)': ofSession((session, until: Int64) => sleep(session, (Number(until) - clockMicros()) / 1e6)),
+  'pg_sleep_until(timestamptz)': ofSession((session, until: Int64) =>
+    sleep(session, (Number(until) - clockMicros()) / 1e6),
+  ),
 
   pg_current_xact_id: ofSession(transactionId),
   pg_current_xact_id_if_assigned: ofSession(assignedId),
@@ -116,8 +128,21 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   pg_listening_channels: valuesOfSession((session) => channelsOf(session)),
   pg_notification_queue_usage: scalar(() => 0),
 
-  ...rowsOfSession('pg_timezone_names', (session) => timezoneNames(unixSecond(session.transactionStart)).map((zone) => [zone.name, zone.abbreviation, zoneInterval(zone.offset), zone.isDst])),
-  ...rowsOfSession('pg_timezone_abbrevs', (session) => timezoneAbbreviations(unixSecond(session.transactionStart)).map((zone) => [zone.name, zoneInterval(zone.offset), zone.isDst])),
+  ...rowsOfSession('pg_timezone_names', (session) =>
+    timezoneNames(unixSecond(session.transactionStart)).map((zone) => [
+      zone.name,
+      zone.abbreviation,
+      zoneInterval(zone.offset),
+      zone.isDst,
+    ]),
+  ),
+  ...rowsOfSession('pg_timezone_abbrevs', (session) =>
+    timezoneAbbreviations(unixSecond(session.transactionStart)).map((zone) => [
+      zone.name,
+      zoneInterval(zone.offset),
+      zone.isDst,
+    ]),
+  ),
 
   pg_reload_conf: ofSession((session) => {
     needSuperuser(session, 'pg_reload_conf')
@@ -126,7 +151,12 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   }),
   pg_rotate_logfile_v2: ofSession((session) => {
     needSuperuser(session, 'pg_rotate_logfile')
-    session.notice({ severity: 'WARNING', code: '01000', message: 'rotation not possible because log collection not active', fields: {} })
+    session.notice({
+      severity: 'WARNING',
+      code: '01000',
+      message: 'rotation not possible because log collection not active',
+      fields: {},
+    })
     return false
   }),
 }

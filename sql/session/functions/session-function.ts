@@ -1,7 +1,7 @@
 /** Function bodies that ask the session they run in: pg_proc rows of PostgreSQL's own names, found by prosrc. */
 import type { Oid } from '../../../storage/keys/brand.ts'
 import type { Catalog } from '../../catalog/catalog.ts'
-import { type CallInfo, type FunctionBody, type FunctionTable, bound, set } from '../../types/function.ts'
+import { bound, type CallInfo, type FunctionBody, type FunctionTable, set } from '../../types/function.ts'
 import { RecordValue, type Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import type { SessionCallContext } from '../call-context.ts'
@@ -33,7 +33,10 @@ function outputTypes(catalog: Catalog, source: string): readonly Oid[] {
 }
 
 /** Rows of several columns, as the pg_proc row of this prosrc describes them. */
-export const rowsOfSession = <A extends Value[]>(source: string, body: (session: Backend, ...args: A) => Iterable<readonly Value[]>): FunctionTable => ({
+export const rowsOfSession = <A extends Value[]>(
+  source: string,
+  body: (session: Backend, ...args: A) => Iterable<readonly Value[]>,
+): FunctionTable => ({
   [source]: set<A>((call) => {
     const session = sessionOf(call)
     return function* (...args) {
@@ -44,7 +47,10 @@ export const rowsOfSession = <A extends Value[]>(source: string, body: (session:
 })
 
 /** The same for a function that gives one row. */
-export const rowOfSession = <A extends Value[]>(source: string, body: (session: Backend, ...args: A) => readonly Value[]): FunctionTable => ({
+export const rowOfSession = <A extends Value[]>(
+  source: string,
+  body: (session: Backend, ...args: A) => readonly Value[],
+): FunctionTable => ({
   [source]: bound<A>((call) => {
     const session = sessionOf(call)
     return (...args) => new RecordValue(body(session, ...args), outputTypes(session.catalog, source))
@@ -52,7 +58,9 @@ export const rowOfSession = <A extends Value[]>(source: string, body: (session: 
 })
 
 /** One column. */
-export const valuesOfSession = <A extends Value[]>(body: (session: Backend, ...args: A) => Iterable<Value>): FunctionBody =>
+export const valuesOfSession = <A extends Value[]>(
+  body: (session: Backend, ...args: A) => Iterable<Value>,
+): FunctionBody =>
   set<A>((call) => {
     const session = sessionOf(call)
     return (...args) => body(session, ...args)

@@ -11,7 +11,9 @@ import { ofSession, rowsOfSession } from './session-function.ts'
 
 export const SETTING_FUNCTIONS: FunctionTable = {
   show_config_by_name: ofSession((session, name: string) => session.settings.show(name)),
-  show_config_by_name_missing_ok: ofSession((session, name: string, missingOk: boolean) => (missingOk && !session.settings.has(name) ? null : session.settings.show(name))),
+  show_config_by_name_missing_ok: ofSession((session, name: string, missingOk: boolean) =>
+    missingOk && !session.settings.has(name) ? null : session.settings.show(name),
+  ),
   set_config_by_name: ofSession((session, name: string | null, value: string | null, local: boolean | null) => {
     if (name === null) throw sqlError('22004', 'SET requires parameter name')
     setByName(session, name, value ?? undefined, local === true)
@@ -48,7 +50,25 @@ function* settingRows(session: Backend): Iterable<readonly Value[]> {
     ]
   }
   for (const name of settings.customNames()) {
-    yield [name, settings.get(name), null, 'Customized Options', '', null, 'user', 'string', 'session', null, null, null, null, null, null, null, false]
+    yield [
+      name,
+      settings.get(name),
+      null,
+      'Customized Options',
+      '',
+      null,
+      'user',
+      'string',
+      'session',
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      false,
+    ]
   }
 }
 
@@ -56,7 +76,9 @@ function* settingRows(session: Backend): Iterable<readonly Value[]> {
 function* preparedRows(session: Backend): Iterable<readonly Value[]> {
   for (const [name, { statement, fromSql, at, text }] of session.prepared) {
     if (name === '') continue
-    const types = isQueryNode(statement.node) ? (statement.prepared?.parameterTypes ?? statement.givenTypes) : statement.givenTypes
+    const types = isQueryNode(statement.node)
+      ? (statement.prepared?.parameterTypes ?? statement.givenTypes)
+      : statement.givenTypes
     yield [name, text, at, ArrayValue.of([...types]), fromSql, statement.uses, 0]
   }
 }

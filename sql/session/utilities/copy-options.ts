@@ -22,7 +22,19 @@ interface Given {
   readonly location: number | undefined
 }
 
-const KNOWN = ['format', 'freeze', 'delimiter', 'null', 'header', 'quote', 'escape', 'force_quote', 'force_not_null', 'force_null', 'encoding']
+const KNOWN = [
+  'format',
+  'freeze',
+  'delimiter',
+  'null',
+  'header',
+  'quote',
+  'escape',
+  'force_quote',
+  'force_not_null',
+  'force_null',
+  'encoding',
+]
 
 export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   const isFrom = node.is_from === true
@@ -40,7 +52,8 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
     return found === undefined ? undefined : textOf(found.arg)
   }
   const format = text('format') ?? 'text'
-  if (format !== 'text' && format !== 'csv' && format !== 'binary') throw errorAt(b, '22023', `COPY format "${format}" not recognized`, given.get('format')!.location)
+  if (format !== 'text' && format !== 'csv' && format !== 'binary')
+    throw errorAt(b, '22023', `COPY format "${format}" not recognized`, given.get('format')!.location)
   const isCsv = format === 'csv'
   const isBinary = format === 'binary'
   const freeze = given.has('freeze') && truth('freeze', given.get('freeze')!.arg)
@@ -52,7 +65,7 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   const delimiter = text('delimiter') ?? (isCsv ? ',' : '\t')
   const nullText = text('null') ?? (isCsv ? '' : '\\N')
   const quote = text('quote') ?? '"'
-  const escape = text('escape') ?? quote
+  const escapeChar = text('escape') ?? quote
   if (!isByte(delimiter)) throw sqlError('0A000', 'COPY delimiter must be a single one-byte character')
   if (/[\r\n]/.test(delimiter)) throw sqlError('22023', 'COPY delimiter cannot be newline or carriage return')
   if (/[\r\n]/.test(nullText)) throw sqlError('22023', 'COPY null representation cannot use newline or carriage return')
@@ -62,7 +75,7 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   if (isCsv && !isByte(quote)) throw sqlError('0A000', 'COPY quote must be a single one-byte character')
   if (isCsv && delimiter === quote) throw sqlError('22023', 'COPY delimiter and quote must be different')
   if (!isCsv && given.has('escape')) throw sqlError('0A000', 'COPY escape available only in CSV mode')
-  if (isCsv && !isByte(escape)) throw sqlError('0A000', 'COPY escape must be a single one-byte character')
+  if (isCsv && !isByte(escapeChar)) throw sqlError('0A000', 'COPY escape must be a single one-byte character')
   for (const [name, words, direction] of [
     ['force_quote', 'force quote', 'TO'],
     ['force_not_null', 'force not null', 'FROM'],
@@ -70,10 +83,12 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   ] as const) {
     if (!given.has(name)) continue
     if (!isCsv) throw sqlError('0A000', `COPY ${words} available only in CSV mode`)
-    if (isFrom !== (direction === 'FROM')) throw sqlError('0A000', `COPY ${words} only available using COPY ${direction}`)
+    if (isFrom !== (direction === 'FROM'))
+      throw sqlError('0A000', `COPY ${words} only available using COPY ${direction}`)
   }
   if (nullText.includes(delimiter)) throw sqlError('0A000', 'COPY delimiter must not appear in the NULL specification')
-  if (isCsv && nullText.includes(quote)) throw sqlError('0A000', 'CSV quote character must not appear in the NULL specification')
+  if (isCsv && nullText.includes(quote))
+    throw sqlError('0A000', 'CSV quote character must not appear in the NULL specification')
   // A promise about visibility that an ordinary load keeps as well, apart from its condition.
   if (freeze && isFrom) throw notSupported('COPY FREEZE')
   const list = (name: string): readonly string[] => {
@@ -81,7 +96,17 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
     return arg !== undefined && 'List' in arg ? namesOf(arg.List.items) : []
   }
   const quoted = given.get('force_quote')?.arg
-  return { format, delimiter, null: nullText, header, quote, escape, forceQuote: quoted !== undefined && 'A_Star' in quoted ? 'all' : list('force_quote'), forceNotNull: list('force_not_null'), forceNull: list('force_null') }
+  return {
+    format,
+    delimiter,
+    null: nullText,
+    header,
+    quote,
+    escape: escapeChar,
+    forceQuote: quoted !== undefined && 'A_Star' in quoted ? 'all' : list('force_quote'),
+    forceNotNull: list('force_not_null'),
+    forceNull: list('force_null'),
+  }
 }
 
 const isByte = (text: string): boolean => text.length === 1 && text.charCodeAt(0) < 0x80
@@ -114,7 +139,8 @@ function headerOf(given: Given | undefined, isFrom: boolean): boolean | 'match' 
   return 'match'
 }
 
-const OTHER_ENCODINGS = /^(sqlascii|latin\d+|win\d+|iso8859\d+|euc\w+|koi8\w*|sjis|shiftjis\w*|big5|gbk|gb18030|uhc|johab|muleinternal|windows\d+)$/
+const OTHER_ENCODINGS =
+  /^(sqlascii|latin\d+|win\d+|iso8859\d+|euc\w+|koi8\w*|sjis|shiftjis\w*|big5|gbk|gb18030|uhc|johab|muleinternal|windows\d+)$/
 function checkEncoding(b: BindContext, given: Given | undefined): void {
   if (given === undefined) return
   const name = textOf(given.arg)

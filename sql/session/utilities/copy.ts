@@ -2,35 +2,47 @@
  * COPY (PostgreSQL 15 manual, SQL commands).
  *
  *   TO     query → rows → copy-format → CopyData messages, or a file
- *   FROM   chunks → copy-format → values → batches → an INSERT's plan over a working table:
- *
- *          Insert ── Filter (WHERE) ── Project (defaults) ── WorkTable Scan: the batch
- *
- * so that what an INSERT checks is checked, at a batch's price. When a batch fails it is taken back and its rows go in one by
- * one, to say which line it was.
+ *   FROM   chunks → copy-format → values → batches → a bulk inserter, which checks all that INSERT does
  */
 import { createReadStream, createWriteStream } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import type { CopyStmt, Node, RangeVar } from '@pgsql/types'
-import { type BindContext, bindTableCondition, coerceTo, defaultOf, errorAt, namesOf, requireRelation } from '../../binder/binder.ts'
+import { oid } from '../../../storage/keys/brand.ts'
+import {
+  type BindContext,
+  bindTableCondition,
+  coerceTo,
+  errorAt,
+  namesOf,
+  requireRelation,
+} from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow } from '../../catalog/catalog.ts'
 import { allows, memberships, securable } from '../../catalog/privileges.ts'
-import { oid } from '../../../storage/keys/brand.ts'
-import { compileEnv, compilePlan, runPlan } from '../../executor/executor.ts'
-import type { Execution, MutableRow, Operator } from '../../executor/operator.ts'
-import { RowStore } from '../../executor/store.ts'
+import { compileValue } from '../../executor/compile.ts'
+import { type BulkInserter, createBulkInserter } from '../../executor/copy.ts'
+import { type CopyColumn, CopyTextReader } from '../../executor/copy-format.ts'
+import { compileEnv } from '../../executor/executor.ts'
+import type { MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
-import type { Plan } from '../../plan/plan.ts'
-import { mapChildren } from '../../plan/walk.ts'
+import { some } from '../../plan/walk.ts'
 import { notSupported, type SqlError, sqlError } from '../../types/error.ts'
-import type { Value } from '../../types/value.ts'
+import type { Row, Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
-import { nextSlice, sliceOver, startSlice } from '../scheduler.ts'
 import type { Portal } from '../portal.ts'
+import { nextSlice, sliceOver, startSlice } from '../scheduler.ts'
 import type { Sink } from '../session.ts'
 import type { Statement } from '../statement.ts'
-import { type UtilityCall, define } from '../utility.ts'
-import { BinaryReader, type CopyWriter, CsvReader, type LineReader, TextReader, type TextRecord, copyWriter, withLine } from './copy-format.ts'
+import { define, type UtilityCall } from '../utility.ts'
+import {
+  BinaryReader,
+  type CopyWriter,
+  CsvReader,
+  copyWriter,
+  HeaderLine,
+  RecentLines,
+  type TextRecord,
+  withLine,
+} from './copy-format.ts'
 import { type CopyOptions, copyOptions } from './copy-options.ts'
 import { contextOf, innerQuery, rowSink } from './query.ts'
 
@@ -48,11 +60,16 @@ const READ_FILES = oid(4569)
 const WRITE_FILES = oid(4570)
 
 function checkFile(session: Backend, node: CopyStmt): void {
-  const [role, name, verb] = node.is_from ? [READ_FILES, 'pg_read_server_files', 'from'] : [WRITE_FILES, 'pg_write_server_files', 'to']
+  const [role, name, verb] = node.is_from
+    ? [READ_FILES, 'pg_read_server_files', 'from']
+    : [WRITE_FILES, 'pg_write_server_files', 'to']
   if (!session.isSuperuser && !memberships(session.catalog, session.userOid, true).has(role)) {
-    throw sqlError('42501', `must be superuser or have privileges of the ${name} role to COPY ${verb} a file`, { hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone." })
+    throw sqlError('42501', `must be superuser or have privileges of the ${name} role to COPY ${verb} a file`, {
+      hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+    })
   }
-  if (!node.is_from && !isAbsolute(node.filename!)) throw sqlError('42602', 'relative path not allowed for COPY to file')
+  if (!node.is_from && !isAbsolute(node.filename!))
+    throw sqlError('42602', 'relative path not allowed for COPY to file')
 }
 
 /** The columns a list names, or all that can be copied. Throws 42703, 42701, 42P10. */
@@ -62,7 +79,10 @@ function columnsOf(table: RelationRow, list: readonly string[]): ColumnRow[] {
   for (const name of list) {
     const column = table.columns.find((each) => !each.dropped && each.name === name)
     if (column === undefined) throw sqlError('42703', `column "${name}" of relation "${table.name}" does not exist`)
-    if (column.generated !== undefined) throw sqlError('42P10', `column "${name}" is a generated column`, { detail: 'Generated columns cannot be used in COPY.' })
+    if (column.generated !== undefined)
+      throw sqlError('42P10', `column "${name}" is a generated column`, {
+        detail: 'Generated columns cannot be used in COPY.',
+      })
     if (found.includes(column)) throw sqlError('42701', `column "${name}" specified more than once`)
     found.push(column)
   }
@@ -71,16 +91,25 @@ function columnsOf(table: RelationRow, list: readonly string[]): ColumnRow[] {
 
 function requireRight(session: Backend, table: RelationRow, letter: 'r' | 'a'): void {
   const object = securable(session.catalog, 'relation', table.oid)
-  if (object === undefined || !allows(session.catalog, session.userOid, object, letter)) throw sqlError('42501', `permission denied for table ${table.name}`)
+  if (object === undefined || !allows(session.catalog, session.userOid, object, letter))
+    throw sqlError('42501', `permission denied for table ${table.name}`)
 }
 
 /** Positions in the column list of the names of FORCE_…; 42703 and 42P10 for others. */
-function positionsOf(names: readonly string[], option: string, table: RelationRow | undefined, columns: readonly string[]): Set<number> {
+function positionsOf(
+  names: readonly string[],
+  option: string,
+  table: RelationRow | undefined,
+  columns: readonly string[],
+): Set<number> {
   return new Set(
     names.map((name) => {
       if (table !== undefined) columnsOf(table, [name])
       const at = columns.indexOf(name)
-      if (at < 0) throw table === undefined ? sqlError('42703', `column "${name}" does not exist`) : sqlError('42P10', `${option} column "${name}" not referenced by COPY`)
+      if (at < 0)
+        throw table === undefined
+          ? sqlError('42703', `column "${name}" does not exist`)
+          : sqlError('42P10', `${option} column "${name}" not referenced by COPY`)
       return at
     }),
   )
@@ -88,15 +117,37 @@ function positionsOf(names: readonly string[], option: string, table: RelationRo
 
 // ── COPY TO ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const CANNOT_COPY: Partial<Record<RelationRow['kind'], string>> = { v: 'view', m: 'materialized view', S: 'sequence', i: 'index', c: 'composite type' }
+const CANNOT_COPY: Partial<Record<RelationRow['kind'], string>> = {
+  v: 'view',
+  m: 'materialized view',
+  S: 'sequence',
+  i: 'index',
+  c: 'composite type',
+}
 
 /** SELECT the columns FROM the table, as a tree. */
 function selectOf(relation: RangeVar, columns: readonly ColumnRow[]): Node {
-  const targetList = columns.map((column): Node => ({ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: column.name } }] } } } }))
-  return { SelectStmt: { targetList, fromClause: [{ RangeVar: relation }], limitOption: 'LIMIT_OPTION_DEFAULT', op: 'SETOP_NONE' } }
+  const targetList = columns.map(
+    (column): Node => ({ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: column.name } }] } } } }),
+  )
+  return {
+    SelectStmt: {
+      targetList,
+      fromClause: [{ RangeVar: relation }],
+      limitOption: 'LIMIT_OPTION_DEFAULT',
+      op: 'SETOP_NONE',
+    },
+  }
 }
 
-async function copyTo(session: Backend, node: CopyStmt, call: UtilityCall, statement: Statement, b: BindContext, options: CopyOptions): Promise<string> {
+async function copyTo(
+  session: Backend,
+  node: CopyStmt,
+  call: UtilityCall,
+  statement: Statement,
+  b: BindContext,
+  options: CopyOptions,
+): Promise<string> {
   let table: RelationRow | undefined
   let query = node.query
   if (node.relation !== undefined) {
@@ -104,17 +155,23 @@ async function copyTo(session: Backend, node: CopyStmt, call: UtilityCall, state
     const what = CANNOT_COPY[table.kind]
     if (what !== undefined) {
       const viaQuery = what.endsWith('view')
-      throw sqlError('42809', `cannot copy from ${what} "${table.name}"`, viaQuery ? { hint: 'Try the COPY (SELECT ...) TO variant.' } : {})
+      throw sqlError(
+        '42809',
+        `cannot copy from ${what} "${table.name}"`,
+        viaQuery ? { hint: 'Try the COPY (SELECT ...) TO variant.' } : {},
+      )
     }
     requireRight(session, table, 'r')
     query = selectOf(node.relation, columnsOf(table, namesOf(node.attlist)))
   }
-  if ('SelectStmt' in query! && query.SelectStmt.intoClause !== undefined) throw sqlError('0A000', 'COPY (SELECT INTO) is not supported')
+  if ('SelectStmt' in query! && query.SelectStmt.intoClause !== undefined)
+    throw sqlError('0A000', 'COPY (SELECT INTO) is not supported')
   const { prepared, parameters } = innerQuery(session, statement, query!, call.parameters)
   const { fields } = prepared
   if (fields === undefined) throw sqlError('0A000', 'COPY query must have a RETURNING clause')
   const names = fields.map((field) => field.name)
-  const forced = options.forceQuote === 'all' ? new Set(names.keys()) : positionsOf(options.forceQuote, 'FORCE_QUOTE', table, names)
+  const forced =
+    options.forceQuote === 'all' ? new Set(names.keys()) : positionsOf(options.forceQuote, 'FORCE_QUOTE', table, names)
   const writer = copyWriter(
     options,
     names,
@@ -122,12 +179,36 @@ async function copyTo(session: Backend, node: CopyStmt, call: UtilityCall, state
     forced,
     session.typeContext,
   )
-  const portal: Portal = { name: '', statement, parameters, formats: [], prepared, fields, execution: undefined, steps: undefined, pending: [], pendingAt: 0, done: false, sent: 0, cursor: undefined }
-  const count = node.filename === undefined ? await toClient(session, portal, writer, call.sink, options, names.length) : await toFile(session, portal, writer, call.sink, node.filename)
+  const portal: Portal = {
+    name: '',
+    statement,
+    parameters,
+    formats: [],
+    prepared,
+    fields,
+    execution: undefined,
+    steps: undefined,
+    pending: [],
+    pendingAt: 0,
+    done: false,
+    sent: 0,
+    cursor: undefined,
+  }
+  const count =
+    node.filename === undefined
+      ? await toClient(session, portal, writer, call.sink, options, names.length)
+      : await toFile(session, portal, writer, call.sink, node.filename)
   return `COPY ${count}`
 }
 
-async function toClient(session: Backend, portal: Portal, writer: CopyWriter, sink: Sink, options: CopyOptions, columns: number): Promise<number> {
+async function toClient(
+  session: Backend,
+  portal: Portal,
+  writer: CopyWriter,
+  sink: Sink,
+  options: CopyOptions,
+  columns: number,
+): Promise<number> {
   let count = 0
   let begun = false
   const begin = (): void => {
@@ -157,8 +238,17 @@ async function toClient(session: Backend, portal: Portal, writer: CopyWriter, si
 const fileError = (error: unknown, path: string, verb: 'reading' | 'writing'): SqlError => {
   const { code } = error as NodeJS.ErrnoException
   const [state, text] = FILE_ERRORS[code ?? ''] ?? ['58030', (error as Error).message]
-  const hint = verb === 'writing' ? 'COPY TO instructs the PostgreSQL server process to write a file.' : 'COPY FROM instructs the PostgreSQL server process to read a file.'
-  return sqlError(state, `could not open file "${path}" for ${verb}: ${text}`, code === 'ENOENT' || code === 'EACCES' ? { hint: `${hint} You may want a client-side facility such as psql's \\copy.` } : {})
+  const hint =
+    verb === 'writing'
+      ? 'COPY TO instructs the PostgreSQL server process to write a file.'
+      : 'COPY FROM instructs the PostgreSQL server process to read a file.'
+  return sqlError(
+    state,
+    `could not open file "${path}" for ${verb}: ${text}`,
+    code === 'ENOENT' || code === 'EACCES'
+      ? { hint: `${hint} You may want a client-side facility such as psql's \\copy.` }
+      : {},
+  )
 }
 const FILE_ERRORS: Readonly<Record<string, readonly [string, string]>> = {
   ENOENT: ['58P01', 'No such file or directory'],
@@ -170,7 +260,9 @@ async function toFile(session: Backend, portal: Portal, writer: CopyWriter, sink
   const file = createWriteStream(path, { mode: 0o644 })
   let count = 0
   let full: Promise<void> | undefined
-  const failure = new Promise<never>((_, reject) => file.once('error', (error) => reject(fileError(error, path, 'writing'))))
+  const failure = new Promise<never>((_, reject) =>
+    file.once('error', (error) => reject(fileError(error, path, 'writing'))),
+  )
   failure.catch(() => {})
   const write = (bytes: Uint8Array): void => {
     if (file.write(Buffer.from(bytes))) return
@@ -202,19 +294,30 @@ async function toFile(session: Backend, portal: Portal, writer: CopyWriter, sink
 // ── COPY FROM ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const BATCH = 1024 // rows that go in together
-const SLOT = 0
 
-interface Line {
-  readonly row: MutableRow
-  readonly line: number
-  readonly raw: string | undefined
+/** Rows read from one chunk: `lineOf(i)` is where row i stood, `rawOf(i)` that line's text when it is still known. */
+interface Rows {
+  readonly rows: MutableRow[]
+  lineOf(i: number): number
+  rawOf(i: number): string | undefined
 }
+type RowSource = (chunk: Buffer | undefined) => Iterable<Rows>
 
-async function copyFrom(session: Backend, node: CopyStmt, call: UtilityCall, b: BindContext, options: CopyOptions): Promise<string> {
+async function copyFrom(
+  session: Backend,
+  node: CopyStmt,
+  call: UtilityCall,
+  b: BindContext,
+  options: CopyOptions,
+): Promise<string> {
   const table = requireRelation(b, node.relation!)
   const what = CANNOT_COPY[table.kind]
   if (what !== undefined) {
-    throw sqlError('42809', `cannot copy to ${what} "${table.name}"`, what === 'view' ? { hint: 'To enable copying to a view, provide an INSTEAD OF INSERT trigger.' } : {})
+    throw sqlError(
+      '42809',
+      `cannot copy to ${what} "${table.name}"`,
+      what === 'view' ? { hint: 'To enable copying to a view, provide an INSTEAD OF INSERT trigger.' } : {},
+    )
   }
   requireRight(session, table, 'a')
   if (table.persistence !== 't') session.requireWritable('COPY FROM')
@@ -228,8 +331,11 @@ async function copyFrom(session: Backend, node: CopyStmt, call: UtilityCall, b: 
   if (locked instanceof Promise) await session.interruptible(locked, 'Lock')
   txn.beginStatement()
   const target = new Target(session, table, columns, b, node.whereClause)
-  const source = node.filename === undefined ? call.sink.copyIn(options.format === 'binary' ? 1 : 0, columns.length) : createReadStream(node.filename)
-  const read = options.format === 'binary' ? binaryLines(session, table, columns) : textLines(session, table, columns, options, notNull, forceNull)
+  const source =
+    node.filename === undefined
+      ? call.sink.copyIn(options.format === 'binary' ? 1 : 0, columns.length)
+      : createReadStream(node.filename)
+  const read = rowSource(session, table, columns, options, notNull, forceNull)
   startSlice()
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   try {
@@ -237,19 +343,16 @@ async function copyFrom(session: Backend, node: CopyStmt, call: UtilityCall, b: 
       const { value, done } = await session.interruptible(chunks.next(), 'Client').catch((error: unknown) => {
         throw node.filename === undefined ? error : fileError(error, node.filename, 'reading')
       })
-      const chunk = done === true ? undefined : value
-      for (const line of read(chunk)) {
-        if (target.add(line)) {
-          await target.flush()
-          if (sliceOver()) {
-            await nextSlice()
-            session.checkInterrupts()
-          }
+      for (const rows of read(done === true ? undefined : value)) {
+        await target.insert(rows)
+        if (sliceOver()) {
+          await nextSlice()
+          session.checkInterrupts()
         }
       }
       if (done === true) break
     }
-    await target.flush()
+    await target.finish()
   } catch (error) {
     await chunks.return?.()
     throw error
@@ -257,151 +360,240 @@ async function copyFrom(session: Backend, node: CopyStmt, call: UtilityCall, b: 
   return `COPY ${target.count}`
 }
 
-type LineSource = (chunk: Uint8Array | undefined) => Iterable<Line>
-
-function binaryLines(session: Backend, table: RelationRow, columns: readonly ColumnRow[]): LineSource {
-  const types = columns.map((column) => session.catalog.type(column.type))
-  const reader = new BinaryReader(
-    types,
-    columns.map((column) => column.typmod),
-    columns.map((column) => column.name),
-    session.typeContext,
-    table.name,
+function rowSource(
+  session: Backend,
+  table: RelationRow,
+  columns: readonly ColumnRow[],
+  options: CopyOptions,
+  notNull: ReadonlySet<number>,
+  forceNull: ReadonlySet<number>,
+): RowSource {
+  const described = columns.map(
+    ({ name, type, typmod }): CopyColumn => ({ name, type: session.catalog.type(type), typmod }),
   )
-  return function* (chunk) {
-    for (const { values, line } of reader.push(chunk)) yield { row: values, line, raw: undefined }
+  switch (options.format) {
+    case 'text':
+      return textRows(session, table, columns, described, options)
+    case 'csv':
+      return csvRows(
+        session,
+        table,
+        columns,
+        described,
+        options,
+        new CsvReader(options, table.name, notNull, forceNull),
+      )
+    case 'binary':
+      return binaryRows(session, table, described)
   }
 }
 
-function textLines(session: Backend, table: RelationRow, columns: readonly ColumnRow[], options: CopyOptions, notNull: ReadonlySet<number>, forceNull: ReadonlySet<number>): LineSource {
-  const reader: LineReader = options.format === 'csv' ? new CsvReader(options, table.name, notNull, forceNull) : new TextReader(options, table.name)
-  const types = columns.map((column) => session.catalog.type(column.type))
-  const context = session.typeContext
-  let header = options.header
-  const convert = ({ fields, line, raw }: TextRecord): Line => {
-    if (fields.length > columns.length && !(columns.length === 0 && raw === '')) throw withLine(sqlError('22P04', 'extra data after last expected column'), table.name, line, raw)
-    if (fields.length < columns.length) throw withLine(sqlError('22P04', `missing data for column "${columns[fields.length]!.name}"`), table.name, line, raw)
-    const values: Value[] = new Array<Value>(columns.length)
-    for (let i = 0; i < columns.length; i++) {
-      const field = fields[i]!
-      try {
-        values[i] = field === null ? null : types[i]!.input(field, columns[i]!.typmod, context)
-      } catch (error) {
-        throw withLine(error, table.name, line, field ?? undefined, columns[i]!.name)
+function textRows(
+  session: Backend,
+  table: RelationRow,
+  columns: readonly ColumnRow[],
+  described: readonly CopyColumn[],
+  options: CopyOptions,
+): RowSource {
+  const reader = new CopyTextReader(table.name, described, options, session.typeContext)
+  const recent = new RecentLines()
+  let header = options.header === false ? undefined : new HeaderLine(options.delimiter)
+  return function* (given) {
+    let chunk = given
+    if (header !== undefined) {
+      const rest = header.push(given)
+      if (rest === undefined) return
+      if (options.header === 'match')
+        matchHeader(
+          { fields: header.fields!.map((field) => (field === options.null ? null : field)), line: 1, raw: header.raw },
+          columns,
+          table,
+        )
+      header = undefined
+      reader.line = 1
+      if (given !== undefined) chunk = rest
+      else if (rest.length > 0) throw new TypeError('data after the end')
+    }
+    if (chunk !== undefined) recent.note(chunk)
+    const rows = reader.push(chunk)
+    const first = reader.line - rows.length + 1
+    for (let at = 0; at < rows.length; at += BATCH) {
+      yield {
+        rows: rows.length <= BATCH ? rows : rows.slice(at, at + BATCH),
+        lineOf: (i) => first + at + i,
+        rawOf: (i) => recent.line(at + i),
       }
     }
-    return { row: values, line, raw }
+  }
+}
+
+function csvRows(
+  session: Backend,
+  table: RelationRow,
+  columns: readonly ColumnRow[],
+  described: readonly CopyColumn[],
+  options: CopyOptions,
+  reader: CsvReader,
+): RowSource {
+  const context = session.typeContext
+  let { header } = options
+  const convert = ({ fields, line, raw }: TextRecord): MutableRow => {
+    if (fields.length > columns.length && !(columns.length === 0 && raw === ''))
+      throw withLine(sqlError('22P04', 'extra data after last expected column'), table.name, line, raw)
+    if (fields.length < columns.length)
+      throw withLine(
+        sqlError('22P04', `missing data for column "${columns[fields.length]!.name}"`),
+        table.name,
+        line,
+        raw,
+      )
+    return described.map(({ name, type, typmod }, i) => {
+      const field = fields[i]!
+      try {
+        return field === null ? null : type.input(field, typmod, context)
+      } catch (error) {
+        throw withLine(error, table.name, line, field ?? undefined, name)
+      }
+    })
   }
   return function* (chunk) {
+    let records: TextRecord[] = []
+    let rows: MutableRow[] = []
+    const take = (): Rows => {
+      const [of, made] = [records, rows]
+      records = []
+      rows = []
+      return { rows: made, lineOf: (i) => of[i]!.line, rawOf: (i) => of[i]!.raw }
+    }
     for (const record of reader.push(chunk)) {
       if (header !== false) {
         if (header === 'match') matchHeader(record, columns, table)
         header = false
         continue
       }
-      yield convert(record)
+      records.push(record)
+      rows.push(convert(record))
+      if (rows.length >= BATCH) yield take()
     }
+    if (rows.length > 0) yield take()
+  }
+}
+
+function binaryRows(session: Backend, table: RelationRow, described: readonly CopyColumn[]): RowSource {
+  const reader = new BinaryReader(described, session.typeContext, table.name)
+  return function* (chunk) {
+    let rows: MutableRow[] = []
+    let first = reader.line + 1
+    const take = (): Rows => {
+      const [made, from] = [rows, first]
+      rows = []
+      first += made.length
+      return { rows: made, lineOf: (i) => from + i, rawOf: () => undefined }
+    }
+    for (const row of reader.push(chunk)) {
+      rows.push(row)
+      if (rows.length >= BATCH) yield take()
+    }
+    if (rows.length > 0) yield take()
   }
 }
 
 function matchHeader({ fields, line, raw }: TextRecord, columns: readonly ColumnRow[], table: RelationRow): void {
-  if (fields.length !== columns.length) throw withLine(sqlError('22P04', `wrong number of fields in header line: got ${fields.length}, expected ${columns.length}`), table.name, line, raw)
+  if (fields.length !== columns.length)
+    throw withLine(
+      sqlError('22P04', `wrong number of fields in header line: got ${fields.length}, expected ${columns.length}`),
+      table.name,
+      line,
+      raw,
+    )
   fields.forEach((field, i) => {
     const { name } = columns[i]!
     const position = `column name mismatch in header line field ${i + 1}: got ${field === null ? 'null value' : `"${field}"`}`
-    if (field === null) throw withLine(sqlError('22P04', `${position} ("\\N"), expected "${name}"`), table.name, line, raw)
+    if (field === null)
+      throw withLine(sqlError('22P04', `${position} ("\\N"), expected "${name}"`), table.name, line, raw)
     if (field !== name) throw withLine(sqlError('22P04', `${position}, expected "${name}"`), table.name, line, raw)
   })
 }
 
-/** Where rows go: collects a batch, then runs the insert over it. */
+/** Where rows go. */
 class Target {
   count = 0
   readonly #session: Backend
   readonly #table: RelationRow
-  readonly #operator: Operator
-  readonly #execution: Execution
-  #batch: Line[] = []
+  readonly #load: BulkInserter
+  /** Domains' constraints, by position. */
+  readonly #domains: readonly { readonly at: number; readonly check: (row: Row) => Value }[]
 
-  constructor(session: Backend, table: RelationRow, columns: readonly ColumnRow[], b: BindContext, where: Node | undefined) {
+  constructor(
+    session: Backend,
+    table: RelationRow,
+    columns: readonly ColumnRow[],
+    b: BindContext,
+    where: Node | undefined,
+  ) {
     this.#session = session
     this.#table = table
-    this.#operator = compilePlan(insertPlan(table, columns, b, where), compileEnv(session.catalog, 'often'))
-    this.#execution = session.newExecution(session.transaction.ensure(), 0, [])
+    const env = compileEnv(session.catalog, 'often')
+    const x = session.newExecution(session.transaction.ensure(), 0, [])
+    const condition = where === undefined ? undefined : whereOf(b, table, where)
+    this.#load = createBulkInserter(table, x, env, {
+      columns: columns.map((column) => column.number),
+      ...(condition === undefined ? {} : { where: condition }),
+    })
+    this.#domains = columns.flatMap((column, at) => {
+      const row = b.catalog.typeRow(column.type)
+      if (row?.kind !== 'd') return []
+      const value: Expression = { kind: 'column', index: at, type: row.baseType, typmod: row.typmod }
+      return [
+        {
+          at,
+          check: compileValue(coerceTo(b, value, column.type, column.typmod, 'assignment', 'implicit'), env).bind(x),
+        },
+      ]
+    })
   }
 
-  /** True when the batch is full. */
-  add(line: Line): boolean {
-    this.#batch.push(line)
-    return this.#batch.length >= BATCH
-  }
-
-  async flush(): Promise<void> {
-    const batch = this.#batch
-    if (batch.length === 0) return
-    this.#batch = []
-    const { transaction, deferred } = this.#session
-    const mark = transaction.ensure().savepoint()
-    const checks = deferred.mark()
+  async insert({ rows, lineOf, rawOf }: Rows): Promise<void> {
+    let checked = 0
     try {
-      await this.#insert(batch)
-    } catch (error) {
-      if (!(error instanceof Error) || error.name !== 'SqlError') throw error
-      if (batch.length === 1) throw this.#located(error, batch[0]!)
-      transaction.ensure().rollbackTo(mark)
-      deferred.undoTo(checks)
-      for (const line of batch) {
-        try {
-          await this.#insert([line])
-        } catch (again) {
-          throw this.#located(again, line)
-        }
+      if (this.#domains.length > 0) {
+        for (; checked < rows.length; checked++)
+          for (const { at, check } of this.#domains) rows[checked]![at] = check(rows[checked]!)
       }
+    } catch (error) {
+      throw withLine(error, this.#table.name, lineOf(checked), rawOf(checked))
+    }
+    try {
+      this.count += await this.#session.drive(this.#load.insert(rows))
+    } catch (error) {
+      // Constraints that span rows do not show the line, as PostgreSQL finds them when a batch is written.
+      const code = error instanceof Error && error.name === 'SqlError' ? (error as SqlError).code : ''
+      throw withLine(
+        error,
+        this.#table.name,
+        lineOf(this.#load.at),
+        code === '23505' || code === '23503' ? undefined : rawOf(this.#load.at),
+      )
     }
   }
 
-  async #insert(batch: readonly Line[]): Promise<void> {
-    const store = new RowStore(this.#execution)
-    store.add(batch.map((line) => line.row.slice()))
-    this.#execution.kept.clear()
-    this.#execution.kept.set(-1 - SLOT, store)
-    this.#execution.affected = 0
-    await this.#session.drive(runPlan(this.#operator, this.#execution))
-    this.count += this.#execution.affected
-  }
-
-  /** Constraints that span rows do not show the line, as they are found when a batch is written. */
-  #located(error: unknown, { line, raw }: Line): unknown {
-    const code = error instanceof Error && error.name === 'SqlError' ? (error as SqlError).code : ''
-    return withLine(error, this.#table.name, line, code === '23505' || code === '23503' ? undefined : raw)
+  finish(): Promise<void> | void {
+    return this.#session.drive(this.#load.finish())
   }
 }
 
-function insertPlan(table: RelationRow, columns: readonly ColumnRow[], b: BindContext, where: Node | undefined): Plan {
-  const live = table.columns.filter((column) => !column.dropped)
-  const estimate = { rows: BATCH, startupCost: 0, totalCost: 0, width: 0 }
-  const info = (column: ColumnRow) => ({ name: column.name, type: column.type, typmod: column.typmod })
-  const source: Plan = { kind: 'cte-scan', slot: SLOT, work: true, name: 'copy', alias: 'copy', columns: columns.map(info), estimate }
-  const targets = live.map((column): Expression => {
-    const at = columns.indexOf(column)
-    if (at < 0) return defaultOf(b, column)
-    const isDomain = b.catalog.typeRow(column.type)?.kind === 'd'
-    const base = isDomain ? b.catalog.typeRow(column.type)!.baseType : column.type
-    const value: Expression = { kind: 'column', index: at, type: base, typmod: column.typmod }
-    return isDomain ? coerceTo(b, value, column.type, column.typmod, 'assignment', 'implicit') : value
+/** WHERE over vars of the table. */
+function whereOf(b: BindContext, table: RelationRow, where: Node): Expression {
+  const condition = bindTableCondition(b, table, where, 'where', 'WHERE')
+  some(condition, (e) => {
+    if (e.kind === 'subquery') throw errorAt(b, '0A000', 'cannot use subquery in COPY FROM WHERE condition')
+    if (e.kind !== 'var' || e.column <= 0) return false
+    const column = table.columns[e.column - 1]!
+    if (column.generated !== undefined)
+      throw sqlError('42P10', 'generated columns are not supported in COPY FROM WHERE conditions', {
+        detail: `Column "${column.name}" is a generated column.`,
+      })
+    return false
   })
-  let input: Plan = { kind: 'project', input: source, targets, columns: live.map(info), estimate }
-  if (where !== undefined) {
-    const condition = bindTableCondition(b, table, where, 'where', 'WHERE')
-    const lower = (e: Expression): Expression => {
-      if (e.kind === 'subquery') throw errorAt(b, '0A000', 'cannot use subquery in COPY FROM WHERE condition')
-      if (e.kind !== 'var' || e.level !== 0) return mapChildren(e, lower)
-      const column = live.findIndex((each) => each.number === e.column)
-      if (column < 0) throw sqlError('42703', 'system columns cannot be used in COPY FROM WHERE')
-      if (live[column]!.generated !== undefined) throw sqlError('42P10', 'generated columns are not supported in COPY FROM WHERE conditions', { detail: `Column "${live[column]!.name}" is a generated column.` })
-      return { kind: 'column', index: column, type: e.type, typmod: e.typmod }
-    }
-    input = { kind: 'filter', input, predicate: lower(condition), columns: input.columns, estimate }
-  }
-  return { kind: 'insert', table: table.oid, alias: table.name, input, conflict: { kind: 'none' }, returning: undefined, columns: [], estimate }
+  return condition
 }

@@ -8,8 +8,8 @@
  * A cursor that may move backwards keeps the rows it has read. WITH HOLD reads the rest when its transaction commits.
  */
 import type { DeclareCursorStmt, FetchDirection, FetchStmt } from '@pgsql/types'
-import { inputsOf } from '../../executor/plan-walk.ts'
 import type { MutableRow } from '../../executor/operator.ts'
+import { inputsOf } from '../../executor/plan-walk.ts'
 import { RowStore } from '../../executor/store.ts'
 import type { Plan } from '../../plan/plan.ts'
 import { subplansOf } from '../../planner/explain.ts'
@@ -19,9 +19,9 @@ import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
 import type { CursorState, Portal } from '../portal.ts'
 import type { Field, Format, MaybePromise, Sink } from '../session.ts'
-import { type Statement, isQueryNode } from '../statement.ts'
+import { isQueryNode, type Statement } from '../statement.ts'
 import type { Marked } from '../transaction.ts'
-import { type UtilityCall, define } from '../utility.ts'
+import { define, type UtilityCall } from '../utility.ts'
 import { innerQuery, rowSink } from './query.ts'
 
 const OPTION = { binary: 1, scroll: 2, noScroll: 4, hold: 32 } as const
@@ -73,13 +73,19 @@ function cursorsOf(session: Backend): Cursors {
   return cursors
 }
 
-function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, statement: Statement): MaybePromise<string> {
+function declare(
+  session: Backend,
+  node: DeclareCursorStmt,
+  call: UtilityCall,
+  statement: Statement,
+): MaybePromise<string> {
   const name = node.portalname!
   const options = node.options ?? 0
   const has = (option: keyof typeof OPTION): boolean => (options & OPTION[option]) !== 0
   if (has('scroll') && has('noScroll')) throw sqlError('42P11', 'cannot specify both SCROLL and NO SCROLL')
   const hold = has('hold')
-  if (!hold && !session.transaction.inBlock && !call.several) throw sqlError('25P01', 'DECLARE CURSOR can only be used in transaction blocks')
+  if (!hold && !session.transaction.inBlock && !call.several)
+    throw sqlError('25P01', 'DECLARE CURSOR can only be used in transaction blocks')
   if (session.portals.has(name)) throw sqlError('42P03', `cursor "${name}" already exists`)
   const { prepared, parameters } = innerQuery(session, statement, node.query!, call.parameters)
   const { plan } = prepared.planned
@@ -87,8 +93,14 @@ function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, s
   const strength = prepared.query.rowLocks[0]?.strength
   if (strength !== undefined) {
     const clause = LOCK_CLAUSES[strength]
-    if (hold) throw sqlError('0A000', `DECLARE CURSOR WITH HOLD ... ${clause} is not supported`, { detail: 'Holdable cursors must be READ ONLY.' })
-    if (has('scroll')) throw sqlError('0A000', `DECLARE SCROLL CURSOR ... ${clause} is not supported`, { detail: 'Scrollable cursors must be READ ONLY.' })
+    if (hold)
+      throw sqlError('0A000', `DECLARE CURSOR WITH HOLD ... ${clause} is not supported`, {
+        detail: 'Holdable cursors must be READ ONLY.',
+      })
+    if (has('scroll'))
+      throw sqlError('0A000', `DECLARE SCROLL CURSOR ... ${clause} is not supported`, {
+        detail: 'Scrollable cursors must be READ ONLY.',
+      })
   }
   const cursor: CursorState = {
     hold,
@@ -106,10 +118,26 @@ function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, s
     definition: statement.text,
   }
   const formats: readonly Format[] = cursor.binary ? [1] : []
-  const portal: Portal = { name, statement, parameters, formats, prepared, fields: prepared.fields, execution: undefined, steps: undefined, pending: [], pendingAt: 0, done: false, sent: 0, cursor }
+  const portal: Portal = {
+    name,
+    statement,
+    parameters,
+    formats,
+    prepared,
+    fields: prepared.fields,
+    execution: undefined,
+    steps: undefined,
+    pending: [],
+    pendingAt: 0,
+    done: false,
+    sent: 0,
+    cursor,
+  }
   session.portals.set(name, portal)
   if (hold) {
-    session.hooks.beforeCommit.push(() => (session.portals.get(name) === portal ? holdRows(session, portal, call.sink) : undefined))
+    session.hooks.beforeCommit.push(() =>
+      session.portals.get(name) === portal ? holdRows(session, portal, call.sink) : undefined,
+    )
   }
   const opened = async (): Promise<string> => {
     try {
@@ -125,10 +153,16 @@ function declare(session: Backend, node: DeclareCursorStmt, call: UtilityCall, s
   return opened()
 }
 
-const LOCK_CLAUSES = { update: 'FOR UPDATE', 'no-key-update': 'FOR NO KEY UPDATE', share: 'FOR SHARE', 'key-share': 'FOR KEY SHARE' } as const
+const LOCK_CLAUSES = {
+  update: 'FOR UPDATE',
+  'no-key-update': 'FOR NO KEY UPDATE',
+  share: 'FOR SHARE',
+  'key-share': 'FOR KEY SHARE',
+} as const
 
 const below = (plan: Plan): readonly Plan[] => [...inputsOf(plan), ...subplansOf(plan).map((subplan) => subplan.plan)]
-const modifies = (plan: Plan): boolean => plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' || below(plan).some(modifies)
+const modifies = (plan: Plan): boolean =>
+  plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' || below(plan).some(modifies)
 
 /** How often a plan opens a scan over stored rows; a loop may open it any number of times. */
 function scans(plan: Plan): number {
@@ -173,7 +207,11 @@ function scansBackwards(plan: Plan): boolean {
 /** Reads the first batch, so that the scan is open, and gives nothing of it yet. */
 async function openScans(session: Backend, portal: Portal, sink: Sink): Promise<void> {
   let rows = 0
-  await session.runPortal(portal, 1, rowSink(sink, () => rows++))
+  await session.runPortal(
+    portal,
+    1,
+    rowSink(sink, () => rows++),
+  )
   portal.pendingAt -= rows
   portal.sent -= rows
 }
@@ -186,10 +224,20 @@ function newStore(session: Backend): RowStore {
 }
 
 /** Reads up to `count` further rows from the plan, fewer when it has no more; keeps them when the cursor has a store. */
-async function pull(session: Backend, portal: Portal, cursor: CursorState, count: number, sink: Sink): Promise<MutableRow[]> {
+async function pull(
+  session: Backend,
+  portal: Portal,
+  cursor: CursorState,
+  count: number,
+  sink: Sink,
+): Promise<MutableRow[]> {
   const batch: MutableRow[] = []
   if (cursor.complete) return batch
-  const tag = await session.runPortal(portal, count, rowSink(sink, (row) => batch.push(row.slice())))
+  const tag = await session.runPortal(
+    portal,
+    count,
+    rowSink(sink, (row) => batch.push(row.slice())),
+  )
   if (tag !== undefined) cursor.complete = true
   cursor.count += batch.length
   if (cursor.scroll) cursor.rows ??= newStore(session)
@@ -242,7 +290,21 @@ async function fetch(session: Backend, node: FetchStmt, call: UtilityCall): Prom
   const portal = cursorOf(session, node.portalname!)
   if (portal.cursor === undefined) {
     if (!isQueryNode(portal.statement.node)) throw sqlError('55000', `portal "${portal.name}" cannot be run`)
-    portal.cursor = { hold: false, held: false, scroll: false, binary: false, rows: undefined, dropped: 0, failed: false, complete: portal.done, count: portal.sent, position: portal.sent, sequence: 0, createdAt: clockMicros(), definition: portal.statement.text }
+    portal.cursor = {
+      hold: false,
+      held: false,
+      scroll: false,
+      binary: false,
+      rows: undefined,
+      dropped: 0,
+      failed: false,
+      complete: portal.done,
+      count: portal.sent,
+      position: portal.sent,
+      sequence: 0,
+      createdAt: clockMicros(),
+      definition: portal.statement.text,
+    }
   }
   if (portal.cursor.failed) throw sqlError('55000', `portal "${portal.name}" cannot be run`)
   const isMove = node.ismove === true
@@ -250,7 +312,10 @@ async function fetch(session: Backend, node: FetchStmt, call: UtilityCall): Prom
   const reader = new Reader(session, portal, portal.cursor, call.sink, isMove)
   const asked = Number(node.howMany ?? 0)
   try {
-    const moved = await reader.go(node.direction ?? 'FETCH_FORWARD', Math.abs(asked) > 9e15 ? Math.sign(asked) * ALL : asked)
+    const moved = await reader.go(
+      node.direction ?? 'FETCH_FORWARD',
+      Math.abs(asked) > 9e15 ? Math.sign(asked) * ALL : asked,
+    )
     return `${isMove ? 'MOVE' : 'FETCH'} ${moved}`
   } catch (error) {
     portal.cursor.failed = true
@@ -287,7 +352,10 @@ class Reader {
   }
 
   #needScroll(): void {
-    if (!this.#cursor.scroll) throw sqlError('55000', 'cursor can only scan forward', { hint: 'Declare it with SCROLL option to enable backward scan.' })
+    if (!this.#cursor.scroll)
+      throw sqlError('55000', 'cursor can only scan forward', {
+        hint: 'Declare it with SCROLL option to enable backward scan.',
+      })
   }
   /** How many rows there are, as far as it is known. */
   get #onRow(): boolean {
@@ -406,5 +474,12 @@ class Reader {
 export function cursorRows(session: Backend): Row[] {
   return [...session.portals.values()]
     .filter((portal) => portal.name !== '')
-    .map((portal) => [portal.name, portal.cursor?.definition ?? portal.statement.text, portal.cursor?.hold ?? false, portal.cursor?.binary ?? false, portal.cursor?.scroll ?? false, portal.cursor?.createdAt ?? portal.execution?.context.statementTimestamp ?? 0])
+    .map((portal) => [
+      portal.name,
+      portal.cursor?.definition ?? portal.statement.text,
+      portal.cursor?.hold ?? false,
+      portal.cursor?.binary ?? false,
+      portal.cursor?.scroll ?? false,
+      portal.cursor?.createdAt ?? portal.execution?.context.statementTimestamp ?? 0,
+    ])
 }

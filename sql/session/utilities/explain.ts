@@ -1,8 +1,8 @@
 /** EXPLAIN (PostgreSQL 15 manual, SQL commands): what is asked for, the plan, and with ANALYZE a run whose rows go nowhere. */
 import type { ExplainStmt, Node } from '@pgsql/types'
 import type { Instrument } from '../../executor/operator.ts'
-import { explainJson, explainText } from '../../planner/explain-format.ts'
 import { explainTree } from '../../planner/explain.ts'
+import { explainJson, explainText } from '../../planner/explain-format.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import type { Value } from '../../types/value.ts'
@@ -10,8 +10,8 @@ import type { Backend } from '../backend.ts'
 import type { Portal } from '../portal.ts'
 import type { Field } from '../session.ts'
 import { allSettings } from '../settings.ts'
-import { type PreparedQuery, type Statement, fieldOf, isQueryNode, prepareQuery } from '../statement.ts'
-import { type UtilityCall, define } from '../utility.ts'
+import { fieldOf, isQueryNode, type PreparedQuery, prepareQuery, type Statement } from '../statement.ts'
+import { define, type UtilityCall } from '../utility.ts'
 import { executeParameters, preparedStatement } from './prepare.ts'
 import { innerQuery, rowSink } from './query.ts'
 
@@ -48,7 +48,8 @@ function optionsOf(node: ExplainStmt): Options {
     else if (name === 'format') {
       const value = textOf(arg)
       if (value === 'xml' || value === 'yaml') throw notSupported(`EXPLAIN (FORMAT ${value.toUpperCase()})`)
-      if (value !== 'text' && value !== 'json') throw sqlError('22023', `unrecognized value for EXPLAIN option "format": "${value}"`)
+      if (value !== 'text' && value !== 'json')
+        throw sqlError('22023', `unrecognized value for EXPLAIN option "format": "${value}"`)
       format = value
     } else throw sqlError('42601', `unrecognized EXPLAIN option "${name}"`)
   }
@@ -99,7 +100,12 @@ function planned(session: Backend, node: Node, statement: Statement, call: Utili
     const inner = preparedStatement(session, node.ExecuteStmt.name!)
     if (!isQueryNode(inner.node)) return undefined
     const prepared = prepareQuery(session, inner, true)
-    return { prepared, parameters: executeParameters(session, node.ExecuteStmt, prepared.parameterTypes, statement, call.parameters), statement: inner, creates: false }
+    return {
+      prepared,
+      parameters: executeParameters(session, node.ExecuteStmt, prepared.parameterTypes, statement, call.parameters),
+      statement: inner,
+      creates: false,
+    }
   }
   if ('DeclareCursorStmt' in node) return planned(session, node.DeclareCursorStmt.query!, statement, call)
   if ('CreateTableAsStmt' in node) {
@@ -134,24 +140,58 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
     await analyze(session, explained, instruments, call)
     executionMs = performance.now() - started
   }
-  const tree = explainTree({ catalog: session.catalog, searchPath: session.searchPath }, prepared.planned, prepared.query, { verbose: options.verbose })
+  const tree = explainTree(
+    { catalog: session.catalog, searchPath: session.searchPath },
+    prepared.planned,
+    prepared.query,
+    { verbose: options.verbose },
+  )
   const summary = {
     planningMs: options.summary ? planningMs : undefined,
     executionMs: options.summary ? executionMs : undefined,
     settings: options.settings ? changedSettings(session) : undefined,
   }
   const counters = (plan: object): Instrument | undefined => instruments.get(plan)
-  return answer(options.format === 'json' ? [explainJson(tree, options, counters, summary)] : explainText(tree, options, counters, summary))
+  return answer(
+    options.format === 'json'
+      ? [explainJson(tree, options, counters, summary)]
+      : explainText(tree, options, counters, summary),
+  )
 }
 
 /** Runs the query to its end, counting; its rows are dropped. */
-async function analyze(session: Backend, { prepared, parameters, statement }: Explained, instruments: Map<object, Instrument>, call: UtilityCall): Promise<void> {
-  const portal: Portal = { name: '', statement: { ...statement, prepared: undefined }, parameters, formats: [], prepared, fields: prepared.fields, execution: undefined, steps: undefined, pending: [], pendingAt: 0, done: false, sent: 0, cursor: undefined, instruments }
-  await session.runPortal(portal, 0, rowSink(call.sink, () => {}))
+async function analyze(
+  session: Backend,
+  { prepared, parameters, statement }: Explained,
+  instruments: Map<object, Instrument>,
+  call: UtilityCall,
+): Promise<void> {
+  const portal: Portal = {
+    name: '',
+    statement: { ...statement, prepared: undefined },
+    parameters,
+    formats: [],
+    prepared,
+    fields: prepared.fields,
+    execution: undefined,
+    steps: undefined,
+    pending: [],
+    pendingAt: 0,
+    done: false,
+    sent: 0,
+    cursor: undefined,
+    instruments,
+  }
+  await session.runPortal(
+    portal,
+    0,
+    rowSink(call.sink, () => {}),
+  )
 }
 
 /** What changes plans, where it is not as PostgreSQL is installed (its GUC_EXPLAIN parameters). */
-const PLANNER_SETTINGS = /^(enable_|cpu_|seq_page_cost|random_page_cost|effective_cache_size|work_mem|hash_mem_multiplier|search_path|temp_buffers|from_collapse_limit|join_collapse_limit|geqo|cursor_tuple_fraction|constraint_exclusion|default_statistics_target|plan_cache_mode|jit|max_parallel|parallel_|min_parallel)/
+const PLANNER_SETTINGS =
+  /^(enable_|cpu_|seq_page_cost|random_page_cost|effective_cache_size|work_mem|hash_mem_multiplier|search_path|temp_buffers|from_collapse_limit|join_collapse_limit|geqo|cursor_tuple_fraction|constraint_exclusion|default_statistics_target|plan_cache_mode|jit|max_parallel|parallel_|min_parallel)/
 
 function changedSettings(session: Backend): [string, string][] {
   const changed: [string, string][] = []

@@ -47,7 +47,13 @@ class Notifications implements Marked {
   add(change: Change): void {
     if (change.kind === 'notify') {
       const { channel, payload } = change.notification
-      if (this.#changes.some((each) => each.kind === 'notify' && each.notification.channel === channel && each.notification.payload === payload)) return
+      if (
+        this.#changes.some(
+          (each) =>
+            each.kind === 'notify' && each.notification.channel === channel && each.notification.payload === payload,
+        )
+      )
+        return
     }
     this.#changes.push(change)
     if (this.#hooked) return
@@ -73,7 +79,11 @@ class Notifications implements Marked {
         return
       case 'notify':
         for (const backend of this.#session.server.backends.values()) {
-          if (backend.databaseOid === this.#session.databaseOid && listening.get(backend)?.channels.has(change.notification.channel)) deliver(backend, change.notification)
+          if (
+            backend.databaseOid === this.#session.databaseOid &&
+            listening.get(backend)?.channels.has(change.notification.channel)
+          )
+            deliver(backend, change.notification)
         }
     }
   }

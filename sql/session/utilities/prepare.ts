@@ -4,7 +4,14 @@
  */
 import type { ExecuteStmt } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
-import { type BindContext, bindConstantExpression, canCoerce, coerceTo, resolveTypeName, typeName } from '../../binder/binder.ts'
+import {
+  type BindContext,
+  bindConstantExpression,
+  canCoerce,
+  coerceTo,
+  resolveTypeName,
+  typeName,
+} from '../../binder/binder.ts'
 import { evaluate } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import { sqlError } from '../../types/error.ts'
@@ -13,7 +20,7 @@ import type { Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
 import type { Field } from '../session.ts'
-import { type Statement, bindContext, isQueryNode, makeStatement, prepareQuery } from '../statement.ts'
+import { bindContext, isQueryNode, makeStatement, prepareQuery, type Statement } from '../statement.ts'
 import { define, utilityFor } from '../utility.ts'
 
 export function registerPrepare(): void {
@@ -68,10 +75,18 @@ export function executeFields(session: Backend, node: ExecuteStmt): readonly Fie
 }
 
 /** The values of EXECUTE's list, converted as on assignment. `outer`: of the EXECUTE itself, for $n in the list. */
-export function executeParameters(session: Backend, node: ExecuteStmt, types: readonly Oid[], statement: Statement, outer: readonly Value[]): Value[] {
+export function executeParameters(
+  session: Backend,
+  node: ExecuteStmt,
+  types: readonly Oid[],
+  statement: Statement,
+  outer: readonly Value[],
+): Value[] {
   const params = node.params ?? []
   if (params.length !== types.length) {
-    throw sqlError('42601', `wrong number of parameters for prepared statement "${node.name}"`, { detail: `Expected ${types.length} parameters but got ${params.length}.` })
+    throw sqlError('42601', `wrong number of parameters for prepared statement "${node.name}"`, {
+      detail: `Expected ${types.length} parameters but got ${params.length}.`,
+    })
   }
   if (params.length === 0) return []
   const b: BindContext = bindContext(session, statement.source, statement.givenTypes, outer.length === 0)
@@ -81,9 +96,13 @@ export function executeParameters(session: Backend, node: ExecuteStmt, types: re
     const type = types[i]!
     const e = bindConstantExpression(b, param)
     if (e.type !== OID.unknown && !canCoerce(b, [e.type], [type], 'assignment')) {
-      throw sqlError('42804', `parameter $${i + 1} of type ${typeName(b, e.type)} cannot be coerced to the expected type ${typeName(b, type)}`, {
-        hint: 'You will need to rewrite or cast the expression.',
-      })
+      throw sqlError(
+        '42804',
+        `parameter $${i + 1} of type ${typeName(b, e.type)} cannot be coerced to the expected type ${typeName(b, type)}`,
+        {
+          hint: 'You will need to rewrite or cast the expression.',
+        },
+      )
     }
     return evaluate(coerceTo(b, e, type, -1, 'assignment', 'implicit'), [], x, env)
   })

@@ -5,7 +5,7 @@ import { OID } from '../../types/oids.ts'
 import type { Row, Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import type { Sink } from '../session.ts'
-import { type PreparedQuery, type Statement, bindContext, planQuery } from '../statement.ts'
+import { bindContext, type PreparedQuery, planQuery, type Statement } from '../statement.ts'
 
 export interface InnerQuery {
   readonly prepared: PreparedQuery
@@ -13,18 +13,34 @@ export interface InnerQuery {
 }
 
 /** For what is bound under `statement`: its text gives error positions, its types those of $1…. */
-export const contextOf = (session: Backend, statement: Statement, parameters: readonly Value[] | undefined): BindContext =>
-  bindContext(session, statement.source, statement.givenTypes, parameters?.length === 0)
+export const contextOf = (
+  session: Backend,
+  statement: Statement,
+  parameters: readonly Value[] | undefined,
+): BindContext => bindContext(session, statement.source, statement.givenTypes, parameters?.length === 0)
 
 /** Binds and plans. `parameters` undefined: only to describe it. */
-export function innerQuery(session: Backend, statement: Statement, node: Node, parameters: readonly Value[] | undefined): InnerQuery {
+export function innerQuery(
+  session: Backend,
+  statement: Statement,
+  node: Node,
+  parameters: readonly Value[] | undefined,
+): InnerQuery {
   const b = contextOf(session, statement, parameters)
-  const prepared = planQuery(session, b, bind(b, node), false)
+  const prepared: PreparedQuery = {
+    ...planQuery(session, b, bind(b, node), false),
+    again: () => innerQuery(session, statement, node, undefined).prepared,
+  }
   return { prepared, parameters: settled(session, statement, prepared, parameters ?? []) }
 }
 
 /** Parameters whose types only the binding has found came as text. */
-function settled(session: Backend, statement: Statement, prepared: PreparedQuery, parameters: readonly Value[]): readonly Value[] {
+function settled(
+  session: Backend,
+  statement: Statement,
+  prepared: PreparedQuery,
+  parameters: readonly Value[],
+): readonly Value[] {
   return parameters.map((value, i) => {
     const given = statement.givenTypes[i] ?? 0
     const type = prepared.parameterTypes[i] ?? OID.text
@@ -34,7 +50,11 @@ function settled(session: Backend, statement: Statement, prepared: PreparedQuery
 }
 
 /** A sink that hands rows to `row` and everything that is not about the result to the real one. */
-export function rowSink(sink: Sink, row: (values: Row) => void, flow: () => Promise<void> | undefined = () => undefined): Sink {
+export function rowSink(
+  sink: Sink,
+  row: (values: Row) => void,
+  flow: () => Promise<void> | undefined = () => undefined,
+): Sink {
   return {
     fields: () => {},
     row,
