@@ -223,12 +223,9 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
       return place
     case 'lexpr':
     case 'rexpr':
-      if (place === 'value') return 'value'
-      return (place === 'condition' || place === 'operand') && isComparison(node)
-        ? 'operand'
-        : place === 'operand'
-          ? 'condition'
-          : place
+      if (place === 'value' || place === 'fixed') return place
+      if (isComparison(node)) return 'operand'
+      return place === 'operand' && isArithmetic(node) ? 'operand' : 'condition'
     // Wrappers of the parse tree, and AND/OR, hand the place down.
     case 'A_Expr':
     case 'BoolExpr':
@@ -243,6 +240,14 @@ function placeOf(name: string, node: Record<string, unknown>, place: Place): Pla
 }
 
 const COMPARISONS = new Set(['=', '<>', '<', '<=', '>', '>='])
+
+const ARITHMETIC = new Set(['+', '-', '*', '/', '%'])
+
+/** 1 + 2 as an operand: computed when the statement runs. */
+function isArithmetic(node: Record<string, unknown>): boolean {
+  const name = node['name'] as { String?: { sval?: string } }[] | undefined
+  return node['kind'] === 'AEXPR_OP' && name?.length === 1 && ARITHMETIC.has(name[0]?.String?.sval ?? '')
+}
 
 /** a = 1, a > 1, a IN (1, 2), a = ANY ('{1,2}'), a BETWEEN 1 AND 2. */
 function isComparison(node: Record<string, unknown>): boolean {
