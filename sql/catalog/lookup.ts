@@ -240,6 +240,24 @@ function found<T extends { readonly oid: Oid }>(row: T | undefined, code: string
   return row.oid
 }
 
+/** Text search objects are the data's alone: oid, name, schema come first in their tables. */
+function findSearchObject(scope: NameScope, table: string, kind: string, text: string): Oid {
+  const name = qualified(scope, text)
+  const namespaces = namespacesOf(scope, name).map(String)
+  const row = dataTable(table)
+    .lines.map(fields)
+    .find((each) => each[1] === name.name && namespaces.includes(each[2]!))
+  if (row === undefined) throw sqlError('42704', `${kind} "${text}" does not exist`)
+  return oid(Number(row[0]))
+}
+function searchObjectName(scope: NameScope, table: string, wanted: Oid): string | undefined {
+  const line = dataTable(table).lines.find((each) => each.startsWith(`${wanted}\t`))
+  if (line === undefined) return undefined
+  const [, name, namespace] = fields(line)
+  const schema = oid(Number(namespace))
+  return quoteQualified(namespaceUnless(scope, scope.searchPath.includes(schema), schema), name!)
+}
+
 /** `scope` is asked anew at each call: its search path and catalog may change during the session. */
 export function nameLookup(scope: NameScope): NameLookup {
   return {
@@ -260,14 +278,10 @@ export function nameLookup(scope: NameScope): NameLookup {
       const row = first(namespacesOf(scope, name), (ns) => scope.catalog.collationByName(ns, name.name))
       return found(row, '42704', `collation "${text}" for encoding "UTF8" does not exist`)
     },
-    findConfig: (text) => {
-      const name = qualified(scope, text)
-      const line = dataTable('pg_ts_config')
-        .lines.map(fields)
-        .find((row) => row[1] === name.name)
-      if (line === undefined) throw sqlError('42704', `text search configuration "${text}" does not exist`)
-      return oid(Number(line[0]))
-    },
+    findConfig: (text) => findSearchObject(scope, 'pg_ts_config', 'text search configuration', text),
+    findDictionary: (text) => findSearchObject(scope, 'pg_ts_dict', 'text search dictionary', text),
+    configName: (wanted) => searchObjectName(scope, 'pg_ts_config', wanted),
+    dictionaryName: (wanted) => searchObjectName(scope, 'pg_ts_dict', wanted),
     relationName: (wanted) => {
       const row = scope.catalog.relation(wanted)
       return row === undefined ? undefined : relationName(scope, row)

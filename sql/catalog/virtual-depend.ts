@@ -129,7 +129,7 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
     if (column.dropped || row.kind === 'i') continue
     if (isUser(column.type))
       yield { from: address(CLASS.relation, row.oid, column.number), to: address(CLASS.type, column.type), type: 'n' }
-    if (column.default === undefined) continue
+    if (column.default === undefined || column.identity !== undefined) continue
     const from = address(CLASS.attrdef, oid(defaultOid(row.oid, column.number)))
     yield {
       from,

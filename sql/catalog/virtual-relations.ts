@@ -167,7 +167,8 @@ function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): R
     attstattarget: column.dropped ? 0 : (column.statisticsTarget ?? -1),
     attnotnull: column.notNull && !column.dropped,
     attndims: type?.isArray === true ? 1 : 0,
-    atthasdef: column.default !== undefined,
+    // An identity column's default is its sequence: PostgreSQL keeps none.
+    atthasdef: column.default !== undefined && column.identity === undefined,
     atthasmissing: column.missing !== undefined,
     attidentity: column.identity === undefined ? '' : column.identity === 'always' ? 'a' : 'd',
     attgenerated: column.generated === undefined ? '' : 's',
@@ -186,7 +187,7 @@ export const defaultOid = (relation: Oid, column: number): number => (relation *
 function* defaultRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
   for (const row of userRows(view, 'relation', lookup, 'adrelid')) {
     for (const column of row.columns) {
-      if (column.default === undefined || column.dropped) continue
+      if (column.default === undefined || column.identity !== undefined || column.dropped) continue
       yield {
         oid: defaultOid(row.oid, column.number),
         adrelid: row.oid,

@@ -32,6 +32,7 @@ export interface NameLookup {
   findRole(text: string): Oid
   findCollation(text: string): Oid
   findConfig(text: string): Oid
+  findDictionary(text: string): Oid
   relationName(oid: Oid): string | undefined
   typeName(oid: Oid, typmod?: number): string | undefined
   functionName(oid: Oid, withArguments: boolean): string | undefined
@@ -39,6 +40,8 @@ export interface NameLookup {
   namespaceName(oid: Oid): string | undefined
   roleName(oid: Oid): string | undefined
   collationName(oid: Oid): string | undefined
+  configName(oid: Oid): string | undefined
+  dictionaryName(oid: Oid): string | undefined
 }
 
 /** Appends big-endian numbers and bytes to a growing buffer. Implemented once, in sql/types/bytes.ts. */

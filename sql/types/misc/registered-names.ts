@@ -39,15 +39,8 @@ const REGISTRIES: readonly Registry[] = [
   { oid: 4089, name: 'regnamespace', find: (n, t) => n.findNamespace(t), show: (n, id) => quoted(n.namespaceName(id)) },
   { oid: 4096, name: 'regrole', find: (n, t) => n.findRole(t), show: (n, id) => quoted(n.roleName(id)) },
   { oid: 4191, name: 'regcollation', find: (n, t) => n.findCollation(t), show: (n, id) => n.collationName(id) },
-  { oid: 3734, name: 'regconfig', find: (n, t) => n.findConfig(t), show: () => undefined },
-  {
-    oid: 3769,
-    name: 'regdictionary',
-    find: () => {
-      throw notSupported('text search dictionary lookup')
-    },
-    show: () => undefined,
-  },
+  { oid: 3734, name: 'regconfig', find: (n, t) => n.findConfig(t), show: (n, id) => n.configName(id) },
+  { oid: 3769, name: 'regdictionary', find: (n, t) => n.findDictionary(t), show: (n, id) => n.dictionaryName(id) },
 ]
 
 const DIGITS = /^[0-9]+$/
