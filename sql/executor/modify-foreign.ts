@@ -174,6 +174,8 @@ export class ForeignQueue {
       }
       if (x.sliceOver()) yield SLICE_OVER
     }
+    // A child whose default is the key that went still points at it, unchanged.
+    if (action === 'set-default') yield* noAction(x, fk, old, true)
   }
 }
 
@@ -289,8 +291,15 @@ export class ForeignKey {
     }
     const tests = this.constraint.foreignKey!.operators.map((oid, i): Callable => {
       const fn = x.catalog.operator(oid)?.function ?? oid
-      const arg = (type: Oid) => ({ type, typmod: -1 })
-      return bindNullSafe(callSite(x.catalog, fn, [arg(this.parentTypes[i]!), arg(this.childTypes[i]!)], OID.bool), x.context)
+      const declared = x.catalog.function(fn)?.argTypes ?? []
+      // numeric = numeric serves a key of integers too: its operand is converted.
+      const operand = (type: Oid, at: number) => {
+        const cast = declared[at] === undefined ? undefined : castOf(x, type, declared[at])
+        return { type: cast === undefined ? type : declared[at]!, typmod: -1, convert: cast ?? same }
+      }
+      const [left, right] = [operand(this.parentTypes[i]!, 0), operand(this.childTypes[i]!, 1)]
+      const call = bindNullSafe(callSite(x.catalog, fn, [left, right], OID.bool), x.context)
+      return (a, b) => call(left.convert(a!), right.convert(b!))
     })
     return (parent, child) => tests.every((test, i) => test(parent[i]!, child[i]!) === true)
   }
@@ -339,11 +348,13 @@ const TEXTS = new Set<Oid>([OID.text, OID.varchar, OID.name])
 /** Equal values of the two types are one value in memory, with one key but for its width. */
 const alike = (a: Oid, b: Oid): boolean => a === b || (INTEGERS.has(a) && INTEGERS.has(b)) || (TEXTS.has(a) && TEXTS.has(b))
 
+const same = (value: Value): Value => value
+
 function castOf(x: Execution, from: Oid, to: Oid): ((value: Value) => Value) | undefined {
-  if (alike(from, to)) return (value) => value
+  if (alike(from, to)) return same
   const cast = x.catalog.cast(from, to)
   if (cast === undefined) return undefined
-  if (cast.method === 'b') return (value) => value
+  if (cast.method === 'b') return same
   if (cast.method === 'i' || cast.function === 0) return undefined
   return bindNullSafe(callSite(x.catalog, cast.function, [{ type: from, typmod: -1 }], to), x.context)
 }
@@ -351,8 +362,12 @@ function castOf(x: Execution, from: Oid, to: Oid): ((value: Value) => Value) | u
 /** An assignment from a parent's column to a child's. */
 function converted(x: Execution, from: Oid, to: Oid, typmod: number, value: Value): Value {
   if (value === null || (from === to && typmod === -1)) return value
-  const [source, target] = [x.catalog.type(from), x.catalog.type(to)]
-  return target.input(source.output(value, x.context), typmod, x.context)
+  const base = baseType(x.catalog, to)
+  const cast = x.catalog.cast(from, base)
+  const through = from !== base && cast?.method === 'f' ? bindNullSafe(callSite(x.catalog, cast.function, [{ type: from, typmod: -1 }], base), x.context) : undefined
+  const result = through === undefined ? value : through(value)
+  if (result === null || (through !== undefined && typmod === -1)) return result
+  return x.catalog.type(to).input(x.catalog.type(through === undefined ? from : base).output(result, x.context), typmod, x.context)
 }
 
 // ---- children look for their parent
