@@ -189,7 +189,9 @@ const HANDLERS: Handlers = {
     return { kind: 'grouping', refs: [], level, args, type: OID.int4, typmod: -1 }
   },
   SetToDefault: () => ({ kind: 'default', type: OID.unknown, typmod: -1 }),
-  CurrentOfExpr: (_, __, node) => ({ kind: 'current-of', cursor: node.cursor_name ?? '', relation: 0, ...BOOL }),
+  CurrentOfExpr: () => {
+    throw notSupported('WHERE CURRENT OF')
+  },
   List: (b, scope, node) => ({
     kind: 'row',
     fields: bindList(b, scope, node.items),
