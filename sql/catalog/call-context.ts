@@ -3,10 +3,10 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { CallContext, CallInfo, FunctionBody } from '../types/function.ts'
 import { bound } from '../types/function.ts'
 import type { Int64, Value } from '../types/value.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, VirtualContext } from './catalog.ts'
 import type { NameScope } from './names.ts'
 
-export interface CatalogCallContext extends CallContext, NameScope {
+export interface CatalogCallContext extends CallContext, NameScope, VirtualContext {
   /** The transaction's: with its own DDL. */
   readonly catalog: Catalog
   /** The effective search path: the temporary schema first (when there is one), pg_catalog where it is looked in. */

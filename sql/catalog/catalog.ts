@@ -10,7 +10,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
 import type { RowStorage, Type, TypeLookup } from '../types/type.ts'
-import type { Value } from '../types/value.ts'
+import type { Int64, Value } from '../types/value.ts'
 
 export interface Catalog extends TypeLookup {
   /** Grows with every committed change; plans remember the version they were made with. */
@@ -68,7 +68,7 @@ export interface Catalog extends TypeLookup {
   /** Planner statistics of a table: rows and pages at the last ANALYZE, and per column. */
   statistics(table: Oid): TableStatistics | undefined
 
-  /** Rows of a system catalog table (RelationRow.virtual), columns by attribute number; with a lookup, quickly, those alone that match it. */
+  /** Rows of a system catalog table (RelationRow.virtual) or of a sequence, columns by attribute number; with a lookup, quickly, those alone that match it. */
   virtualRows(relation: Oid, context: VirtualContext, lookup?: VirtualLookup): Iterable<readonly Value[]>
   /** About how many rows virtualRows gives: for the planner. */
   virtualSize(relation: Oid): number
@@ -80,9 +80,10 @@ export interface VirtualLookup {
   readonly value: Value
 }
 
-/** What virtual tables about running things ask (pg_stat_activity, pg_locks, pg_settings …); sql/session implements it. */
+/** What rows that are made when asked for need of the session. */
 export interface VirtualContext {
-  sessionRows(relationName: string): Iterable<readonly Value[]>
+  /** The last value given (the start value when none was: `called` false). */
+  sequenceState(sequence: RelationRow): { readonly value: Int64; readonly called: boolean }
 }
 
 /** One user object that is stored: the key is its class and oid. */

@@ -71,12 +71,15 @@ export function* virtualRows(
   const target = view.relation(relation)
   if (target === undefined) return
   const { name } = target
-  if (!DESCRIPTORS_ONLY.has(name)) yield* ownBuiltinRows(view, name, lookup)
-  const source = DESCRIPTOR_ROWS[name]
-  if (source === undefined) {
-    if (SESSION_TABLES.has(name)) yield* matching(context.sessionRows(name), lookup)
+  if (target.sequence !== undefined) {
+    const { value, called } = context.sequenceState(target)
+    // No log of its own runs ahead of it: log_cnt is 0.
+    yield [value, 0, called]
     return
   }
+  if (!DESCRIPTORS_ONLY.has(name)) yield* ownBuiltinRows(view, name, lookup)
+  const source = DESCRIPTOR_ROWS[name]
+  if (source === undefined) return
   const columns = columnNames(target)
   if (lookup === undefined) return yield* madeRows(source(view, undefined), columns)
   const column = columns[lookup.column - 1]!
@@ -151,17 +154,12 @@ const PER_DESCRIPTOR: Readonly<Record<string, readonly [kind: DescriptorKind, ro
 const UNKNOWN_ROWS = 10
 
 export function virtualSize(view: CatalogView, relation: Oid): number {
-  const name = view.relation(relation)?.name ?? ''
+  const row = view.relation(relation)
+  if (row === undefined || row.sequence !== undefined) return 1
+  const { name } = row
   const [kind, rows] = PER_DESCRIPTOR[name] ?? [undefined, 0]
   const own = kind === undefined ? UNKNOWN_ROWS : view.ownCount(kind) * rows
   return Math.max(1, dataTable(name).lines.length + own)
-}
-
-/** Tables whose rows the session has: none of a fresh database's are built in. */
-const SESSION_TABLES = new Set(['pg_largeobject', 'pg_largeobject_metadata'])
-
-function* matching(rows: Iterable<Row>, lookup: VirtualLookup | undefined): Iterable<Row> {
-  for (const row of rows) if (lookup === undefined || row[lookup.column - 1] === lookup.value) yield row
 }
 
 function* ownBuiltinRows(view: CatalogView, name: string, lookup: VirtualLookup | undefined): Iterable<Row> {

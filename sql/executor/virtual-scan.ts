@@ -1,4 +1,4 @@
-/** System catalogs: rows that the catalog makes when asked, all or those alone that one column's value picks out. */
+/** System catalogs and sequences: rows that the catalog makes when asked, all or those alone that one column's value picks out. */
 import type { VirtualContext } from '../catalog/catalog.ts'
 import type { Plan } from '../plan/plan.ts'
 import { notSupported } from '../types/error.ts'
@@ -11,11 +11,8 @@ import { BATCH_ROWS, type Operator, type RowBatch, SLICE_OVER } from './operator
 type VirtualScan = Extract<Plan, { kind: 'virtual-scan' }>
 
 const TABLE_OID = -6
-const NO_SESSIONS: VirtualContext = { sessionRows: () => [] }
-
-/** The session's context knows what runs; without a session there is nothing of that kind. */
-const virtualContext = (context: CallContext): VirtualContext =>
-  'sessionRows' in context ? (context as CallContext & VirtualContext) : NO_SESSIONS
+/** The session's context. Without a session there are catalogs, and no sequences. */
+const virtualContext = (context: CallContext): VirtualContext => context as CallContext & VirtualContext
 
 export function compileVirtualScan(plan: VirtualScan, env: CompileEnv): Operator {
   const filter = compilePredicate(plan.filter, env)

@@ -83,7 +83,7 @@ export function tablePaths(r: ScanRequest): Path[] {
   const inside = new Set([r.relation])
   const pages = Math.max(1, total / 80)
 
-  if (row.virtual) {
+  if (row.virtual || row.kind === 'S') {
     const lookup = virtualLookup(r, row)
     const filter = conjunction(r.conditions.map(lower))
     const rows = lookup === undefined ? kept : Math.min(kept, 10)
@@ -170,10 +170,16 @@ function virtualLookup(
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
 /** Columns of system catalogs with few rows a value, of types whose equal values are one number or text; the best first. */
 const LOOKUP_COLUMNS: readonly ReadonlySet<string>[] = [
-  words('oid attrelid indexrelid seqrelid enumtypid starelid aggfnoid rngtypid rngmultitypid partrelid typrelid typarray'),
+  words(
+    'oid attrelid indexrelid seqrelid enumtypid starelid aggfnoid rngtypid rngmultitypid partrelid typrelid typarray',
+  ),
   words('indrelid conrelid contypid conindid confrelid adrelid ev_class tgrelid inhrelid inhparent polrelid stxrelid'),
-  words('objoid objid refobjid typelem opcfamily amopfamily amprocfamily amopopr castsource casttarget roleid member mapcfg'),
-  words('relname typname proname oprname collname nspname rolname datname amname lanname extname spcname conname opcname'),
+  words(
+    'objoid objid refobjid typelem opcfamily amopfamily amprocfamily amopopr castsource casttarget roleid member mapcfg',
+  ),
+  words(
+    'relname typname proname oprname collname nspname rolname datname amname lanname extname spcname conname opcname',
+  ),
 ]
 
 interface ColumnCondition {

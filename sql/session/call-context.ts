@@ -18,6 +18,8 @@ export function clockMicros(): number {
   return Math.round((performance.timeOrigin + performance.now() - EPOCH_2000_MS) * 1000)
 }
 
+type SequenceState = ReturnType<CatalogCallContext['sequenceState']>
+
 /** What the context asks of its session. */
 export interface ContextHost {
   readonly kv: Kv
@@ -31,6 +33,7 @@ export interface ContextHost {
   notice(notice: Notice): void
   checkInterrupts(): void
   sequenceLastValue(sequence: Oid): Int64 | null
+  readonly sequences: { peek(sequence: RelationRow): SequenceState }
   /** For functions that have to wait (pg_sleep, pg_advisory_lock): see suspend.ts. */
   suspend(start: () => unknown, wait: Wait): unknown
 }
@@ -112,6 +115,9 @@ export class SessionContext implements SessionCallContext {
   }
   sequenceLastValue(sequence: Oid): Int64 | null {
     return this.host.sequenceLastValue(sequence)
+  }
+  sequenceState(sequence: RelationRow): SequenceState {
+    return this.host.sequences.peek(sequence)
   }
 }
 

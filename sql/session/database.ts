@@ -204,7 +204,7 @@ class Node implements Database, Server {
         rows: (table) => {
           const catalog = this.catalogs.catalog(database)
           const row = catalog.relation(table)
-          if (row?.virtual === true) return catalog.virtualSize(table)
+          if (row?.virtual === true || row?.kind === 'S') return catalog.virtualSize(table)
           if (row === undefined || row.storageId === 0) return 1000
           const bytes = this.kv.approximateBytes(tableSpan(database, row.storageId))
           const statistics = catalog.statistics(table)

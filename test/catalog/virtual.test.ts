@@ -11,7 +11,7 @@ import { begin, column, DATABASE, memoryKv, OWNER, PUBLIC, registerEverything, t
 
 const PG_CATALOG = oid(11)
 const catalog = builtinCatalog()
-const context: VirtualContext = { sessionRows: () => [] }
+const context: VirtualContext = { sequenceState: () => ({ value: 1, called: false }) }
 beforeAll(registerEverything)
 
 type Record_ = Readonly<Record<string, Value>>
