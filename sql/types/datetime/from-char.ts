@@ -218,15 +218,27 @@ const SHORT_MONTHS = FULL_MONTHS.map((month) => month.slice(0, 3))
 const SHORT_DAYS = FULL_DAYS.map((day) => day.slice(0, 3))
 const ROMAN_BACKWARD = [...ROMAN_MONTHS].reverse()
 
-function readTemplate(text: string, template: string): Reader {
-  const nodes = parseTemplate(template)
+/** `isStandard`: as SQL/JSON's datetime() wants it, separators and letters exactly and nothing left over. */
+function readTemplate(text: string, template: string, isStandard: boolean): Reader {
+  const nodes = parseTemplate(template, isStandard)
   const r = new Reader(text, nodes)
-  let isFixed = false
+  let isFixed = isStandard
   let extra = 0
   for (const [index, node] of nodes.entries()) {
-    if (r.at >= text.length) break
+    if (r.at >= text.length) {
+      if (isStandard) throw invalid('input string is too short for datetime format')
+      break
+    }
     if (!isFixed && !(node.kind === 'pattern' && node.field === 'FX') && (node.kind === 'pattern' || index === 0)) {
       extra += r.skipSpaces()
+    }
+    if (isStandard && node.kind !== 'pattern') {
+      if (!text.startsWith(node.text, r.at)) {
+        const what = node.kind === 'text' ? 'character' : 'separator'
+        throw invalid(`unmatched format ${what} "${node.text}"`)
+      }
+      r.at += node.text.length
+      continue
     }
     if (node.kind === 'space' || node.kind === 'separator') {
       if (isFixed) r.at += characterLength(text, r.at)
@@ -260,6 +272,10 @@ function readTemplate(text: string, template: string): Reader {
     if (node.field === 'FX') isFixed = true
     else readPattern(r, node, index, extra)
     if (!isFixed) extra = r.skipSpaces()
+  }
+  if (isStandard) {
+    r.skipSpaces()
+    if (r.at < text.length) throw invalid('trailing characters remain in input string after datetime format')
   }
   return r
 }
@@ -438,15 +454,15 @@ function yearOfRead(read: Read): number | undefined {
   return century >= 0 ? (century - 1) * 100 + 1 : century * 100 + 1
 }
 
-interface Result {
+export interface Result {
   readonly fields: Fields
   /** Seconds east, when the text has a zone. */
   readonly offset: number | undefined
   readonly precision: number
 }
 
-function fieldsOf(text: string, template: string): Result {
-  const { read, mode } = readTemplate(text, template)
+export function fieldsOf(text: string, template: string, isStandard = false): Result {
+  const { read, mode } = readTemplate(text, template, isStandard)
   const f = newFields()
   f.month = f.day = 1
   let hasMonth = false

@@ -2,6 +2,7 @@
  * The templates of to_char, to_date and to_timestamp, 'YYYY-MM-DD HH24:MI:SS' (PostgreSQL 15 manual, 9.8), cut into
  * patterns, separators and plain text. A pattern is found by the first keyword of the table that fits, longer ones first.
  */
+import { sqlError } from '../error.ts'
 
 /** What a pattern stands for, in any case. */
 const FIELDS = [
@@ -139,7 +140,9 @@ export const isDigitField = (field: Field): boolean => !NOT_DIGITS.has(field)
 const isSpace = (c: string): boolean => /[ \t\n\v\f\r]/.test(c)
 export const isSeparator = (c: string): boolean => /^[!-/:-@[-`{-~]$/.test(c)
 
-function parse(template: string): Node[] {
+const STANDARD_SEPARATORS = "-./,':; "
+
+function parse(template: string, isStandard: boolean): Node[] {
   const nodes: Node[] = []
   let at = 0
   while (at < template.length) {
@@ -174,9 +177,11 @@ function parse(template: string): Node[] {
       }
       continue
     }
-    if (first === '\\' && template[at + 1] === '"') at++
+    if (first === '\\' && template[at + 1] === '"' && !isStandard) at++
     const text = String.fromCodePoint(template.codePointAt(at) ?? 0)
     at += text.length
+    if (isStandard && !STANDARD_SEPARATORS.includes(text))
+      throw sqlError('22007', `invalid datetime format separator: "${text}"`)
     nodes.push({ kind: isSeparator(text) ? 'separator' : isSpace(text) ? 'space' : 'text', text })
   }
   return nodes
@@ -185,12 +190,14 @@ function parse(template: string): Node[] {
 const CACHE_MAX = 256 // templates kept; statements use few
 const cache = new Map<string, readonly Node[]>()
 
-export function parseTemplate(template: string): readonly Node[] {
-  const known = cache.get(template)
+/** `isStandard`: SQL/JSON's templates, whose separators are few (22007). */
+export function parseTemplate(template: string, isStandard = false): readonly Node[] {
+  const key = isStandard ? `\0${template}` : template
+  const known = cache.get(key)
   if (known !== undefined) return known
-  const nodes = parse(template)
+  const nodes = parse(template, isStandard)
   if (cache.size >= CACHE_MAX) cache.clear()
-  cache.set(template, nodes)
+  cache.set(key, nodes)
   return nodes
 }
 

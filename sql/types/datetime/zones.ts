@@ -12,6 +12,7 @@ import { abbreviations } from './abbreviations.ts'
 import { julianDay, newFields, SECONDS_PER_DAY, setFromJulian, UNIX_EPOCH_JULIAN } from './calendar.ts'
 import type { PosixZone } from './posix.ts'
 import { parsePosixZone, posixTransitions } from './posix.ts'
+import { US_ZONES, usName, usOffsetAt, usTransitions } from './us-zones.ts'
 import type { ZoneEntry } from './zone-names.ts'
 import { numericAbbreviation, zoneTable } from './zone-names.ts'
 
@@ -253,6 +254,16 @@ function posixSource(zone: PosixZone): Source {
   }
 }
 
+function usSource(standard: number, letter: string): Source {
+  return {
+    offsetAt: (second) => usOffsetAt(standard, second, yearOf(second)),
+    transitions: (year) => usTransitions(standard, year),
+    nameAt: (second, offset) => usName(letter, second, offset !== standard),
+    isPeriodic: false,
+    knowsName: (text) => text.length === 3 && text[0] === letter && 'SDWP'.includes(text[1]!) && text[2] === 'T',
+  }
+}
+
 const CACHE_MAX = 2048 // zones kept; the tz database has 600, the rest are POSIX rules
 const cache = new Map<string, Zone | null>()
 
@@ -272,7 +283,8 @@ function makeZone(name: string): Zone | undefined {
   const isPosixCopy = lower.startsWith('posix/')
   const entry = zoneTable().get(isPosixCopy ? lower.slice(6) : lower)
   if (entry !== undefined) {
-    const source = intlSource(entry)
+    const us = US_ZONES[entry.name.toLowerCase()]
+    const source = us === undefined ? intlSource(entry) : usSource(us.offset, us.letter)
     return source === undefined ? undefined : new Zone(isPosixCopy ? `posix/${entry.name}` : entry.name, source)
   }
   const upper = name.toUpperCase()

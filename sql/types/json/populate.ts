@@ -149,12 +149,36 @@ const noRowType = (name: string) =>
     hint: 'Provide a non-null record argument, or call the function in the FROM clause using a column definition list.',
   })
 
+/** A row given as the base must have the columns that the column definition list names. */
+function checkColumns(types: readonly Oid[], columns: readonly CompositeColumn[], context: TypeContext): void {
+  const mismatch = (detail: string) =>
+    sqlError('42804', 'function return row and query-specified return row do not match', { detail })
+  if (types.length !== columns.length) {
+    const attributes = types.length === 1 ? 'attribute' : 'attributes'
+    throw mismatch(`Returned row contains ${types.length} ${attributes}, but query expects ${columns.length}.`)
+  }
+  const name = (type: Oid) => context.names?.typeName(type) ?? context.type(type).name
+  types.forEach((type, i) => {
+    const wanted = columns[i]!.type
+    if (type !== wanted)
+      throw mismatch(`Returned type ${name(type)} at ordinal position ${i + 1}, but query expects ${name(wanted)}.`)
+  })
+}
+
 /** The columns a call gives: of the base's type, of the base itself, or the column definition list. */
 function columnsOf(call: CallInfo, name: string): (base: RecordValue | null) => readonly CompositeColumn[] {
   const baseType = call.argTypes[0]!
-  const fixed = compositeColumns(call.context.type(baseType)) ?? call.columns
+  const fixed = compositeColumns(call.context.type(baseType))
   if (fixed) return () => fixed
   if (baseType !== OID.record) throw sqlError('42804', `first argument of ${name} must be a row type`)
+  const { columns } = call
+  if (columns) {
+    return (base) => {
+      if (base === null) return columns
+      checkColumns(base.types, columns, call.context)
+      return base.types.map((type, i) => ({ name: base.names?.[i] ?? `f${i + 1}`, type, typmod: -1 }))
+    }
+  }
   let types: readonly Oid[] | undefined
   let last: readonly CompositeColumn[] = []
   return (base) => {

@@ -7,7 +7,7 @@ import { type FunctionBody, type FunctionTable, scalar } from '../function.ts'
 import { COMPARISON_NAMES, comparedBy, comparisons } from '../misc/comparison.ts'
 import type { Value } from '../value.ts'
 import { charLength, clipBytes, compareText, trimBlanks } from './chars.ts'
-import { charText, coerceBpchar, coerceName, coerceVarchar, NAME_BYTES_MAX, toChar } from './string-types.ts'
+import { charInput, charText, coerceBpchar, coerceName, coerceVarchar, NAME_BYTES_MAX } from './string-types.ts'
 
 export const compareBpchar = (a: string, b: string): number => compareText(trimBlanks(a), trimBlanks(b))
 
@@ -59,7 +59,7 @@ export const TEXT_OPERATORS: FunctionTable = {
   rtrim1: scalar(trimBlanks),
   char_text: scalar(charText),
   char_bpchar: scalar(charText),
-  text_char: scalar(toChar),
+  text_char: scalar(charInput),
   text_name: scalar(coerceName),
   bpchar_name: scalar((s: string) => trimBlanks(clipBytes(s, NAME_BYTES_MAX))),
   name_text: identity,

@@ -44,6 +44,15 @@ export function toChar(s: string): string {
   return first < 0x80 ? s[0]! : String.fromCharCode(utf8(s)[0]!)
 }
 
+const OCTAL_CHAR = /^\\[0-7]{3}$/
+
+/** "char" from text: `\101` is the byte of that octal number, anything else counts by its first byte. */
+export const charInput = (s: string): string => {
+  if (!OCTAL_CHAR.test(s)) return toChar(s)
+  const code = Number.parseInt(s.slice(1), 8) & 0xff
+  return code === 0 ? '' : String.fromCharCode(code)
+}
+
 /** Bytes beyond ASCII cannot be shown as UTF-8 alone: they appear as \ooo. */
 export const charText = (c: string): string =>
   c === '' || c.charCodeAt(0) < 0x80 ? c : `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`
@@ -122,7 +131,7 @@ export const STRING_TYPES: readonly Type[] = [
     ...stringType,
     oid: oid(18),
     name: 'char',
-    input: toChar,
+    input: charInput,
     output: (value) => charText(value as string),
     receive: (from, start, end) => (end === start || from[start] === 0 ? '' : String.fromCharCode(from[start]!)),
     send: (value, to) => to.uint8(value === '' ? 0 : (value as string).charCodeAt(0)),

@@ -3,10 +3,12 @@
  * `exists` stops at the first. In lax mode arrays open and close by themselves and missing things are empty; in strict
  * mode they are errors. Inside predicates errors become "unknown". https://www.postgresql.org/docs/15/functions-json.html#STRICT-AND-LAX-MODES
  */
-import { notSupported, SqlError, sqlError } from '../../error.ts'
+import { compareMoments, ISO_TEMPLATES, MOMENT_NAMES, Moment, momentOfText, momentText } from '../../datetime/standard.ts'
+import { SqlError, sqlError } from '../../error.ts'
 import { float8ToText, parseFloat8 } from '../../number/float-text.ts'
 import * as numeric from '../../number/numeric.ts'
 import { compareText } from '../../text/chars.ts'
+import type { TypeContext } from '../../type.ts'
 import { type JsonNode, Numeric } from '../../value.ts'
 import { isArray, isObject, isScalar, makeObject, nodeKind } from '../node.ts'
 import { compilePattern } from './parse.ts'
@@ -23,6 +25,8 @@ import {
 } from './syntax.ts'
 
 type Truth = true | false | null
+/** What is between two steps: JSON, or a moment that .datetime() has read. */
+type Item = JsonNode | Moment
 
 /** What the steps see beside the item. */
 interface Scope {
@@ -31,7 +35,9 @@ interface Scope {
   readonly lax: boolean
   /** Below `**` missing members are no errors even in strict mode. */
   readonly forgiving: boolean
-  readonly current: JsonNode | undefined
+  readonly current: Item | undefined
+  /** For comparisons that depend on the session's time zone; undefined where they are refused. */
+  readonly context: TypeContext | undefined
   /** Elements of the innermost array being subscripted, for `last`. */
   readonly size: number
   readonly ids: Map<JsonNode, number>
@@ -45,18 +51,26 @@ const ARITHMETIC: Readonly<Record<Arithmetic, (a: Numeric, b: Numeric) => Numeri
   '%': numeric.modulo,
 }
 
-/** The items a path yields. Throws what PostgreSQL throws, as they are reached. */
+/**
+ * The items a path yields. Throws what PostgreSQL throws, as they are reached. `context` is given by the functions
+ * named _tz: they may use the session's time zone.
+ */
 export function* runPath(
   path: JsonPath,
   root: JsonNode,
   variables: ReadonlyMap<string, JsonNode>,
+  context?: TypeContext,
 ): Generator<JsonNode> {
   const lax = !path.strict
-  const scope: Scope = { root, variables, lax, forgiving: lax, current: root, size: -1, ids: new Map() }
-  yield* evaluate(path.expression, scope)
+  const scope: Scope = { root, variables, lax, forgiving: lax, current: root, size: -1, ids: new Map(), context }
+  for (const item of evaluate(path.expression, scope)) yield item instanceof Moment ? momentText(item) : item
 }
 
-function* evaluate(node: PathNode, scope: Scope): Generator<JsonNode> {
+const isList = (item: Item): item is readonly JsonNode[] => !(item instanceof Moment) && isArray(item)
+const isMembers = (item: Item): item is ReadonlyMap<string, JsonNode> => !(item instanceof Moment) && isObject(item)
+const kindOf = (item: Item): string => (item instanceof Moment ? MOMENT_NAMES[item.kind] : nodeKind(item))
+
+function* evaluate(node: PathNode, scope: Scope): Generator<Item> {
   if (isPredicate(node)) {
     yield truth(node, scope)
     return
@@ -99,9 +113,9 @@ function* evaluate(node: PathNode, scope: Scope): Generator<JsonNode> {
 }
 
 /** In lax mode arrays among the items give their elements. */
-function* unwrapped(node: PathNode, scope: Scope): Generator<JsonNode> {
+function* unwrapped(node: PathNode, scope: Scope): Generator<Item> {
   for (const item of evaluate(node, scope)) {
-    if (scope.lax && isArray(item)) yield* item
+    if (scope.lax && isList(item)) yield* item
     else yield item
   }
 }
@@ -117,19 +131,19 @@ function single(node: PathNode, scope: Scope, what: string): Numeric {
 function* follow(
   steps: readonly Step[],
   at: number,
-  item: JsonNode,
+  item: Item,
   scope: Scope,
   unwrap: boolean,
-): Generator<JsonNode> {
+): Generator<Item> {
   const step = steps[at]
   if (step === undefined) {
     yield item
     return
   }
-  const opens = unwrap && isArray(item)
+  const opens = unwrap && isList(item)
   switch (step.kind) {
     case 'key':
-      if (isObject(item)) {
+      if (isMembers(item)) {
         const value = item.get(step.name)
         if (value !== undefined) yield* follow(steps, at + 1, value, scope, scope.lax)
         else if (!scope.forgiving) throw sqlError('2203A', `JSON object does not contain key "${step.name}"`)
@@ -140,13 +154,13 @@ function* follow(
       }
       return
     case 'any-key':
-      if (isObject(item)) for (const value of item.values()) yield* follow(steps, at + 1, value, scope, scope.lax)
+      if (isMembers(item)) for (const value of item.values()) yield* follow(steps, at + 1, value, scope, scope.lax)
       else if (opens) yield* opened(steps, at, item, scope)
       else if (!scope.forgiving)
         throw sqlError('2203C', 'jsonpath wildcard member accessor can only be applied to an object')
       return
     case 'any-element':
-      if (isArray(item)) for (const element of item) yield* follow(steps, at + 1, element, scope, scope.lax)
+      if (isList(item)) for (const element of item) yield* follow(steps, at + 1, element, scope, scope.lax)
       else if (scope.lax) yield* follow(steps, at + 1, item, scope, scope.lax)
       else if (!scope.forgiving)
         throw sqlError('22039', 'jsonpath wildcard array accessor can only be applied to an array')
@@ -171,20 +185,38 @@ function* follow(
       else for (const value of METHODS[step.name](item, scope)) yield* follow(steps, at + 1, value, scope, scope.lax)
       return
     case 'datetime':
-      throw notSupported('jsonpath item method .datetime()')
+      if (opens) yield* opened(steps, at, item, scope)
+      else yield* follow(steps, at + 1, readMoment(item, step.template), scope, scope.lax)
+      return
   }
 }
 
-function* opened(steps: readonly Step[], at: number, array: readonly JsonNode[], scope: Scope): Generator<JsonNode> {
+function readMoment(item: Item, template: string | undefined): Moment {
+  if (typeof item !== 'string')
+    throw sqlError('22031', 'jsonpath item method .datetime() can only be applied to a string')
+  if (template !== undefined) return momentOfText(item, template)
+  for (const iso of ISO_TEMPLATES) {
+    try {
+      return momentOfText(item, iso)
+    } catch (error) {
+      if (!isSuppressed(error)) throw error
+    }
+  }
+  throw sqlError('22031', `datetime format is not recognized: "${item}"`, {
+    hint: 'Use a datetime template argument to specify the input data format.',
+  })
+}
+
+function* opened(steps: readonly Step[], at: number, array: readonly JsonNode[], scope: Scope): Generator<Item> {
   for (const element of array) yield* follow(steps, at, element, scope, false)
 }
 
-function* subscripted(step: Step & { kind: 'elements' }, item: JsonNode, scope: Scope): Generator<JsonNode> {
-  if (!isArray(item) && !scope.lax) {
+function* subscripted(step: Step & { kind: 'elements' }, item: Item, scope: Scope): Generator<Item> {
+  if (!isList(item) && !scope.lax) {
     if (!scope.forgiving) throw sqlError('22039', 'jsonpath array accessor can only be applied to an array')
     return
   }
-  const array = isArray(item) ? item : [item]
+  const array = isList(item) ? item : [item]
   const inside = { ...scope, size: array.length, current: item }
   const index = (node: PathNode): number => {
     const items = [...evaluate(node, inside)]
@@ -206,8 +238,8 @@ function* subscripted(step: Step & { kind: 'elements' }, item: JsonNode, scope: 
 }
 
 /** Members of members between two levels, each before its own; both bounds LAST_LEVEL: the leaves only. */
-function* descendants(node: JsonNode, level: number, first: number, last: number): Generator<JsonNode> {
-  if (level > last || isScalar(node)) return
+function* descendants(node: Item, level: number, first: number, last: number): Generator<JsonNode> {
+  if (level > last || node instanceof Moment || isScalar(node)) return
   for (const value of isArray(node) ? node : (node as ReadonlyMap<string, JsonNode>).values()) {
     if (level >= first || (first === LAST_LEVEL && last === LAST_LEVEL && isScalar(value))) yield value
     if (level < last) yield* descendants(value, level + 1, first, last)
@@ -218,12 +250,12 @@ const method = (name: string, what: string, code: string) => sqlError(code, `jso
 
 const onNumber =
   (name: string, apply: (n: Numeric) => Numeric) =>
-  (item: JsonNode): JsonNode[] => {
+  (item: Item): JsonNode[] => {
     if (!(item instanceof Numeric)) throw method(name, 'can only be applied to a numeric value', '22036')
     return [apply(item)]
   }
 
-function toDouble(item: JsonNode): JsonNode {
+function toDouble(item: Item): JsonNode {
   if (typeof item !== 'string' && !(item instanceof Numeric))
     throw method('double', 'can only be applied to a string or numeric value', '22036')
   let n: number
@@ -259,10 +291,10 @@ function idOf(node: JsonNode, scope: Scope): Numeric {
   return numeric.fromInteger(id)
 }
 
-const METHODS: Readonly<Record<Method, (item: JsonNode, scope: Scope) => Iterable<JsonNode>>> = {
-  type: (item) => [nodeKind(item)],
+const METHODS: Readonly<Record<Method, (item: Item, scope: Scope) => Iterable<JsonNode>>> = {
+  type: (item) => [kindOf(item)],
   size: (item, scope) => {
-    if (isArray(item)) return [numeric.fromInteger(item.length)]
+    if (isList(item)) return [numeric.fromInteger(item.length)]
     if (scope.lax) return [numeric.fromInteger(1)]
     if (scope.forgiving) return []
     throw method('size', 'can only be applied to an array', '22039')
@@ -272,7 +304,7 @@ const METHODS: Readonly<Record<Method, (item: JsonNode, scope: Scope) => Iterabl
   ceiling: onNumber('ceiling', numeric.ceil),
   double: (item) => [toDouble(item)],
   keyvalue: (item, scope) => {
-    if (!isObject(item)) throw method('keyvalue', 'can only be applied to an object', '2203C')
+    if (!isMembers(item)) throw method('keyvalue', 'can only be applied to an object', '2203C')
     const id = idOf(item, scope)
     return [...item].map(([key, value]) =>
       makeObject([
@@ -328,7 +360,7 @@ function truth(node: Predicate, scope: Scope): Truth {
         node.left,
         scope,
         () => [...unwrapped(node.right, scope)],
-        (a, b) => compareItems(node.op, a, b!),
+        (a, b) => compareItems(node.op, a, b!, scope.context),
       )
     case 'starts-with':
       return overPairs(
@@ -353,8 +385,8 @@ function truth(node: Predicate, scope: Scope): Truth {
 function overPairs(
   left: PathNode,
   scope: Scope,
-  right: () => (JsonNode | undefined)[],
-  test: (a: JsonNode, b: JsonNode | undefined) => Truth,
+  right: () => (Item | undefined)[],
+  test: (a: Item, b: Item | undefined) => Truth,
 ): Truth {
   return orUnknown(() => {
     const lefts = [...unwrapped(left, scope)]
@@ -385,7 +417,13 @@ const ORDER: Readonly<Record<Comparison, (order: number) => boolean>> = {
   '>=': (order) => order >= 0,
 }
 
-function compareItems(op: Comparison, a: JsonNode, b: JsonNode): Truth {
+function compareItems(op: Comparison, a: Item, b: Item, context: TypeContext | undefined): Truth {
+  if (a instanceof Moment || b instanceof Moment) {
+    if (a === null || b === null) return op === '!='
+    if (!(a instanceof Moment && b instanceof Moment)) return null
+    const order = compareMoments(a, b, context)
+    return order === undefined ? null : ORDER[op](order)
+  }
   if (nodeKind(a) !== nodeKind(b)) return a === null || b === null ? op === '!=' : null
   const test = ORDER[op]
   if (a === null) return test(0)

@@ -5,11 +5,11 @@
 import { LRUCache } from 'lru-cache'
 import { oid } from '../../../../storage/keys/brand.ts'
 import { sqlError } from '../../error.ts'
-import { type FunctionBody, type FunctionTable, scalar, set } from '../../function.ts'
+import { bound, type FunctionBody, type FunctionTable, scalar, set } from '../../function.ts'
 import { OID } from '../../oids.ts'
 import { decodeUtf8 } from '../../text/chars.ts'
-import type { Type } from '../../type.ts'
-import type { Jsonb, JsonNode } from '../../value.ts'
+import type { Type, TypeContext } from '../../type.ts'
+import type { Jsonb, JsonNode, Value } from '../../value.ts'
 import { isObject, jsonb } from '../node.ts'
 import { isSuppressed, runPath } from './execute.ts'
 import { parsePath } from './parse.ts'
@@ -66,10 +66,11 @@ function collect(
   path: string,
   variables: ReadonlyMap<string, JsonNode>,
   silent: boolean,
+  context?: TypeContext,
 ): { items: JsonNode[]; failed: boolean } {
   const items: JsonNode[] = []
   try {
-    for (const item of runPath(treeOf(path), target.root, variables)) items.push(item)
+    for (const item of runPath(treeOf(path), target.root, variables, context)) items.push(item)
   } catch (error) {
     if (!silent || !isSuppressed(error)) throw error
     return { items, failed: true }
@@ -82,22 +83,29 @@ function exists(
   path: string,
   variables: ReadonlyMap<string, JsonNode>,
   silent: boolean,
+  context?: TypeContext,
 ): boolean | null {
   const tree = treeOf(path)
   if (tree.strict) {
-    const { items, failed } = collect(target, path, variables, silent)
+    const { items, failed } = collect(target, path, variables, silent, context)
     return failed ? null : items.length > 0
   }
   try {
-    return !runPath(tree, target.root, variables).next().done
+    return !runPath(tree, target.root, variables, context).next().done
   } catch (error) {
     if (!silent || !isSuppressed(error)) throw error
     return null
   }
 }
 
-function match(target: Jsonb, path: string, variables: ReadonlyMap<string, JsonNode>, silent: boolean): boolean | null {
-  const { items } = collect(target, path, variables, silent)
+function match(
+  target: Jsonb,
+  path: string,
+  variables: ReadonlyMap<string, JsonNode>,
+  silent: boolean,
+  context?: TypeContext,
+): boolean | null {
+  const { items } = collect(target, path, variables, silent, context)
   const [item] = items
   if (items.length === 1 && (item === null || typeof item === 'boolean')) return item
   if (!silent) throw sqlError('22038', 'single boolean result is expected')
@@ -106,29 +114,34 @@ function match(target: Jsonb, path: string, variables: ReadonlyMap<string, JsonN
 
 type Arguments = [Jsonb, string, Jsonb, boolean]
 
-const bodies: Readonly<Record<string, FunctionBody>> = {
-  jsonb_path_exists: scalar((...[target, path, vars, silent]: Arguments) =>
-    exists(target, path, variablesOf(vars), silent),
-  ),
-  jsonb_path_match: scalar((...[target, path, vars, silent]: Arguments) =>
-    match(target, path, variablesOf(vars), silent),
-  ),
-  jsonb_path_query: set<Arguments>(
-    () => (target, path, vars, silent) => collect(target, path, variablesOf(vars), silent).items.map(jsonb),
-  ),
-  jsonb_path_query_array: scalar((...[target, path, vars, silent]: Arguments) =>
-    jsonb(collect(target, path, variablesOf(vars), silent).items),
-  ),
-  jsonb_path_query_first: scalar((...[target, path, vars, silent]: Arguments) => {
-    const [first] = collect(target, path, variablesOf(vars), silent).items
+const FUNCTIONS: Readonly<Record<string, (context: TypeContext | undefined, ...args: Arguments) => Value>> = {
+  jsonb_path_exists: (context, target, path, vars, silent) =>
+    exists(target, path, variablesOf(vars), silent, context),
+  jsonb_path_match: (context, target, path, vars, silent) => match(target, path, variablesOf(vars), silent, context),
+  jsonb_path_query_array: (context, target, path, vars, silent) =>
+    jsonb(collect(target, path, variablesOf(vars), silent, context).items),
+  jsonb_path_query_first: (context, target, path, vars, silent) => {
+    const [first] = collect(target, path, variablesOf(vars), silent, context).items
     return first === undefined ? null : jsonb(first)
-  }),
+  },
 }
 
+const query = (withZone: boolean): FunctionBody =>
+  set<Arguments>(
+    (call) => (target, path, vars, silent) =>
+      collect(target, path, variablesOf(vars), silent, withZone ? call.context : undefined).items.map(jsonb),
+  )
+
+/** Those named _tz may compare moments by way of the session's time zone. */
 export const PATH_FUNCTIONS: FunctionTable = {
-  ...bodies,
-  // They differ in what .datetime() may compare only.
-  ...Object.fromEntries(Object.entries(bodies).map(([name, body]) => [`${name}_tz`, body])),
+  ...Object.fromEntries(
+    Object.entries(FUNCTIONS).flatMap(([name, run]) => [
+      [name, scalar((...args: Arguments) => run(undefined, ...args))],
+      [`${name}_tz`, bound<Arguments>((call) => (...args) => run(call.context, ...args))],
+    ]),
+  ),
+  jsonb_path_query: query(false),
+  jsonb_path_query_tz: query(true),
   jsonb_path_exists_opr: scalar((target: Jsonb, path: string) => exists(target, path, NO_VARIABLES, true)),
   jsonb_path_match_opr: scalar((target: Jsonb, path: string) => match(target, path, NO_VARIABLES, true)),
 }
