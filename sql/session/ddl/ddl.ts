@@ -1,7 +1,10 @@
 /** Statements that change the catalog, one family a file. */
 import { registerAlterTable } from './alter-table.ts'
 import { registerComment } from './comment.ts'
+import { registerDatabases } from './databases.ts'
 import { registerDrop } from './drop.ts'
+import { registerExtensions } from './extensions.ts'
+import { registerGrants } from './grants.ts'
 import { registerIndexes } from './index-statements.ts'
 import { registerMaintenance } from './maintenance.ts'
 import { registerOwners } from './owner.ts'
@@ -12,9 +15,11 @@ import { registerTableAs } from './table-as.ts'
 import { registerCreateTable } from './table-create.ts'
 import { registerTruncate } from './truncate.ts'
 import { registerTypes } from './type-statements.ts'
+import { registerUnsupported } from './unsupported.ts'
 import { registerViews } from './views.ts'
 
 export function registerDdl(): void {
+  registerUnsupported()
   registerSchemas()
   registerCreateTable()
   registerTableAs()
@@ -27,6 +32,9 @@ export function registerDdl(): void {
   registerViews()
   registerTypes()
   registerRoles()
+  registerDatabases()
+  registerExtensions()
+  registerGrants()
   registerDrop()
   registerComment()
 }

@@ -11,6 +11,7 @@ import { binder, current, type Ddl, defineDdl, hasRight, itemsOf, lockName, open
 import { requireDatabase } from './roles.ts'
 import { requireType } from './type-statements.ts'
 import { changeType, freeTypeName } from './types.ts'
+import { renameInside } from './views.ts'
 
 const superuser = (ddl: Ddl): boolean => ddl.editor.role(roleOf(ddl))?.superuser === true
 
@@ -270,6 +271,7 @@ async function renameRelation(ddl: Ddl, row: RelationRow, name: string): Promise
   if (ddl.editor.relationByName(row.namespace, name) !== undefined) throw sqlError('42P07', `relation "${name}" already exists`)
   update(ddl, { ...row, name })
   if (row.rowType !== 0) changeType(ddl, row.rowType, { name })
+  renameInside(ddl, row.oid, row.name, name, 0)
   if (row.index === undefined) return
   const table = current(ddl, row.index.table)
   if (table.constraints.some((each) => each.type !== 'f' && each.index === row.oid)) {
@@ -289,6 +291,7 @@ function renameColumn(ddl: Ddl, row: RelationRow, from: string, to: string): voi
     const { query } = row.view
     update(ddl, { ...renamed, view: { query: { ...query, targets: query.targets.map((target) => (target.junk ? target : ++at === column.number ? { ...target, name: to } : target)) } } })
   } else update(ddl, renamed)
+  renameInside(ddl, row.oid, from, to, column.number)
   // The attributes of indexes are called as the table's columns.
   for (const each of row.indexes) {
     const index = current(ddl, each)

@@ -143,3 +143,39 @@ function replaced(tree: unknown, view: RelationRow['oid'], query: Query): unknow
   if ((tree as { viewOid?: unknown }).viewOid === view) return { ...tree, query }
   return Object.fromEntries(Object.entries(tree).map(([key, value]) => [key, replaced(value, view, query)]))
 }
+
+/** Tables, views and columns are called by their new names in stored queries, where those did not give them names of their own. */
+export function renameInside(ddl: Ddl, relation: RelationRow['oid'], from: string, to: string, column: number): void {
+  for (const row of [...ddl.editor.ownAll('relation')]) {
+    if (row.view === undefined || !('query' in row.view)) continue
+    const query = renamed(row.view.query, relation, from, to, column)
+    if (query !== row.view.query) update(ddl, { ...row, view: { query: query as Query } })
+  }
+}
+
+/** The same tree when nothing in it is about the relation. `column` 0: the relation itself. */
+function renamed(tree: unknown, relation: number, from: string, to: string, column: number): unknown {
+  if (typeof tree !== 'object' || tree === null) return tree
+  if (Array.isArray(tree)) {
+    const items = tree.map((each) => renamed(each, relation, from, to, column))
+    return items.some((each, i) => each !== tree[i]) ? items : tree
+  }
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
+  let changed = false
+  const out: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(tree)) {
+    out[key] = renamed(value, relation, from, to, column)
+    changed ||= out[key] !== value
+  }
+  const node = tree as { kind?: string; oid?: number; viewOid?: number; aliased?: boolean; alias?: string; columns?: readonly ColumnInfo[] }
+  if ((node.kind === 'table' ? node.oid : node.kind === 'subquery' ? node.viewOid : undefined) === relation && node.columns !== undefined) {
+    if (column === 0 && node.aliased === false && node.alias === from) {
+      out['alias'] = to
+      changed = true
+    } else if (column > 0 && node.columns[column - 1]?.name === from) {
+      out['columns'] = node.columns.map((info, i) => (i === column - 1 ? { ...info, name: to } : info))
+      changed = true
+    }
+  }
+  return changed ? out : tree
+}

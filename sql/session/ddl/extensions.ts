@@ -1,0 +1,43 @@
+/** CREATE EXTENSION and DROP EXTENSION: vector and plpgsql are part of the server, so that creating one only says so. */
+import { sqlError } from '../../types/error.ts'
+import type { Oid } from '../../../storage/keys/brand.ts'
+import { creationNamespace, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
+import { PG_CATALOG } from '../../types/oids.ts'
+
+const AVAILABLE: Readonly<Record<string, string>> = { vector: '0.8.0', plpgsql: '1.0' }
+
+export function registerExtensions(): void {
+  defineDdl('CreateExtensionStmt', 'CREATE EXTENSION', (ddl, node) => {
+    const name = node.extname!
+    if ([...ddl.editor.extensions()].some((each) => each.name === name)) {
+      if (node.if_not_exists !== true) throw sqlError('42710', `extension "${name}" already exists`)
+      notice(ddl, `extension "${name}" already exists, skipping`, '42710')
+      return 'CREATE EXTENSION'
+    }
+    const version = AVAILABLE[name]
+    if (version === undefined) {
+      throw sqlError('0A000', `extension "${name}" is not available`, {
+        detail: `Could not open extension control file "/usr/share/postgresql/15/extension/${name}.control": No such file or directory.`,
+        hint: 'The extension must first be installed on the system where PostgreSQL is running.',
+      })
+    }
+    requireRight(ddl, 'database', ddl.editor.databaseOid, 'C', `permission denied to create extension "${name}"`)
+    let namespace: Oid = name === 'plpgsql' ? PG_CATALOG : creationNamespace(ddl, undefined).oid
+    for (const option of node.options ?? []) {
+      if (!('DefElem' in option)) continue
+      const { defname, arg } = option.DefElem
+      const text = arg !== undefined && 'String' in arg ? (arg.String.sval ?? '') : ''
+      if (defname === 'schema') namespace = requireSchema(ddl, text).oid
+      else if (defname === 'new_version' && text !== version) throw sqlError('22023', `extension "${name}" has no installation script nor update path for version "${text}"`)
+    }
+    ddl.editor.put('extension', { oid: ddl.editor.nextOid(), name, owner: roleOf(ddl), namespace, version })
+    return 'CREATE EXTENSION'
+  })
+
+  defineDdl('AlterExtensionStmt', 'ALTER EXTENSION', (ddl, node) => {
+    const row = [...ddl.editor.extensions()].find((each) => each.name === node.extname)
+    if (row === undefined) throw sqlError('42704', `extension "${node.extname}" does not exist`)
+    notice(ddl, `version "${row.version}" of extension "${row.name}" is already installed`)
+    return 'ALTER EXTENSION'
+  })
+}
