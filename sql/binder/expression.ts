@@ -32,7 +32,9 @@ import {
   commonTypeOf,
   commonTypmod,
   findPathway,
+  isPolymorphic,
   readLiteral,
+  resolvePolymorphic,
   selectCommonType,
 } from './coerce.ts' // prettier-ignore
 import {
@@ -484,7 +486,7 @@ export function rowFields(b: BindContext, e: Expression): readonly RowField[] | 
   }
   if (e.kind === 'row')
     return e.fields.map((field, i) => ({ name: e.names?.[i] ?? `f${i + 1}`, type: field.type, typmod: field.typmod }))
-  if (e.kind === 'call') return outColumns(b, e.function, e.type)
+  if (e.kind === 'call') return outColumns(b, e.function, e.type, e.args)
   return undefined
 }
 
@@ -493,11 +495,15 @@ export function outColumns(
   b: BindContext,
   fn: Oid,
   result: Oid,
+  args: readonly Expression[] = [],
 ): { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
   const row = b.catalog.function(fn)
   if (row?.allArgTypes === undefined || row.argModes === undefined || result !== OID.record) return undefined
   const columns: { name: string; type: Oid; typmod: number }[] = []
-  row.allArgTypes.forEach((type, i) => {
+  const given = args.map((arg) => arg.type)
+  row.allArgTypes.forEach((declared, i) => {
+    const settled = isPolymorphic(declared) ? resolvePolymorphic(b, given, row.argTypes, declared)?.result : undefined
+    const type = settled ?? declared
     if ('obt'.includes(row.argModes![i]!))
       columns.push({ name: row.argNames?.[i] ?? `column${columns.length + 1}`, type, typmod: -1 })
   })
