@@ -37,7 +37,7 @@ function* lockedPoint(point: NonNullable<ReturnType<typeof compileLockedPoint>>,
   const row = yield* lockAndRead(point.key, point.read, point.filtered, point.strength, x)
   if (row === undefined) return
   const at = row[key] as Key
-  x.txn.checkUnchanged(at)
+  checkUnchanged(at, x)
   row.splice(key, 1)
   yield [row]
 }
@@ -55,6 +55,16 @@ function* lockedRows(plan: LockRowsPlan, names: readonly string[], input: Operat
   }
 }
 
+function checkUnchanged(key: Key, x: Execution): void {
+  try {
+    x.txn.checkUnchanged(key)
+  } catch (error) {
+    // PostgreSQL calls a row that is gone an update too when it was only to be locked.
+    if (error instanceof KvError && error.reason.kind === 'write-conflict') throw new KvError({ ...error.reason, deleted: false })
+    throw error
+  }
+}
+
 /** false: the row is passed by (SKIP LOCKED). */
 function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, x: Execution): Generator<Pause, boolean, undefined> {
   const { txn } = x
@@ -66,7 +76,7 @@ function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, 
     const answer = lockOne(x, key, strength, policy, names[i]!)
     if (answer === false) return false
     if (answer instanceof Promise) yield new Pause(answer)
-    txn.checkUnchanged(key)
+    checkUnchanged(key, x)
   }
   return true
 }

@@ -9,7 +9,7 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { Value } from '../types/value.ts'
 import type { CompileEnv } from './env.ts'
 import { keyTable } from './hashing.ts'
-import { type Operator, Pause, SLICE_OVER, type Steps } from './operator.ts'
+import { type Execution, type Operator, Pause, SLICE_OVER, type Steps } from './operator.ts'
 import { freeSlots } from './plan-walk.ts'
 import { Replay, RowStore } from './store.ts'
 
@@ -22,7 +22,7 @@ export function compileWith(plan: Of<'with'>, env: CompileEnv): Operator {
   const body = env.compilePlan(plan.body, env)
   return {
     *run(x) {
-      const replays = ctes.map((cte) => new Replay(x, () => cte.operator.run(x)))
+      const replays = ctes.map((cte) => new Replay(x, () => (cte.modifies ? uncounted(cte.operator.run(x), x) : cte.operator.run(x))))
       ctes.forEach((cte, i) => x.kept.set(cte.slot, replays[i]))
       try {
         yield* body.run(x)
@@ -31,6 +31,21 @@ export function compileWith(plan: Of<'with'>, env: CompileEnv): Operator {
         for (const replay of replays) replay.close()
       }
     },
+  }
+}
+
+/** The rows a WITH's statement changes are not those of the command that the client hears of. */
+function* uncounted(steps: Steps, x: Execution): Steps {
+  try {
+    for (;;) {
+      const { affected } = x
+      const { value, done } = steps.next()
+      x.affected = affected
+      if (done) return
+      yield value
+    }
+  } finally {
+    steps.return(undefined)
   }
 }
 

@@ -36,6 +36,7 @@ import {
   type PreparedQuery,
   prepareQuery,
   type Statement,
+  sameFields,
   type StatementCache,
   statementCache,
 } from './statement.ts'
@@ -70,8 +71,22 @@ interface Path {
   readonly version: number
   readonly user: Oid
   readonly temporary: Oid
+  readonly planning: string
   readonly path: readonly Oid[]
   readonly cache: StatementCache
+}
+
+/** A prepared statement of this session. */
+export interface Named {
+  /** Shared with others while `cache` is the session's; after a change of search_path one of its own. */
+  statement: Statement
+  cache: StatementCache
+  /** What the client was told its rows are. */
+  fields: readonly Field[] | undefined
+  readonly fromSql: boolean
+  /** Microseconds since 2000-01-01 UTC. */
+  readonly at: number
+  readonly text: string
 }
 
 const IMPLICIT_END = new Set(['TransactionStmt'])
@@ -87,10 +102,7 @@ export class Backend implements Session, ContextHost {
   readonly context: SessionContext
   readonly deferred = new DeferredChecks()
   readonly sequences: SequenceCache
-  readonly prepared = new Map<
-    string,
-    { readonly statement: Statement; readonly fromSql: boolean; readonly at: number; readonly text: string }
-  >()
+  readonly prepared = new Map<string, Named>()
   readonly portals = new Map<string, Portal>()
   /** For pg_stat_activity. */
   readonly startedAt = clockMicros()
@@ -195,7 +207,8 @@ export class Backend implements Session, ContextHost {
       known.version === catalog.version &&
       known.setting === setting &&
       known.user === this.userOid &&
-      known.temporary === this.tempNamespace
+      known.temporary === this.tempNamespace &&
+      known.planning === this.settings.planning
     ) {
       return known
     }
@@ -213,8 +226,9 @@ export class Backend implements Session, ContextHost {
       version: catalog.version,
       user: this.userOid,
       temporary: this.tempNamespace,
+      planning: this.settings.planning,
       path,
-      cache: statementCache(this.databaseOid, path),
+      cache: statementCache(this.databaseOid, path, this.settings.planning),
     }
     return this.#path
   }
@@ -431,11 +445,12 @@ export class Backend implements Session, ContextHost {
       const { cache } = this.#searchPath()
       const keep = (statement: Statement): void => {
         this.#checkFailed(statement)
+        let fields: readonly Field[] | undefined
         if (isQueryNode(statement.node)) {
           this.#ensureTransaction()
-          prepareQuery(this, statement, true)
+          fields = prepareQuery(this, statement, true).fields
         }
-        this.prepared.set(name, { statement, fromSql: false, at: clockMicros(), text: sql })
+        this.keepPrepared(name, statement, fields, false, sql)
       }
       const known = cache.extended(sql, parameterTypes)
       if (known !== undefined) return keep(known)
@@ -443,12 +458,7 @@ export class Backend implements Session, ContextHost {
         if (parsed.length > 1) throw sqlError('42601', 'cannot insert multiple commands into a prepared statement')
         const node = parsed[0]?.node
         if (node === undefined) {
-          this.prepared.set(name, {
-            statement: makeStatement({ List: {} }, '', '', []),
-            fromSql: false,
-            at: clockMicros(),
-            text: sql,
-          })
+          this.keepPrepared(name, makeStatement({ List: {} }, '', '', []), undefined, false, sql)
           return
         }
         const statement = makeStatement(node, sql, sql, parameterTypes)
@@ -460,14 +470,45 @@ export class Backend implements Session, ContextHost {
     })
   }
 
-  #statement(name: string): Statement {
+  keepPrepared(
+    name: string,
+    statement: Statement,
+    fields: readonly Field[] | undefined,
+    fromSql: boolean,
+    text: string,
+  ): void {
+    const { cache } = this.#searchPath()
+    this.prepared.set(name, { statement, cache, fields, fromSql, at: clockMicros(), text })
+  }
+
+  /** Throws 26000. A statement bound under another search_path is bound anew under the present one. */
+  #named(name: string): Named {
     const known = this.prepared.get(name)
     if (known === undefined)
       throw sqlError(
         '26000',
         name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`,
       )
-    return known.statement
+    const { cache } = this.#searchPath()
+    if (known.cache !== cache) {
+      known.cache = cache
+      known.statement = { ...known.statement, prepared: undefined }
+    }
+    return known
+  }
+
+  /** A prepared query, bound to the catalog as it is now. Throws 26000, and 0A000 when its rows are others than the client was told. */
+  preparedQuery(name: string): PreparedQuery {
+    const known = this.#named(name)
+    const prepared = prepareQuery(this, known.statement, true)
+    if (prepared.fields !== known.fields) {
+      if (!sameFields(prepared.fields, known.fields)) throw changedResult()
+      known.fields = prepared.fields
+    }
+    return prepared
+  }
+  preparedStatement(name: string): Statement {
+    return this.#named(name).statement
   }
   #portal(name: string): Portal {
     const known = this.portals.get(name)
@@ -483,14 +524,14 @@ export class Backend implements Session, ContextHost {
     resultFormats: readonly Format[],
   ): MaybePromise<void> {
     return this.#guard(() => {
-      const statement = this.#statement(name)
+      const { statement } = this.#named(name)
       this.#checkFailed(statement)
       if (portal !== '' && this.portals.has(portal)) throw sqlError('42P03', `cursor "${portal}" already exists`)
       let parameters: Value[] = []
       let prepared: PreparedQuery | undefined
       if (isQueryNode(statement.node)) {
         this.#ensureTransaction()
-        prepared = prepareQuery(this, statement, true)
+        prepared = this.preparedQuery(name)
         parameters = this.#parameters(prepared.parameterTypes, formats, values, name)
       } else if (values.length > 0) {
         parameters = this.#parameters(utilityParameters(statement, values.length), formats, values, name)
@@ -547,12 +588,12 @@ export class Backend implements Session, ContextHost {
 
   describeStatement(name: string): MaybePromise<{ parameters: readonly Oid[]; fields: readonly Field[] | undefined }> {
     return this.#guard(() => {
-      const statement = this.#statement(name)
+      const { statement } = this.#named(name)
       if (!isQueryNode(statement.node))
         return { parameters: statement.givenTypes, fields: this.#utility(statement)?.fields?.(this, statement) }
       this.#checkFailed(statement)
       this.#ensureTransaction()
-      const prepared = prepareQuery(this, statement, true)
+      const prepared = this.preparedQuery(name)
       return { parameters: prepared.parameterTypes, fields: prepared.fields }
     })
   }
@@ -639,6 +680,7 @@ export class Backend implements Session, ContextHost {
   runStatement(statement: Statement, parameters: readonly Value[], sink: Sink, simple: boolean): MaybePromise<string> {
     this.#checkFailed(statement)
     this.#ensureTransaction(statement.tag)
+    this.transaction.refreshCatalog()
     if (isQueryNode(statement.node)) {
       const prepared = prepareQuery(this, statement, parameters.length > 0)
       if (prepared.parameterTypes.length > parameters.length)
@@ -680,23 +722,42 @@ export class Backend implements Session, ContextHost {
       sent: 0,
       cursor: undefined,
     }
-    if (simple && prepared.fields !== undefined) sink.fields(prepared.fields, NO_FORMATS)
-    const result = this.runPortal(portal, 0, sink)
+    const result = this.runPortal(portal, 0, sink, simple)
     return result as MaybePromise<string>
   }
 
-  /** Gives up to maxRows rows (0: all); the tag when the statement is complete, undefined when there may be more. */
-  runPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
-    const prepared = portal.prepared!
-    if (portal.execution === undefined && !portal.done) {
-      // The catalog may have changed between Bind and Execute.
-      if (prepared.catalogVersion !== this.catalog.version && portal.statement.prepared !== undefined)
-        portal.prepared = prepareQuery(this, portal.statement, true)
-      const waiting = this.#lockTables(portal.prepared!)
-      if (waiting !== undefined) return waiting.then(() => this.#startPortal(portal, maxRows, sink))
+  /**
+   * Gives up to maxRows rows (0: all); the tag when the statement is complete, undefined when there may be more.
+   * `announce`: its fields are sent first.
+   */
+  runPortal(portal: Portal, maxRows: number, sink: Sink, announce = false): MaybePromise<string | undefined> {
+    if (portal.execution !== undefined || portal.done) return this.#rows(portal, maxRows, sink)
+    // The catalog may have changed between Bind and Execute.
+    if (portal.prepared!.catalogVersion !== this.catalog.version) this.#prepareAgain(portal, announce)
+    const start = (): MaybePromise<string | undefined> => {
+      if (announce && portal.fields !== undefined) sink.fields(portal.fields, NO_FORMATS)
       return this.#startPortal(portal, maxRows, sink)
     }
-    return this.#rows(portal, maxRows, sink)
+    const waiting = this.#lockTables(portal.prepared!)
+    if (waiting === undefined) return start()
+    const waited = (): MaybePromise<string | undefined> => {
+      this.transaction.refreshCatalog()
+      if (portal.prepared!.catalogVersion === this.catalog.version) return start()
+      // Whoever held the lock has changed something: perhaps other tables are meant now, or other columns.
+      this.#prepareAgain(portal, announce)
+      const more = this.#lockTables(portal.prepared!)
+      return more === undefined ? start() : more.then(waited)
+    }
+    return waiting.then(waited)
+  }
+
+  #prepareAgain(portal: Portal, announce: boolean): void {
+    const { again, fields } = portal.prepared!
+    if (again === undefined && portal.statement.prepared === undefined) return
+    const prepared = again?.() ?? prepareQuery(this, portal.statement, true)
+    if (!announce && again === undefined && !sameFields(prepared.fields, fields)) throw changedResult()
+    portal.prepared = prepared
+    portal.fields = prepared.fields
   }
 
   #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
@@ -898,7 +959,8 @@ export class Backend implements Session, ContextHost {
   #lockTables(prepared: PreparedQuery): Promise<void> | undefined {
     const { planned } = prepared
     const onlyReads = planned.writes.length === 0
-    if (onlyReads && this.transaction.block !== 'block') return undefined
+    // A single statement that reads at its snapshot is in nobody's way; it only waits for who has locked a table.
+    if (onlyReads && this.transaction.block !== 'block' && this.kv.lockedObjects === 0) return undefined
     const txn = this.transaction.ensure()
     const waits: Promise<unknown>[] = []
     for (const table of planned.writes) {
@@ -915,10 +977,7 @@ export class Backend implements Session, ContextHost {
       if (granted instanceof Promise) waits.push(granted)
     }
     if (waits.length === 0) return undefined
-    return this.interruptible(Promise.all(waits), 'Lock').then(() => {
-      if (prepared.catalogVersion !== this.catalog.version)
-        throw sqlError('40001', 'could not serialize access due to concurrent DDL')
-    })
+    return this.interruptible(Promise.all(waits), 'Lock').then(() => {})
   }
 
   // ── Transactions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -1043,7 +1102,7 @@ export class Backend implements Session, ContextHost {
   }
 
   #failed(error: unknown): unknown {
-    const known = toSqlError(error)
+    const known = toSqlError(error, this.databaseOid)
     this.#interrupt = undefined
     this.transaction.fail()
     this.#idle()
@@ -1142,6 +1201,8 @@ export class Backend implements Session, ContextHost {
     for (const hook of this.onDiscard) hook()
   }
 }
+
+const changedResult = (): SqlError => sqlError('0A000', 'cached plan must not change result type')
 
 const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction (aborted)' } as const
 /** Plans a lifted statement may have. */

@@ -363,6 +363,19 @@ const QUICK: Readonly<Record<string, (quick: QuickSettings, value: string) => vo
   },
 }
 
+/** Settings that literals are read under: with the same values a bound literal means the same. */
+const OF_LITERALS: ReadonlySet<string> = new Set(['DateStyle', 'TimeZone', 'IntervalStyle'])
+/** Settings that plans are chosen by. */
+const isOfPlans = (name: string): boolean => name.startsWith('enable_')
+
+/** One number for equal texts, in all sessions: they share bound statements. */
+const numbers = new Map<string, number>()
+function numberOfText(text: string): number {
+  let number = numbers.get(text)
+  if (number === undefined) numbers.set(text, (number = numbers.size))
+  return number
+}
+
 interface Undo {
   readonly name: string
   readonly before: string | undefined
@@ -384,8 +397,10 @@ export class SessionSettings {
     defaultReadOnly: false,
     defaultDeferrable: false,
   }
-  /** Bumped when a setting changes that plans or literals may depend on. */
+  /** Equal in sessions (and at times) whose settings give literals the same meaning. */
   epoch = 0
+  /** Equal where plans are chosen alike. */
+  planning = ''
   readonly #base = new Map<string, string>()
   readonly #values = new Map<string, string>()
   readonly #custom = new Map<string, string>()
@@ -409,6 +424,7 @@ export class SessionSettings {
       this.#applied(definition.name)
     }
     for (const name of Object.keys(QUICK)) QUICK[name]!(this.quick, this.get(name))
+    this.epoch = this.#literalsRead()
   }
 
   onReport(listener: (name: string, value: string) => void): void {
@@ -506,7 +522,11 @@ export class SessionSettings {
   }
   /** ROLLBACK TO: undoes what was set since. */
   undoTo(mark: number): void {
-    while (this.#undo.length > mark) this.#restore(this.#undo.pop()!)
+    while (this.#undo.length > mark) {
+      const undo = this.#undo.pop()!
+      this.#restore(undo)
+      if (undo.local) this.#locals = this.#locals.filter((each) => each !== undo)
+    }
   }
   commit(): void {
     for (const undo of this.#locals.reverse()) this.#restore(undo)
@@ -522,6 +542,8 @@ export class SessionSettings {
     const undo = { name, before, local }
     this.#undo.push(undo)
     if (local) this.#locals.push(undo)
+    // A SET after SET LOCAL is what stays.
+    else if (this.#locals.length > 0) this.#locals = this.#locals.filter((each) => each.name !== name)
   }
   #restore(undo: Undo): void {
     const definition = settingDefinition(undo.name)
@@ -544,7 +566,8 @@ export class SessionSettings {
   }
 
   #applied(name: string): void {
-    this.epoch++
+    if (OF_LITERALS.has(name)) this.epoch = this.#literalsRead()
+    else if (isOfPlans(name)) this.#choosing(name)
     QUICK[name]?.(this.quick, this.get(name))
     switch (name) {
       case 'DateStyle':
@@ -565,6 +588,17 @@ export class SessionSettings {
       default:
         break
     }
+  }
+
+  #literalsRead(): number {
+    return numberOfText([...OF_LITERALS].map((each) => this.get(each)).join('\n'))
+  }
+  #choosing(name: string): void {
+    const off = new Set(this.planning.split(',').filter((each) => each !== ''))
+    const definition = settingDefinition(name)!
+    if (this.get(name) === definition.boot) off.delete(name)
+    else off.add(name)
+    this.planning = [...off].sort().join(',')
   }
 
   reported(): Map<string, string> {

@@ -1,9 +1,11 @@
 /** Every storage failure has one SQLSTATE and PostgreSQL's words. A new kind of KvReason does not compile until it has both. */
+import type { Oid } from '../../storage/keys/brand.ts'
 import { KvError, type KvReason } from '../../storage/range/errors.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
 
 const WORDS = {
-  'write-conflict': () => sqlError('40001', 'could not serialize access due to concurrent update'),
+  'write-conflict': (reason: KvReason & { kind: 'write-conflict' }) =>
+    sqlError('40001', `could not serialize access due to concurrent ${reason.deleted ? 'delete' : 'update'}`),
   'read-conflict': () =>
     sqlError('40001', 'could not serialize access due to read/write dependencies among transactions', {
       detail: 'Reason code: something this transaction read was changed before it committed.',
@@ -36,8 +38,12 @@ const WORDS = {
 } as const satisfies { readonly [K in KvReason['kind']]: (reason: KvReason & { kind: K }, message: string) => SqlError }
 
 /** What a statement ends with. Errors that are not known here are bugs and pass through. */
-export function toSqlError(error: unknown): unknown {
+export function toSqlError(error: unknown, database?: Oid): unknown {
   if (error instanceof KvError) {
+    if (error.reason.kind === 'deadlock' && database !== undefined) {
+      const detail = error.reason.detail.replaceAll(/ on relation \d+(?=;)/g, `$& of database ${database}`)
+      return WORDS.deadlock({ kind: 'deadlock', detail })
+    }
     const words = WORDS[error.reason.kind] as (reason: KvReason, message: string) => SqlError
     return words(error.reason, error.message)
   }

@@ -41,6 +41,8 @@ export interface PreparedQuery {
   readonly suspends: boolean
   /** Bound with the clock in it ('now'): for one execution only. */
   readonly once: boolean
+  /** Binds and plans a query inside another statement once more, under the catalog as it is then. */
+  readonly again?: () => PreparedQuery
 }
 
 export interface Statement {
@@ -71,7 +73,7 @@ const CACHE_TEXT_MAX = 100_000 // longer statements are loads: they are not kept
 
 export const isQueryNode = isQuery
 
-/** The kept statements of one database and search path, by text. Shared by all sessions that have both. */
+/** The kept statements of one database, search path and choice of plans, by text. Shared by all sessions that agree in them. */
 export class StatementCache {
   /** Simple queries. */
   readonly simple = new LRUCache<string, Statement>({ max: CACHE_STATEMENTS })
@@ -93,8 +95,8 @@ export class StatementCache {
 }
 
 const caches = new Map<string, StatementCache>()
-export function statementCache(database: Oid, path: readonly Oid[]): StatementCache {
-  const key = `${database}|${path.join(',')}`
+export function statementCache(database: Oid, path: readonly Oid[], planning: string): StatementCache {
+  const key = `${database}|${path.join(',')}|${planning}`
   let cache = caches.get(key)
   if (cache === undefined) caches.set(key, (cache = new StatementCache()))
   return cache
@@ -200,6 +202,16 @@ export function fieldOf(catalog: Catalog, column: ColumnInfo, tableOid: Oid = oi
 function baseOf(catalog: Catalog, type: Oid): Oid {
   const row = catalog.typeRow(type)
   return row?.kind === 'd' ? baseOf(catalog, row.baseType) : type
+}
+
+/** Whether a client that was told of the one kind of rows can read the other. */
+export function sameFields(a: readonly Field[] | undefined, b: readonly Field[] | undefined): boolean {
+  if (a === b) return true
+  if (a === undefined || b === undefined || a.length !== b.length) return false
+  return a.every((field, i) => {
+    const other = b[i]!
+    return field.name === other.name && field.typeOid === other.typeOid && field.typmod === other.typmod
+  })
 }
 
 function fieldsOf(catalog: Catalog, query: Query, columns: readonly ColumnInfo[]): Field[] {

@@ -90,6 +90,10 @@ export class Transaction {
     this.#editor ??= this.#host.catalogs.edit(this.#host.databaseOid, this.ensure())
     return this.#editor
   }
+  /** Before a statement: what others have committed meanwhile, with the own changes on top. */
+  refreshCatalog(): void {
+    this.#editor?.rebase()
+  }
   get hasCatalogChanges(): boolean {
     return this.#editor?.changed === true
   }
@@ -234,9 +238,20 @@ export class Transaction {
     this.#host.ended(committed)
   }
 
-  /** An error inside: a block waits for ROLLBACK, anything else is rolled back now. */
+  /**
+   * An error inside: a block waits for ROLLBACK, anything else is rolled back now. What the block did since its last
+   * savepoint is undone at once, so that nobody waits for the locks of a transaction that cannot commit any more.
+   */
   fail(): void {
-    if (this.block === 'block' || this.block === 'failed') this.block = 'failed'
-    else if (this.block === 'implicit' || this.txn !== undefined) this.rollback()
+    if (this.inBlock) {
+      if (this.block === 'failed') return
+      const level = this.#levels.at(-1)
+      if (level !== undefined) this.#undo(level)
+      else {
+        this.txn?.rollback()
+        this.#finish(false)
+      }
+      this.block = 'failed'
+    } else if (this.block === 'implicit' || this.txn !== undefined) this.rollback()
   }
 }

@@ -66,6 +66,8 @@ export interface Kv {
   unlockSessionAll(pid: number): void
   /** A session waits for nothing any more: its lock wait ends with KvError cancelled. */
   cancelWaits(pid: number): void
+  /** How many tables and other objects are locked by anyone. */
+  readonly lockedObjects: number
   /** All held and awaited locks, for pg_locks and pg_blocking_pids. */
   locks(): readonly LockRow[]
   /** Oldest snapshot in use: versions that only older readers could see may go. */

@@ -213,6 +213,10 @@ export class Store implements Kv {
     this.lockTables.cancel(pid)
   }
 
+  get lockedObjects(): number {
+    return this.lockTables.objects.size
+  }
+
   locks(): readonly LockRow[] {
     const { rows, objects } = this.lockTables
     const row = ({ owner, target, mode, granted }: LockEntry, name: string): LockRow => ({

@@ -235,7 +235,8 @@ export class KvTxn extends SnapshotHolder implements Txn {
   checkUnchanged(key: Key): void {
     this.#supersedes = true
     if (!this.#store.range.isNewerThan(key, this.snapshot) || this.#writes?.has(key)) return
-    throw new KvError({ kind: this.isolation === 'read-committed' ? 'statement-restart' : 'write-conflict', key })
+    if (this.isolation === 'read-committed') throw new KvError({ kind: 'statement-restart', key })
+    throw new KvError({ kind: 'write-conflict', key, deleted: this.#store.engine.get(key, this.#store.range.visible) === undefined })
   }
 
   lockTarget(target: LockTarget, mode: TableLockMode, policy: WaitPolicy): Promise<boolean> | boolean | undefined {

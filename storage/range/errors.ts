@@ -3,7 +3,7 @@ import type { Key } from '../keys/brand.ts'
 /** What can go wrong below SQL. sql/session/sqlstate-of.ts maps every kind to one SQLSTATE. */
 export type KvReason =
   /** REPEATABLE READ and above: a row this transaction writes was changed since its snapshot. 40001 */
-  | { readonly kind: 'write-conflict'; readonly key: Key }
+  | { readonly kind: 'write-conflict'; readonly key: Key; readonly deleted: boolean }
   /** SERIALIZABLE: what this transaction read was changed before it committed. 40001 */
   | { readonly kind: 'read-conflict'; readonly key: Key }
   /** READ COMMITTED: the row was changed since the statement's snapshot; the session runs the statement again. Never seen by clients. */

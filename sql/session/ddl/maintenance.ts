@@ -69,7 +69,8 @@ export function registerMaintenance(): void {
       if (!['r', 'v', 'p'].includes(table.kind)) throw sqlError('42809', `cannot lock relation "${table.name}"`, { detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.` })
       const letters = mode === 'access-share' ? 'r' : mode === 'row-share' || mode === 'row-exclusive' ? 'wdDa' : 'wdD'
       if (![...letters].some((letter) => hasRight(ddl, 'relation', table.oid, letter))) requireRight(ddl, 'relation', table.oid, letters[0]!)
-      const granted = session.transaction.ensure().lockTarget(`relation ${table.oid}`, mode, node.nowait === true ? 'nowait' : 'wait')
+      // 'skip' answers false where 'nowait' would throw the words for a row.
+      const granted = session.transaction.ensure().lockTarget(`relation ${table.oid}`, mode, node.nowait === true ? 'skip' : 'wait')
       if (granted === false) throw sqlError('55P03', `could not obtain lock on relation "${table.name}"`)
       if (granted instanceof Promise) await session.interruptible(granted, 'Lock')
     }

@@ -10,7 +10,7 @@ import type { Backend } from '../backend.ts'
 import type { Portal } from '../portal.ts'
 import type { Field } from '../session.ts'
 import { allSettings } from '../settings.ts'
-import { fieldOf, isQueryNode, type PreparedQuery, prepareQuery, type Statement } from '../statement.ts'
+import { fieldOf, isQueryNode, type PreparedQuery, type Statement } from '../statement.ts'
 import { define, type UtilityCall } from '../utility.ts'
 import { executeParameters, preparedStatement } from './prepare.ts'
 import { innerQuery, rowSink } from './query.ts'
@@ -99,7 +99,7 @@ function planned(session: Backend, node: Node, statement: Statement, call: Utili
   if ('ExecuteStmt' in node) {
     const inner = preparedStatement(session, node.ExecuteStmt.name!)
     if (!isQueryNode(inner.node)) return undefined
-    const prepared = prepareQuery(session, inner, true)
+    const prepared = session.preparedQuery(node.ExecuteStmt.name!)
     return {
       prepared,
       parameters: executeParameters(session, node.ExecuteStmt, prepared.parameterTypes, statement, call.parameters),
@@ -131,13 +131,13 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
     const text = 'Utility statements have no plan structure'
     return answer(options.format === 'json' ? [`[\n  "Utility Statement"\n]`] : [text])
   }
-  const { prepared } = explained
+  let { prepared } = explained
   const instruments = new Map<object, Instrument>()
   let executionMs: number | undefined
   if (options.analyze) {
     const started = performance.now()
     if (explained.creates) throw notSupported('EXPLAIN ANALYZE of CREATE TABLE AS')
-    await analyze(session, explained, instruments, call)
+    prepared = await analyze(session, explained, instruments, call)
     executionMs = performance.now() - started
   }
   const tree = explainTree(
@@ -159,13 +159,13 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
   )
 }
 
-/** Runs the query to its end, counting; its rows are dropped. */
+/** Runs the query to its end, counting; its rows are dropped. Gives what has run: it may have been planned anew behind a lock. */
 async function analyze(
   session: Backend,
   { prepared, parameters, statement }: Explained,
   instruments: Map<object, Instrument>,
   call: UtilityCall,
-): Promise<void> {
+): Promise<PreparedQuery> {
   const portal: Portal = {
     name: '',
     statement: { ...statement, prepared: undefined },
@@ -187,6 +187,7 @@ async function analyze(
     0,
     rowSink(call.sink, () => {}),
   )
+  return portal.prepared!
 }
 
 /** What changes plans, where it is not as PostgreSQL is installed (its GUC_EXPLAIN parameters). */

@@ -18,7 +18,6 @@ import { sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import type { Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
-import { clockMicros } from '../call-context.ts'
 import type { Field } from '../session.ts'
 import { bindContext, isQueryNode, makeStatement, prepareQuery, type Statement } from '../statement.ts'
 import { define, utilityFor } from '../utility.ts'
@@ -33,8 +32,8 @@ export function registerPrepare(): void {
       return resolved?.type ?? OID.text
     })
     const inner = makeStatement(node.query!, statement.text, statement.source, types)
-    prepareQuery(session, inner, true)
-    session.prepared.set(name, { statement: inner, fromSql: true, at: clockMicros(), text: statement.text })
+    const { fields } = prepareQuery(session, inner, true)
+    session.keepPrepared(name, inner, fields, true, statement.text)
     return 'PREPARE'
   })
 
@@ -43,7 +42,7 @@ export function registerPrepare(): void {
     (session, node, call, statement) => {
       const inner = preparedStatement(session, node.name!)
       if (!isQueryNode(inner.node)) return session.runStatement(inner, [], call.sink, call.simple)
-      const prepared = prepareQuery(session, inner, true)
+      const prepared = session.preparedQuery(node.name!)
       const parameters = executeParameters(session, node, prepared.parameterTypes, statement, call.parameters)
       return session.runQuery(inner, prepared, parameters, call.sink, call.simple)
     },
@@ -63,14 +62,12 @@ export function registerPrepare(): void {
 const unknownStatement = (name: string) => sqlError('26000', `prepared statement "${name}" does not exist`)
 
 export function preparedStatement(session: Backend, name: string): Statement {
-  const known = session.prepared.get(name)
-  if (known === undefined) throw unknownStatement(name)
-  return known.statement
+  return session.preparedStatement(name)
 }
 
 export function executeFields(session: Backend, node: ExecuteStmt): readonly Field[] | undefined {
   const inner = preparedStatement(session, node.name!)
-  if (isQueryNode(inner.node)) return prepareQuery(session, inner, true).fields
+  if (isQueryNode(inner.node)) return session.preparedQuery(node.name!).fields
   return utilityFor(inner.tag)?.fields?.(session, inner)
 }
 
