@@ -52,6 +52,7 @@ async function addCheck(ddl: Ddl, tableOid: Oid, node: Constraint, adding: Addin
   const table = current(ddl, tableOid)
   const check = bindTableCondition(binder(ddl), table, node.raw_expr!, 'check', 'CHECK')
   const named = node.conname !== undefined && node.conname !== ''
+  if (named && adding.fresh && constraintNamed(table, node.conname!)?.type === 'c') throw sqlError('42710', `check constraint "${node.conname}" already exists`)
   if (named) requireFree(table, node.conname!)
   const name = named ? node.conname! : chooseConstraintName(ddl.editor, table.namespace, table.name, onlyColumn(table, check), 'check', table.constraints.map((each) => each.name))
   const row: ConstraintRow = {

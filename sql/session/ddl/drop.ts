@@ -250,7 +250,8 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
         if (only.oid < 16384) throw sqlError('2BP01', `cannot drop function ${name}(${only.argTypes.map((arg) => typeName(binder(ddl), arg)).join(',')}) because it is required by the database system`)
         return { classOid: CLASS.function, object: only.oid, sub: 0 }
       }
-      const args = (object.ObjectWithArgs.objargs ?? []).map((arg) => ('TypeName' in arg ? typeName(binder(ddl), resolveTypeName(binder(ddl), arg.TypeName).type) : ''))
+      const given = (object.ObjectWithArgs.objargs ?? []).flatMap((arg) => ('TypeName' in arg ? [arg.TypeName] : []))
+      const args = given.map((arg) => (missingOk ? namesOf(arg.names).join('.') : typeName(binder(ddl), resolveTypeName(binder(ddl), arg).type)))
       const shown = schema === undefined ? name : `${schema}.${name}`
       if (object.ObjectWithArgs.args_unspecified === true) return skip('42883', missingOk ? `${word} ${shown}() does not exist` : `could not find a ${word} named "${shown}"`)
       return skip('42883', `${word} ${shown}(${args.join(',')}) does not exist`)

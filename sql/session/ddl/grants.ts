@@ -24,7 +24,7 @@ interface Securable {
 }
 
 const LETTERS: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(PRIVILEGE_NAMES).flatMap(([letter, name]) => [[name.toLowerCase(), letter], ...(name === 'TEMPORARY' ? [['temp', letter]] : [])]))
-const PLURAL: Partial<Record<AclObject, string>> = { relation: 'relation', sequence: 'sequence', database: 'database', function: 'function', namespace: 'schema', type: 'type', column: 'column', language: 'language' }
+const PLURAL: Partial<Record<AclObject, string>> = { relation: 'table', sequence: 'sequence', database: 'database', function: 'function', namespace: 'schema', type: 'type', column: 'column', language: 'language' }
 
 export function registerGrants(): void {
   defineDdl('GrantStmt', (node) => (node.is_grant === true ? 'GRANT' : 'REVOKE'), (ddl, node) => {

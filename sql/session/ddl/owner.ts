@@ -186,7 +186,8 @@ async function rename(ddl: Ddl, node: RenameStmt): Promise<void> {
     case 'OBJECT_INDEX': {
       const row = await openRelation(ddl, node.relation!, node.renameType === 'OBJECT_INDEX' ? 'share-update-exclusive' : 'access-exclusive')
       if (row === undefined) return missing(ddl, node.relation!, node.missing_ok === true)
-      if (node.renameType !== 'OBJECT_TABLE' || row.kind === 'c') checkKind(row, node.renameType!)
+      // ALTER TABLE and ALTER INDEX rename anything, as they always have.
+      checkKind(row, node.renameType === 'OBJECT_INDEX' ? 'OBJECT_TABLE' : node.renameType!)
       requireRelationOwner(ddl, row)
       requireRight(ddl, 'namespace', row.namespace, 'C')
       await renameRelation(ddl, row, name)

@@ -297,6 +297,9 @@ function roleUses(ddl: Ddl, role: Oid): string[] {
       if (kind === 'type' && 'relation' in row && (row.isArray || row.relation !== 0)) continue
       if (row.owner === role) out.push(`owner of ${describe(ddl, classOid, row.oid)}`)
       else if (has(row.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid)}`)
+      if (kind === 'relation' && 'columns' in row) {
+        for (const column of row.columns) if (has(column.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid, column.number)}`)
+      }
     }
   }
   for (const database of ddl.editor.databases()) {

@@ -2,7 +2,7 @@
  * CREATE TABLE. Columns and LIKE clauses are drafted first, then the table is put with its types, then what needs it to
  * stand: sequences, defaults, checks, keys with their indexes, foreign keys.
  */
-import type { Constraint, CreateStmt, RangeVar, TableLikeClause } from '@pgsql/types'
+import type { Constraint, CreateStmt, Node, RangeVar, TableLikeClause } from '@pgsql/types'
 import { errorAt } from '../../binder/binder.ts'
 import { type ColumnRow, type ConstraintRow, type RelationRow } from '../../catalog/catalog.ts'
 import { clusteredIndex } from '../../access/keys.ts'
@@ -176,12 +176,29 @@ async function like(ddl: Ddl, clause: TableLikeClause, drafts: readonly ColumnDr
       default: undefined,
       bound: withDefault ? renumber(column.default!, numbers) : undefined,
       generated: undefined,
-      identity: identity ? { always: column.identity === 'always', options: [] } : undefined,
+      identity: identity ? { always: column.identity === 'always', options: likeOptions(ddl, from, column.number) } : undefined,
       serial: false,
       constraints: [],
     })
   }
   return { from, options, numbers }
+}
+
+/** An identity column's sequence goes on as the liked one's was made; its type is bigint, as PostgreSQL has it. */
+function likeOptions(ddl: Ddl, from: RelationRow, column: number): Node[] {
+  const source = [...ddl.editor.ownAll('relation')].find((row) => row.sequence?.ownedBy?.identity === true && row.sequence.ownedBy.table === from.oid && row.sequence.ownedBy.column === column)
+  if (source === undefined) return []
+  const { cache, increment, max, min, start, cycle } = source.sequence!
+  const number = (defname: string, value: number | bigint): Node => ({ DefElem: { defname, arg: { Float: { fval: String(value) } } } })
+  return [
+    { DefElem: { defname: 'as', arg: { TypeName: { names: [{ String: { sval: 'pg_catalog' } }, { String: { sval: 'int8' } }], typemod: -1 } } } },
+    number('cache', cache),
+    number('increment', increment),
+    number('maxvalue', max),
+    number('minvalue', min),
+    number('start', start),
+    { DefElem: { defname: 'cycle', arg: { Boolean: { boolval: cycle } } } },
+  ]
 }
 
 /** Columns of relation 0 under other attribute numbers. */

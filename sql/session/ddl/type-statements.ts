@@ -23,7 +23,12 @@ export function registerTypes(): void {
     labels.forEach((label, i) => {
       checkLabel(label)
       if (labels.indexOf(label) !== i) {
-        throw sqlError('23505', 'duplicate key value violates unique constraint "pg_enum_typid_label_index"', { detail: `Key (enumtypid, enumlabel)=(${type}, ${label}) already exists.` })
+        throw sqlError('23505', 'duplicate key value violates unique constraint "pg_enum_typid_label_index"', {
+          detail: `Key (enumtypid, enumlabel)=(${type}, ${label}) already exists.`,
+          schema: 'pg_catalog',
+          table: 'pg_enum',
+          constraint: 'pg_enum_typid_label_index',
+        })
       }
     })
     putEnumType(ddl, { oid: type, name, namespace: namespace.oid, owner: roleOf(ddl) }, labels)
