@@ -82,7 +82,6 @@ export function registerCatalogTypes(): void {
     textType(3402, 'pg_dependencies', refused),
     textType(5017, 'pg_mcv_list', refused),
     textType(869, 'inet', later),
-    textType(3220, 'pg_lsn', later),
     anyArray(),
   ])
 }

@@ -7,7 +7,7 @@ import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import { supportFunction } from './builtin.ts'
-import type { ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
+import type { Catalog, ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
 import {
   constraintText,
   defaultText,
@@ -35,15 +35,23 @@ function indexDefinition(c: CatalogCallContext, wanted: number, column: number, 
   return row?.index === undefined ? null : indexText(c, row, column, pretty)
 }
 
-/** By pg_constraint.oid: of tables and of domains. */
-export function findConstraint(
-  c: CatalogCallContext,
-  wanted: number,
-): { readonly table: RelationRow; readonly constraint: ConstraintRow } | undefined {
-  for (const table of c.catalog.relations()) {
-    for (const constraint of table.constraints) if (constraint.oid === wanted) return { table, constraint }
+interface FoundConstraint {
+  readonly table: RelationRow
+  readonly constraint: ConstraintRow
+}
+/** Tables' constraints by oid, of one version of a catalog. */
+const constraintIndexes = new WeakMap<Catalog, { version: number; byOid: ReadonlyMap<Oid, FoundConstraint> }>()
+
+/** By pg_constraint.oid: a table's. */
+export function findConstraint({ catalog }: CatalogCallContext, wanted: number): FoundConstraint | undefined {
+  let kept = constraintIndexes.get(catalog)
+  if (kept?.version !== catalog.version) {
+    const byOid = new Map<Oid, FoundConstraint>()
+    for (const table of catalog.relations())
+      for (const constraint of table.constraints) byOid.set(constraint.oid, { table, constraint })
+    constraintIndexes.set(catalog, (kept = { version: catalog.version, byOid }))
   }
-  return undefined
+  return kept.byOid.get(oid(wanted))
 }
 function constraintDefinition(c: CatalogCallContext, wanted: number, pretty: boolean): Value {
   const found = findConstraint(c, wanted)

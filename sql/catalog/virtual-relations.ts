@@ -61,37 +61,25 @@ function* classRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterab
   }
 }
 
-interface SystemColumn {
-  readonly name: string
-  readonly type: number
-  readonly number: number
-}
-const SYSTEM_COLUMNS: readonly SystemColumn[] = [
-  { name: 'tableoid', type: 26, number: -6 },
-  { name: 'cmax', type: 29, number: -5 },
-  { name: 'xmax', type: 28, number: -4 },
-  { name: 'cmin', type: 29, number: -3 },
-  { name: 'xmin', type: 28, number: -2 },
-  { name: 'ctid', type: 27, number: -1 },
+/** In every table, before its own columns. */
+const SYSTEM_COLUMNS: readonly (readonly [name: string, type: number, number: number])[] = [
+  ['tableoid', 26, -6],
+  ['cmax', 29, -5],
+  ['xmax', 28, -4],
+  ['cmin', 29, -3],
+  ['xmin', 28, -2],
+  ['ctid', 27, -1],
 ]
 
-function* attributeRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<RowRecord> {
+/**
+ * pg_attribute has the most rows by far: they are made in place, in the order of its columns, and not as records. A lookup
+ * is by attrelid.
+ */
+export function* attributeRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterable<readonly Value[]> {
   for (const row of userRows(view, 'relation', lookup, 'attrelid')) {
-    if (hasRows(row) || row.kind === 'S') {
-      for (const column of SYSTEM_COLUMNS) {
-        const type = view.typeRow(column.type as Oid)!
-        yield {
-          ...attribute(row.oid, column.number, column.name, column.type, -1, 0),
-          attlen: type.length,
-          attbyval: type.byValue,
-          attalign: type.align,
-          attstorage: type.storage,
-          attstattarget: 0,
-          attnotnull: true,
-        }
-      }
-    }
-    for (const column of columnsOf(view, row)) yield columnRecord(view, row, column)
+    if (hasRows(row) || row.kind === 'S')
+      for (const [name, type, number] of SYSTEM_COLUMNS) yield systemAttribute(view, row.oid, name, type as Oid, number)
+    for (const column of columnsOf(view, row)) yield attribute(view, row, column)
   }
 }
 
@@ -123,62 +111,51 @@ export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnR
   return [...keys, ...included]
 }
 
-const attribute = (
-  relation: Oid,
-  number: number,
-  name: string,
-  type: number,
-  typmod: number,
-  collation: number,
-): RowRecord => ({
-  attrelid: relation,
-  attname: name,
-  atttypid: type,
-  attnum: number,
-  attndims: 0,
-  attcacheoff: -1,
-  atttypmod: typmod,
-  attcompression: '',
-  atthasdef: false,
-  atthasmissing: false,
-  attidentity: '',
-  attgenerated: '',
-  attisdropped: false,
-  attislocal: true,
-  attinhcount: 0,
-  attcollation: collation,
-})
+function systemAttribute(view: CatalogView, relation: Oid, name: string, type: Oid, number: number): readonly Value[] {
+  const row = view.typeRow(type)!
+  // prettier-ignore
+  return [
+    relation, name, type, 0, row.length, number, 0, -1, -1, row.byValue, row.align, row.storage, '', true,
+    false, false, '', '', false, true, 0, 0, null, null, null, null,
+  ]
+}
 
-function columnRecord(view: CatalogView, row: RelationRow, column: ColumnRow): RowRecord {
-  const type = column.dropped ? undefined : view.typeRow(column.type)
-  return {
-    ...attribute(
-      row.oid,
-      column.number,
-      column.dropped ? `........pg.dropped.${column.number}........` : column.name,
-      column.dropped ? 0 : column.type,
-      column.typmod,
-      column.collation,
-    ),
-    attlen: type?.length ?? 0,
-    attbyval: type?.byValue ?? false,
-    attalign: type?.align ?? 'i',
-    attstorage: column.storageMode ?? type?.storage ?? 'p',
-    attstattarget: column.dropped ? 0 : (column.statisticsTarget ?? -1),
-    attnotnull: column.notNull && !column.dropped,
-    attndims: type?.isArray === true ? 1 : 0,
+/** attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, … */
+function attribute(view: CatalogView, row: RelationRow, column: ColumnRow): readonly Value[] {
+  const { dropped, number } = column
+  const type = dropped ? undefined : view.typeRow(column.type)
+  // prettier-ignore
+  return [
+    row.oid,
+    dropped ? `........pg.dropped.${number}........` : column.name,
+    dropped ? 0 : column.type,
+    dropped ? 0 : (column.statisticsTarget ?? -1),
+    type?.length ?? 0,
+    number,
+    type?.isArray === true ? 1 : 0,
+    -1,
+    column.typmod,
+    type?.byValue ?? false,
+    type?.align ?? 'i',
+    column.storageMode ?? type?.storage ?? 'p',
+    '',
+    column.notNull && !dropped,
     // An identity column's default is its sequence: PostgreSQL keeps none.
-    atthasdef: column.default !== undefined && column.identity === undefined,
-    atthasmissing: column.missing !== undefined,
-    attidentity: column.identity === undefined ? '' : column.identity === 'always' ? 'a' : 'd',
-    attgenerated: column.generated === undefined ? '' : 's',
-    attisdropped: column.dropped,
-    attacl: aclValue(view, column.acl),
-    attmissingval:
-      column.missing === undefined || column.missing.value === null
-        ? null
-        : ArrayValue.of([valueText(systemScope(view), column.type, column.missing.value)]),
-  }
+    column.default !== undefined && column.identity === undefined,
+    column.missing !== undefined,
+    column.identity === undefined ? '' : column.identity === 'always' ? 'a' : 'd',
+    column.generated === undefined ? '' : 's',
+    dropped,
+    true,
+    0,
+    column.collation,
+    aclValue(view, column.acl),
+    null,
+    null,
+    column.missing === undefined || column.missing.value === null
+      ? null
+      : ArrayValue.of([valueText(systemScope(view), column.type, column.missing.value)]),
+  ]
 }
 
 /** pg_attrdef has an oid of its own a row: made from the column's. */
@@ -412,7 +389,6 @@ function* statisticRows(view: CatalogView, lookup: Parameters<RowSource>[1]): It
 
 export const RELATION_ROWS: Readonly<Record<string, RowSource>> = {
   pg_class: classRows,
-  pg_attribute: attributeRows,
   pg_attrdef: defaultRows,
   pg_index: indexRows,
   pg_constraint: constraintRows,

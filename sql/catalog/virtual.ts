@@ -12,7 +12,7 @@ import { dataTable, decodeRow } from './tsv.ts'
 import type { CatalogView } from './view.ts'
 import { DEPENDENCY_ROWS } from './virtual-depend.ts'
 import { OBJECT_ROWS } from './virtual-objects.ts'
-import { RELATION_ROWS } from './virtual-relations.ts'
+import { attributeRows, RELATION_ROWS } from './virtual-relations.ts'
 import { aclValue, isDirect, type RowRecord, type RowSource } from './virtual-source.ts'
 
 export type Row = readonly Value[]
@@ -78,6 +78,7 @@ export function* virtualRows(
     return
   }
   if (!DESCRIPTORS_ONLY.has(name)) yield* ownBuiltinRows(view, name, lookup)
+  if (name === 'pg_attribute') return yield* attributesOf(view, lookup)
   const source = DESCRIPTOR_ROWS[name]
   if (source === undefined) return
   const columns = columnNames(target)
@@ -86,6 +87,13 @@ export function* virtualRows(
   if (!isDirect(name, column)) return yield* userLookup(view, name, source, columns, lookup)
   for (const row of madeRows(source(view, { column, value: lookup.value }), columns))
     if (row[lookup.column - 1] === lookup.value) yield row
+}
+
+const ATTRELID = 1
+function* attributesOf(view: CatalogView, lookup: VirtualLookup | undefined): Iterable<Row> {
+  if (lookup === undefined) return yield* attributeRows(view, undefined)
+  const byRelation = lookup.column === ATTRELID ? { column: 'attrelid', value: lookup.value } : undefined
+  for (const row of attributeRows(view, byRelation)) if (row[lookup.column - 1] === lookup.value) yield row
 }
 
 const names = new WeakMap<RelationRow, readonly string[]>()
@@ -165,7 +173,7 @@ export function virtualSize(view: CatalogView, relation: Oid): number {
 function* ownBuiltinRows(view: CatalogView, name: string, lookup: VirtualLookup | undefined): Iterable<Row> {
   const rows = lookup === undefined ? builtinRows(name) : builtinLookup(name, lookup)
   const replaced = REPLACED[name]
-  if (name === 'pg_attribute') return yield* attributeRows(view, rows)
+  if (name === 'pg_attribute') return yield* builtinAttributes(view, rows)
   if (replaced === undefined || view.ownCount(replaced.kind) === 0) return yield* rows
   const columns = dataTable(name).columns
   for (const row of rows) {
@@ -182,7 +190,7 @@ function* ownBuiltinRows(view: CatalogView, name: string, lookup: VirtualLookup 
 }
 
 /** Privileges on the columns of a system table. */
-function* attributeRows(view: CatalogView, rows: readonly Row[]): Iterable<Row> {
+function* builtinAttributes(view: CatalogView, rows: readonly Row[]): Iterable<Row> {
   if (view.ownCount('relation') === 0) return yield* rows
   const columns = dataTable('pg_attribute').columns
   const [number, acl] = [columns.indexOf('attnum'), columns.indexOf('attacl')]
