@@ -10,6 +10,7 @@ import type { DatabaseRow } from '../../catalog/catalog.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { preventInBlock } from '../control.ts'
+import { SequenceCache } from '../sequences.ts'
 import { type Ddl, defineDdl, lockName, lockObject, notice, requireMember, requireOwner, requireRole, roleOf } from './context.ts'
 import { changeSettings, requireDatabase } from './roles.ts'
 
@@ -85,9 +86,18 @@ function optionsOf(ddl: Ddl, nodes: readonly Node[] | undefined): Options {
   return { change, template }
 }
 
+const LEAVING_MS = 5000 // sessions that are just ending are waited for so long, as PostgreSQL does
+const LOOK_MS = 100
+
 /** 55006 while others are connected to it. */
-function requireUnused(ddl: Ddl, row: DatabaseRow, message: string): void {
-  const others = [...ddl.session.server.backends.values()].filter((other) => other.databaseOid === row.oid && other.pid !== ddl.session.pid)
+async function requireUnused(ddl: Ddl, row: DatabaseRow, message: string): Promise<void> {
+  const { session } = ddl
+  const connected = () => [...session.server.backends.values()].filter((other) => other.databaseOid === row.oid && other.pid !== session.pid)
+  let others = connected()
+  for (let waited = 0; others.length > 0 && waited < LEAVING_MS; waited += LOOK_MS) {
+    await session.interruptible(new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
+    others = connected()
+  }
   if (others.length === 0) return
   throw sqlError('55006', message, { detail: others.length === 1 ? 'There is 1 other session using the database.' : `There are ${others.length} other sessions using the database.` })
 }
@@ -107,7 +117,7 @@ export function registerDatabases(): void {
     await lockName(ddl, 'database', { name })
     if (editor.databaseByName(name) !== undefined) throw sqlError('42P04', `database "${name}" already exists`)
     await lockObject(ddl, `database ${template.oid}`, 'share')
-    requireUnused(ddl, template, `source database "${template.name}" is being accessed by other users`)
+    await requireUnused(ddl, template, `source database "${template.name}" is being accessed by other users`)
     const row: DatabaseRow = {
       oid: editor.nextOid(),
       name,
@@ -145,7 +155,7 @@ export function registerDatabases(): void {
         await other.close()
       }
     }
-    requireUnused(ddl, row, `database "${row.name}" is being accessed by other users`)
+    await requireUnused(ddl, row, `database "${row.name}" is being accessed by other users`)
     const txn = session.transaction.ensure()
     const sequences = [...session.server.catalogs.catalog(row.oid).ownAll('relation')].filter((each) => each.kind === 'S')
     session.server.catalogs.removeDatabase(txn, row.oid)
@@ -200,7 +210,8 @@ function copyRows(ddl: Ddl, from: Oid, to: Oid): void {
   }
   for (const row of session.server.catalogs.catalog(from).ownAll('relation')) {
     if (row.kind !== 'S') continue
-    const state = session.kv.getState(sequenceKey(from, row.storageId))
-    if (state !== undefined) session.kv.putState(sequenceKey(to, row.storageId), state)
+    // Where it stands, not what it has reserved ahead.
+    const { value, called } = new SequenceCache(session.kv, from).peek(row)
+    new SequenceCache(session.kv, to).create(row, value, called)
   }
 }

@@ -8,6 +8,7 @@ import type { Oid } from '../../../storage/keys/brand.ts'
 import { CLASS } from '../../catalog/classes.ts'
 import { type Dependency, dependencies, type ObjectAddress } from '../../catalog/virtual-depend.ts'
 import { sqlError } from '../../types/error.ts'
+import { OID } from '../../types/oids.ts'
 import { type Ddl, describe, notice } from './context.ts'
 
 export type { ObjectAddress } from '../../catalog/virtual-depend.ts'
@@ -38,7 +39,7 @@ export function dependencyGraph(ddl: Ddl): Graph {
   const owners = new Map<string, ObjectAddress[]>()
   const defaults = new Map<Oid, ObjectAddress>()
   const generated = new Set<Oid>()
-  for (const given of dependencies(ddl.editor)) {
+  for (const given of [...dependencies(ddl.editor), ...vectorUses(ddl)]) {
     let edge = given
     if (edge.from.classOid === CLASS.attrdef) {
       if (!defaults.has(edge.from.object)) {
@@ -52,6 +53,21 @@ export function dependencyGraph(ddl: Ddl): Graph {
     if (edge.type === 'i') owners.set(exact(edge.from), [...(owners.get(exact(edge.from)) ?? []), edge.to])
   }
   return { dependents, owners, defaults }
+}
+
+/** The vector type is built in, but it is the extension's: what has it needs the extension. */
+function* vectorUses(ddl: Ddl): Iterable<Dependency> {
+  const extension = [...ddl.editor.ownAll('extension')].find((each) => each.name === 'vector')
+  if (extension === undefined) return
+  const type: ObjectAddress = { classOid: CLASS.type, object: OID.vector, sub: 0 }
+  yield { from: type, to: { classOid: CLASS.extension, object: extension.oid, sub: 0 }, type: 'a' }
+  const types = new Set([OID.vector, ddl.editor.typeRow(OID.vector)?.array])
+  for (const row of ddl.editor.ownAll('relation')) {
+    if (row.kind === 'i') continue
+    for (const column of row.columns) {
+      if (!column.dropped && types.has(column.type)) yield { from: { classOid: CLASS.relation, object: row.oid, sub: column.number }, to: type, type: 'n' }
+    }
+  }
 }
 
 interface Frame {

@@ -103,7 +103,8 @@ function remove(ddl: Ddl, graph: Graph, address: ObjectAddress, rewritten: Map<O
       return
     case CLASS.type: {
       const row = editor.typeRow(address.object)
-      if (row !== undefined) {
+      // An extension's built-in type stays: only what uses it goes.
+      if (row !== undefined && row.oid >= 16384) {
         if (row.kind === 'c' && editor.relation(row.relation)?.kind === 'c') editor.remove('relation', row.relation)
         removeType(ddl, row.oid)
       }
