@@ -27,6 +27,7 @@ describe.runIf(isInstalled)('psql', () => {
       \\dt
     `.replaceAll(/^ +/gm, '')
     const { out } = await psql(server, [], { input: script, mergeErrors: true })
+    await psql(server, ['-c', 'drop table products'])
     expect(out).toBe(
       `CREATE TABLE
 INSERT 0 3
@@ -44,7 +45,7 @@ INSERT 0 3
 (3 rows)
 
 ERROR:  expected 3 dimensions, not 2
-                                 Table "public.products"
+                                Table "public.products"
   Column   |   Type    | Collation | Nullable |               Default                
 -----------+-----------+-----------+----------+--------------------------------------
  id        | integer   |           | not null | nextval('products_id_seq'::regclass)
@@ -61,7 +62,6 @@ Indexes:
 
 `,
     )
-    await psql(server, ['-c', 'drop table products'])
   })
 
   describe('prints what PostgreSQL 15 prints', () => {

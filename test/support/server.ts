@@ -215,7 +215,7 @@ class Postgres extends Child {
     if (!existsSync(join(this.folder, 'PG_VERSION'))) {
       const { uid, gid } = this.#identity
       if (uid !== undefined) execFileSync('chown', [`${uid}:${gid}`, this.folder])
-      const args = ['-D', this.folder, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8']
+      const args = ['-D', this.folder, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C']
       execFileSync(join(this.#bin, 'initdb'), args, { ...this.#identity, stdio: 'ignore', cwd: '/' })
     }
     if (this.port === 0) this.port = await freePort()
