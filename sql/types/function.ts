@@ -50,15 +50,15 @@ export type FunctionBody =
 export const scalar = <A extends Value[]>(
   run: (...args: A) => Value,
   options: { js?: (...args: string[]) => string } = {},
-): FunctionBody => ({ kind: 'scalar', run: run as Body, js: options.js })
+): FunctionBody => ({ kind: 'scalar', run: run as unknown as Body, js: options.js })
 /** `bound((call) => (a, b) => …)`. */
 export const bound = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Value): FunctionBody => ({
   kind: 'bound',
-  bind: bind as (call: CallInfo) => Body,
+  bind: bind as unknown as (call: CallInfo) => Body,
 })
 export const set = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Iterable<Value>): FunctionBody => ({
   kind: 'set',
-  bind: bind as (call: CallInfo) => SetBody,
+  bind: bind as unknown as (call: CallInfo) => SetBody,
 })
 
 /**

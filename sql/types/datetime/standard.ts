@@ -3,6 +3,7 @@
  * without a template the ISO forms are tried in turn. https://www.postgresql.org/docs/15/functions-json.html
  */
 import { sqlError } from '../error.ts'
+import { DEFAULT_SETTINGS } from '../settings.ts'
 import type { TypeContext } from '../type.ts'
 import { type Int64, TimeTz } from '../value.ts'
 import { instantOf, instantOfFields, MICROS_PER_SECOND, timeOfFields } from './calendar.ts'
@@ -13,7 +14,6 @@ import { dateText, offsetText, timestampText, timeText, unixSecond } from './enc
 import { fieldsOf } from './from-char.ts'
 import { roundMicros } from './interval-typmod.ts'
 import { currentDate } from './now.ts'
-import { DEFAULT_SETTINGS } from '../settings.ts'
 import { type Field, parseTemplate } from './template.ts'
 
 /** A moment of one of the five types; an instant keeps the offset it was written with (seconds east). */
@@ -71,7 +71,14 @@ export function momentOfText(text: string, template: string): Moment {
   return new Moment(zoned ? 'timetz' : 'time', rounded(timeOfFields(fields)), zoned ? zoneOf('timetz') : 0)
 }
 
-const CLOCKS = ['HH24:MI:SS.USTZH:TZM', 'HH24:MI:SS.USTZH', 'HH24:MI:SSTZH:TZM', 'HH24:MI:SSTZH', 'HH24:MI:SS.US', 'HH24:MI:SS']
+const CLOCKS = [
+  'HH24:MI:SS.USTZH:TZM',
+  'HH24:MI:SS.USTZH',
+  'HH24:MI:SSTZH:TZM',
+  'HH24:MI:SSTZH',
+  'HH24:MI:SS.US',
+  'HH24:MI:SS',
+]
 /** Without a template: these, in this order. */
 export const ISO_TEMPLATES: readonly string[] = [
   'yyyy-mm-dd',

@@ -71,6 +71,12 @@ const PEACE = at(1945, 8, 14, 23)
 
 /** War time is called W until the peace and P after it. */
 export function usName(letter: string, second: number, isDst: boolean): { text: string; isDst: boolean } {
-  const kind = !isDst ? 'S' : second < at(1942, 1, 1, 0) || second >= at(1946, 1, 1, 0) ? 'D' : second < PEACE ? 'W' : 'P'
+  const kind = !isDst
+    ? 'S'
+    : second < at(1942, 1, 1, 0) || second >= at(1946, 1, 1, 0)
+      ? 'D'
+      : second < PEACE
+        ? 'W'
+        : 'P'
   return { text: `${letter}${kind}T`, isDst }
 }

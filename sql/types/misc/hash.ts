@@ -81,60 +81,71 @@ function hashWord(word: number, seed: Int64): void {
 const wide = (): Int64 => int8Wrapped((BigInt(b >>> 0) << 32n) | BigInt(c >>> 0))
 
 /** A value as what is hashed: a 32-bit word, or bytes; a plain result where PostgreSQL hashes nothing. */
-type Hashed =
+export type Hashed =
   | { readonly word: number }
   | { readonly bytes: Uint8Array; readonly xor?: number }
   | { readonly special: bigint }
 
+/** The hash of one value by 32 bits, and by 64 with a seed: what `pair` makes functions of. */
+export const hash32 = (of: (value: never) => Hashed, value: Value): number => {
+  const hashed = run(of, value, 0)
+  if ('special' in hashed) return Number(hashed.special)
+  return 'xor' in hashed ? c ^ (hashed.xor ?? 0) : c
+}
+export const hash64 = (of: (value: never) => Hashed, value: Value, seed: Int64): Int64 => {
+  const hashed = run(of, value, seed)
+  if ('special' in hashed) return int8Wrapped(BigInt(seed) + hashed.special)
+  return 'xor' in hashed ? int8Wrapped(BigInt(wide()) ^ BigInt(hashed.xor ?? 0)) : wide()
+}
+
+function run(of: (value: never) => Hashed, value: Value, seed: Int64): Hashed {
+  const hashed = of(value as never)
+  if ('word' in hashed) hashWord(hashed.word, seed)
+  else if ('bytes' in hashed) hashBytes(hashed.bytes, seed)
+  return hashed
+}
+
 function pair(name: string, of: (value: never) => Hashed): FunctionTable {
-  const run = (value: Value, seed: Int64): Hashed => {
-    const hashed = of(value as never)
-    if ('word' in hashed) hashWord(hashed.word, seed)
-    else if ('bytes' in hashed) hashBytes(hashed.bytes, seed)
-    return hashed
-  }
-  const narrow: FunctionBody = scalar((value: Value) => {
-    const hashed = run(value, 0)
-    if ('special' in hashed) return Number(hashed.special)
-    return 'xor' in hashed ? c ^ (hashed.xor ?? 0) : c
-  })
-  const seeded: FunctionBody = scalar((value: Value, seed: Int64) => {
-    const hashed = run(value, seed)
-    if ('special' in hashed) return int8Wrapped(BigInt(seed) + hashed.special)
-    return 'xor' in hashed ? int8Wrapped(BigInt(wide()) ^ BigInt(hashed.xor ?? 0)) : wide()
-  })
+  const narrow: FunctionBody = scalar((value: Value) => hash32(of, value))
+  const seeded: FunctionBody = scalar((value: Value, seed: Int64) => hash64(of, value, seed))
   const extended = name === 'hash_numeric' || name === 'uuid_hash' ? `${name}_extended` : `${name}extended`
   return { [name]: narrow, [extended]: seeded }
 }
 
 /** Equal integers of different sizes hash alike: the high half is folded into the low. */
-function int8Word(value: Int64): Hashed {
+export function int8Word(value: Int64): Hashed {
   const low = Number(BigInt.asIntN(32, BigInt(value)))
   const high = Number(BigInt.asIntN(32, BigInt(value) >> 32n))
   return { word: low ^ (value >= 0 ? high : ~high) }
 }
 
-function floatBytes(value: number): Hashed {
+export function floatBytes(value: number): Hashed {
   if (value === 0) return { special: 0n }
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeDoubleLE(!Number.isNaN(value) ? value : NaN)
   return { bytes }
 }
 
-function numericBytes(value: Numeric): Hashed {
+export function numericBytes(value: Numeric): Hashed {
   if (value.special !== undefined) return { special: 0n }
   if (value.digits === 0n) return { special: -1n }
   const { digits, weight } = groups(n.trimScale(value))
   return { bytes: new Uint8Array(Int16Array.from(digits).buffer), xor: weight }
 }
 
-function tidBytes(value: number): Hashed {
+export function tidBytes(value: number): Hashed {
   const block = Math.floor(value / 65536)
   return { bytes: new Uint8Array(Uint16Array.of(block >>> 16, block & 0xffff, value % 65536).buffer) }
 }
 
-const textBytes = (value: string): Hashed => ({ bytes: utf8(value) })
-const word = (value: number): Hashed => ({ word: value | 0 })
+export const textBytes = (value: string): Hashed => ({ bytes: utf8(value) })
+export const word = (value: number): Hashed => ({ word: value | 0 })
+
+export const charWord = (value: string | boolean): Hashed => ({
+  word: typeof value === 'boolean' ? Number(value) : value === '' ? 0 : (value.charCodeAt(0) << 24) >> 24,
+})
+export const uuidBytes = (value: string): Hashed => ({ bytes: Buffer.from(value.replaceAll('-', ''), 'hex') })
+export const bpcharBytes = (value: string): Hashed => textBytes(trimBlanks(value))
 
 export const HASH_FUNCTIONS: FunctionTable = {
   ...pair('hashint2', word),
@@ -142,16 +153,14 @@ export const HASH_FUNCTIONS: FunctionTable = {
   ...pair('hashint8', int8Word),
   ...pair('hashoid', word),
   // "char" and boolean share this one.
-  ...pair('hashchar', (value: string | boolean) => ({
-    word: typeof value === 'boolean' ? Number(value) : value === '' ? 0 : (value.charCodeAt(0) << 24) >> 24,
-  })),
+  ...pair('hashchar', charWord),
   ...pair('hashfloat4', floatBytes),
   ...pair('hashfloat8', floatBytes),
   ...pair('hash_numeric', numericBytes),
   ...pair('hashtext', textBytes),
   ...pair('hashname', textBytes),
-  ...pair('hashbpchar', (value: string) => textBytes(trimBlanks(value))),
-  ...pair('uuid_hash', (value: string) => ({ bytes: Buffer.from(value.replaceAll('-', ''), 'hex') })),
+  ...pair('hashbpchar', bpcharBytes),
+  ...pair('uuid_hash', uuidBytes),
   ...pair('hashtid', tidBytes),
   ...pair('hashoidvector', (value: ArrayValue) => ({
     bytes: new Uint8Array(Uint32Array.from(value.elements as readonly number[]).buffer),

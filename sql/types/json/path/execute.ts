@@ -3,7 +3,14 @@
  * `exists` stops at the first. In lax mode arrays open and close by themselves and missing things are empty; in strict
  * mode they are errors. Inside predicates errors become "unknown". https://www.postgresql.org/docs/15/functions-json.html#STRICT-AND-LAX-MODES
  */
-import { compareMoments, ISO_TEMPLATES, MOMENT_NAMES, Moment, momentOfText, momentText } from '../../datetime/standard.ts'
+import {
+  compareMoments,
+  ISO_TEMPLATES,
+  MOMENT_NAMES,
+  Moment,
+  momentOfText,
+  momentText,
+} from '../../datetime/standard.ts'
 import { SqlError, sqlError } from '../../error.ts'
 import { float8ToText, parseFloat8 } from '../../number/float-text.ts'
 import * as numeric from '../../number/numeric.ts'
@@ -128,13 +135,7 @@ function single(node: PathNode, scope: Scope, what: string): Numeric {
 }
 
 /** The items that the steps from `at` lead to. `unwrap`: an array that the step cannot take is opened (once). */
-function* follow(
-  steps: readonly Step[],
-  at: number,
-  item: Item,
-  scope: Scope,
-  unwrap: boolean,
-): Generator<Item> {
+function* follow(steps: readonly Step[], at: number, item: Item, scope: Scope, unwrap: boolean): Generator<Item> {
   const step = steps[at]
   if (step === undefined) {
     yield item

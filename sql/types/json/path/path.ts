@@ -115,8 +115,7 @@ function match(
 type Arguments = [Jsonb, string, Jsonb, boolean]
 
 const FUNCTIONS: Readonly<Record<string, (context: TypeContext | undefined, ...args: Arguments) => Value>> = {
-  jsonb_path_exists: (context, target, path, vars, silent) =>
-    exists(target, path, variablesOf(vars), silent, context),
+  jsonb_path_exists: (context, target, path, vars, silent) => exists(target, path, variablesOf(vars), silent, context),
   jsonb_path_match: (context, target, path, vars, silent) => match(target, path, variablesOf(vars), silent, context),
   jsonb_path_query_array: (context, target, path, vars, silent) =>
     jsonb(collect(target, path, variablesOf(vars), silent, context).items),
@@ -137,7 +136,14 @@ export const PATH_FUNCTIONS: FunctionTable = {
   ...Object.fromEntries(
     Object.entries(FUNCTIONS).flatMap(([name, run]) => [
       [name, scalar((...args: Arguments) => run(undefined, ...args))],
-      [`${name}_tz`, bound<Arguments>((call) => (...args) => run(call.context, ...args))],
+      [
+        `${name}_tz`,
+        bound<Arguments>(
+          (call) =>
+            (...args) =>
+              run(call.context, ...args),
+        ),
+      ],
     ]),
   ),
   jsonb_path_query: query(false),
