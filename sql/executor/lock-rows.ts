@@ -67,7 +67,6 @@ function checkUnchanged(key: Key, x: Execution): void {
 
 /** false: the row is passed by (SKIP LOCKED). */
 function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, x: Execution): Generator<Pause, boolean, undefined> {
-  const { txn } = x
   for (let i = 0; i < plan.locks.length; i++) {
     const { key: at, strength, policy } = plan.locks[i]!
     const key = row[at] as Key | null

@@ -5,9 +5,9 @@
  * Rows here are rows of values of the table's live columns, in attribute order; expressions that the catalog keeps over
  * vars of relation 0 become expressions over such a row.
  */
-import type { Key, Oid } from '../../storage/keys/brand.ts'
+import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
-import { clusteredIndex, entryPrefix, type KeyColumn, type KeySpace, keyColumn, rowPrefix } from '../access/keys.ts'
+import { clusteredIndex, entryPrefix, type KeySpace, keyColumn, rowPrefix } from '../access/keys.ts'
 import { layoutOf, type RowLayout, type RowReader, type RowWriter, rowWriter, wholeRowReader } from '../access/row.ts'
 import type { Catalog, ColumnRow, ConstraintRow, IndexRow, RelationRow } from '../catalog/catalog.ts'
 import { indexText } from '../catalog/deparse.ts'
@@ -247,5 +247,3 @@ export function keyDescription(catalog: Catalog, index: RelationRow, key: Row, c
 }
 
 export const constraintOf = (table: RelationRow, index: RelationRow): ConstraintRow | undefined => table.constraints.find((constraint) => constraint.index === index.oid && constraint.type !== 'f')
-
-export type { KeyColumn, Oid }

@@ -75,6 +75,7 @@ export function* lockAndRead(keyOf: LockedPoint['key'], read: LockedPoint['read'
   if (key === undefined) return undefined
   // A row that the filter leaves out is not locked.
   if (filtered && read(x) === undefined) return undefined
+  const mark = txn.savepoint()
   const granted = txn.lock(key, strength, 'skip')
   if (granted === false) {
     // Someone else is at it; one that is only being inserted is not waited for.
@@ -83,5 +84,8 @@ export function* lockAndRead(keyOf: LockedPoint['key'], read: LockedPoint['read'
     if (promise instanceof Promise) yield new Pause(promise)
   } else if (granted instanceof Promise) yield new Pause(granted)
   txn.refresh()
-  return read(x)
+  const row = read(x)
+  // Nobody has to wait for a row that is not there.
+  if (row === undefined) txn.rollbackTo(mark)
+  return row
 }

@@ -64,6 +64,16 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
     expect(sessions.reduce((sum, session) => sum + session.restarts, 0)).toBe(0)
   })
 
+  it('does not hold a key that it did not find', async () => {
+    one.begin()
+    await one.run('update t set n = 1 where a = 99')
+    await one.run('delete from t where a = 99')
+    await two.run(`insert into t values (99, 0, 'here')`)
+    await one.run('update t set n = 1 where a = 99')
+    await one.commit()
+    expect((await rows()).at(-1)).toEqual([99, 1, 'here'])
+  })
+
   it('runs a statement again that met a newer row', async () => {
     one.begin()
     await one.run('update t set n = 7 where n = 5')

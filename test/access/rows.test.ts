@@ -91,5 +91,7 @@ describe('one statement', () => {
       [1, 7, { elements: [0] }],
     ])
     expect(await session.run('select * from t')).toEqual([[1, 7], [2, 5]])
+    await session.run('with i as (insert into t values (3, 5), (4, 5), (5, 5) returning a) update t set b = 1 from i where t.a = i.a - 2')
+    expect(session.affected).toBe(2)
   })
 })

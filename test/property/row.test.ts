@@ -1,6 +1,7 @@
 /** Stored rows give back what went in, for every storage, whatever columns were added or dropped since; row keys order as values do. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { keyOrder } from '../../sql/access/index-build.ts'
 import { keyColumn, keyWriter, numberedKey, pointWriter } from '../../sql/access/keys.ts'
 import { droppedColumn, rowLayout, rowReader, rowWriter, TABLE_OID, wholeRowReader } from '../../sql/access/row.ts'
 import type { ColumnRow, IndexKey } from '../../sql/catalog/catalog.ts'
@@ -92,6 +93,17 @@ describe('stored rows', () => {
       { numRuns: 400 },
     )
   })
+})
+
+it('keys are put in order by counting', () => {
+  const bytes = fc.string({ unit: fc.constantFrom('\0', '\x01', 'a', '\xff'), maxLength: 12 })
+  fc.assert(
+    fc.property(fc.array(bytes, { maxLength: 60 }), fc.constantFrom('', 'shared'), (keys, prefix) => {
+      const all = keys.map((key) => prefix + key)
+      expect([...keyOrder(all)].map((i) => all[i])).toEqual([...all].sort())
+    }),
+    { numRuns: 1000 },
+  )
 })
 
 describe('row keys', () => {
