@@ -3,7 +3,7 @@
  * is the key, the literals become parameters.
  *
  *     select b from t where a = 17 and c = 'x' limit 5
- *     shape   select b from t where a = ?i and c = ?s limit ?i        literals 17, 'x', 5
+ *     shape   select b from t where a = ▯ and c = ▯ limit ▯           literals 17, 'x', 5
  *     plan    select b from t where a = $1 and c = $2 limit 5         5 is not in a place where it may vary
  *
  * A literal may vary where its value cannot change what the statement means: as an operand of a comparison, in IN and
@@ -34,6 +34,10 @@ export interface Shape {
 
 const INT4_MAX = 2147483647
 
+/** What stands for a literal in a key: characters that no statement has outside of its literals. */
+const INTEGER = '\u0001'
+const STRING = '\u0002'
+
 const isDigit = (c: number): boolean => c >= 48 && c <= 57
 const isWord = (c: number): boolean =>
   (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c === 36 || isDigit(c) || c >= 128
@@ -61,7 +65,7 @@ export function shapeOf(sql: string): Shape | undefined {
       if (next === 46 || isWord(next)) return undefined
       if (i - start > 9 && Number(sql.slice(start, i)) > INT4_MAX) return undefined
       key += sql.slice(from, start)
-      key += '?i'
+      key += INTEGER
       starts.push(start)
       values.push(integerAt(sql, start, i))
       types.push(OID.int4)
@@ -76,7 +80,7 @@ export function shapeOf(sql: string): Shape | undefined {
         i++
       }
       key += sql.slice(from, start)
-      key += '?s'
+      key += STRING
       starts.push(start)
       values.push(sql.slice(start + 1, i - 1).replaceAll("''", "'"))
       types.push(OID.unknown)
@@ -143,9 +147,10 @@ export class ShapeCache {
   lift(shape: Shape, node: Node, sql: string): Lifted | undefined {
     if (!LIFTABLE.has(tagOf(node))) return undefined
     const lifted: number[] = []
-    const replaced = replaceLiterals(node, 'fixed', (location, isString) => {
+    const replaced = replaceLiterals(node, 'fixed', (location, value) => {
       const at = shape.starts.indexOf(location)
-      if (at < 0 || (typeof shape.values[at] === 'string') !== isString || lifted.includes(at)) return undefined
+      // A string that goes on in the next line is one literal of the grammar and two of the scanner.
+      if (at < 0 || shape.values[at] !== value || lifted.includes(at)) return undefined
       return lifted.push(at)
     }) as Node
     if (lifted.length === 0) return undefined
@@ -182,7 +187,7 @@ const fixedText = (known: Known, shape: Shape): string =>
 
 const LIFTABLE = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'])
 
-type Lift = (location: number, isString: boolean) => number | undefined
+type Lift = (location: number, value: number | string) => number | undefined
 
 /**
  * Where a node stands. 'condition': inside WHERE or ON, where operands of comparisons may vary; 'value': a VALUES item or an assigned
@@ -195,11 +200,14 @@ function replaceLiterals(tree: unknown, place: Place, lift: Lift): unknown {
   if (typeof tree !== 'object' || tree === null) return tree
   if (Array.isArray(tree)) return tree.map((each) => replaceLiterals(each, place, lift))
   const node = tree as Record<string, unknown>
-  const literal = node['A_Const'] as { ival?: object; sval?: object; location?: number } | undefined
+  const literal = node['A_Const'] as
+    | { ival?: { ival?: number }; sval?: { sval?: string }; location?: number }
+    | undefined
   if (literal !== undefined) {
     if ((place !== 'value' && place !== 'operand') || (literal.ival === undefined && literal.sval === undefined))
       return tree
-    const number = lift(literal.location ?? 0, literal.sval !== undefined)
+    const value = literal.sval === undefined ? (literal.ival!.ival ?? 0) : (literal.sval.sval ?? '')
+    const number = lift(literal.location ?? 0, value)
     return number === undefined ? tree : { ParamRef: { number, location: literal.location } }
   }
   const result: Record<string, unknown> = {}
