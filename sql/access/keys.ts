@@ -8,7 +8,7 @@
  * index ends after its columns, so that two equal rows meet in one key; where equal rows may stand side by side (the index
  * is not unique, is checked late, or a column is NULL and NULLs are distinct) the row's own key is appended.
  */
-import { type Key, type Oid } from '../../storage/keys/brand.ts'
+import type { Key, Oid } from '../../storage/keys/brand.ts'
 import { createKeyEncoder, int32Key, int64Key } from '../../storage/keys/encode.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { indexPrefix, prefixSpan, rowKeyPrefix, successor, tableSpan } from '../../storage/keys/map.ts'
@@ -16,7 +16,7 @@ import type { Span } from '../../storage/kv/kv.ts'
 import type { Catalog, IndexKey, RelationRow } from '../catalog/catalog.ts'
 import type { IndexBounds } from '../plan/plan.ts'
 import type { Type, TypeLookup } from '../types/type.ts'
-import { ArrayValue, type Row, type Value } from '../types/value.ts'
+import type { ArrayValue, Row, Value } from '../types/value.ts'
 
 /** The index number of entries under an index's own storage id. */
 const ENTRIES = 1
@@ -73,7 +73,8 @@ export function keyWriter(prefix: Key, columns: readonly KeyColumn[], positions:
     }
     return encoder.finish()
   }
-  if (single && isInt32(columns[0]!.type)) return (row) => (row[position] === null ? general(row) : int32Key(prefix, row[position] as number))
+  if (single && isInt32(columns[0]!.type))
+    return (row) => (row[position] === null ? general(row) : int32Key(prefix, row[position] as number))
   if (single && columns[0]!.type.storage.kind === 'int64')
     return (row) => (typeof row[position] === 'number' ? int64Key(prefix, row[position] as number) : general(row))
   return general
@@ -133,9 +134,14 @@ function append(prefix: Key, column: KeyColumn, value: Value): Key {
 /** The key of a whole row of column values; undefined when one is NULL or fits no row. */
 export function pointWriter(space: KeySpace): (values: Row) => Key | undefined {
   const { columns } = space
-  const write = keyWriter(space.prefix, columns, columns.map((_, i) => i))
+  const write = keyWriter(
+    space.prefix,
+    columns,
+    columns.map((_, i) => i),
+  )
   return (values) => {
-    for (let i = 0; i < columns.length; i++) if (values[i] === null || fit(columns[i]!.type, values[i]!) !== 0) return undefined
+    for (let i = 0; i < columns.length; i++)
+      if (values[i] === null || fit(columns[i]!.type, values[i]!) !== 0) return undefined
     return write(values)
   }
 }
@@ -149,7 +155,9 @@ export function equalPrefixes(space: KeySpace, bounds: IndexBounds, values: Boun
     const value = values.equal[i]!
     if (bound.kind === 'any') {
       if (value === null) return []
-      const elements = (value as ArrayValue).elements.filter((element) => element !== null && fit(column.type, element) === 0)
+      const elements = (value as ArrayValue).elements.filter(
+        (element) => element !== null && fit(column.type, element) === 0,
+      )
       const next = new Set<Key>()
       for (const prefix of prefixes) for (const element of elements) next.add(append(prefix, column, element))
       prefixes = [...next].sort()
@@ -182,7 +190,19 @@ export function rangeSpan(space: KeySpace, prefix: Key, bounds: IndexBounds, val
   }
   if (column.descending) [low, high] = [high, low]
   // The ends without a value still leave the NULLs out, which lie before 01 or from ff on.
-  const from = low === undefined ? ((prefix + (column.nullsFirst ? '\x01' : '')) as Key) : low.inclusive ? low.key : successor(low.key)
-  const to = high === undefined ? (column.nullsFirst ? successor(prefix) : ((prefix + '\xff') as Key)) : high.inclusive ? successor(high.key) : high.key
+  const from =
+    low === undefined
+      ? ((prefix + (column.nullsFirst ? '\x01' : '')) as Key)
+      : low.inclusive
+        ? low.key
+        : successor(low.key)
+  const to =
+    high === undefined
+      ? column.nullsFirst
+        ? successor(prefix)
+        : (`${prefix}\xff` as Key)
+      : high.inclusive
+        ? successor(high.key)
+        : high.key
   return from < to ? { from, to } : undefined
 }

@@ -98,7 +98,8 @@ const layouts = new WeakMap<RelationRow, RowLayout>()
 /** The table's layout, made once for a descriptor (and anew when a user's type has another meaning). */
 export function layoutOf(table: RelationRow, types: TypeLookup): RowLayout {
   const known = layouts.get(table)
-  if (known?.live.every(({ type }) => type!.oid < FIRST_USER_OID || types.type(type!.oid) === type) === true) return known
+  if (known?.live.every(({ type }) => type!.oid < FIRST_USER_OID || types.type(type!.oid) === type) === true)
+    return known
   const made = rowLayout(table.columns, types)
   layouts.set(table, made)
   return made
@@ -121,7 +122,8 @@ export function droppedColumn(column: ColumnRow, types: TypeLookup): ColumnRow {
 
 /** What generated readers call. */
 export const readers = {
-  date: (days: number): number => (days === 0x7fff_ffff ? Number.POSITIVE_INFINITY : days === -0x8000_0000 ? Number.NEGATIVE_INFINITY : days),
+  date: (days: number): number =>
+    days === 0x7fff_ffff ? Number.POSITIVE_INFINITY : days === -0x8000_0000 ? Number.NEGATIVE_INFINITY : days,
   int64(view: DataView, at: number): Int64 {
     const low = view.getInt32(at, true)
     const high = view.getInt32(at + 4, true)
@@ -192,7 +194,8 @@ export function columnSource(layout: RowLayout, attribute: number, bind: Bind): 
 }
 
 /** Whether columnSource never gives NULL. */
-export const isNeverNull = (layout: RowLayout, attribute: number): boolean => layout.slots[attribute - 1]?.notNull === true
+export const isNeverNull = (layout: RowLayout, attribute: number): boolean =>
+  layout.slots[attribute - 1]?.notNull === true
 
 function slotSource(slot: Slot, bind: Bind): string {
   const at = slot.offset === 0 ? 'base' : `base + ${slot.offset}`
@@ -256,15 +259,23 @@ export function rowReader(layout: RowLayout, wanted: readonly number[], tableOid
   if (reader === undefined) {
     const bindings = new Bindings()
     const { bind } = bindings
-    const columns = wanted.map((number) => (number === TABLE_OID ? String(tableOid) : columnSource(layout, number, bind)))
-    reader = bindings.make<RowReader>(`(b, at) => { const v = ${bind(viewOf)}(b); ${rowPrelude(layout, bind)}; return [${columns.join(', ')}] }`)
+    const columns = wanted.map((number) =>
+      number === TABLE_OID ? String(tableOid) : columnSource(layout, number, bind),
+    )
+    reader = bindings.make<RowReader>(
+      `(b, at) => { const v = ${bind(viewOf)}(b); ${rowPrelude(layout, bind)}; return [${columns.join(', ')}] }`,
+    )
     known.set(name, reader)
   }
   return reader
 }
 
 /** All live columns. */
-export const wholeRowReader = (layout: RowLayout): RowReader => rowReader(layout, layout.live.map((slot) => slot.number))
+export const wholeRowReader = (layout: RowLayout): RowReader =>
+  rowReader(
+    layout,
+    layout.live.map((slot) => slot.number),
+  )
 
 // ---- writing
 
@@ -286,7 +297,8 @@ const writers = {
       to.setInt32(at + 4, -0x8000_0000, true)
     } else writers.int64(to, at, n)
   },
-  date: (days: number): number => (days === Number.POSITIVE_INFINITY ? 0x7fff_ffff : days === Number.NEGATIVE_INFINITY ? -0x8000_0000 : days),
+  date: (days: number): number =>
+    days === Number.POSITIVE_INFINITY ? 0x7fff_ffff : days === Number.NEGATIVE_INFINITY ? -0x8000_0000 : days,
 }
 
 /** Encodes a row of live columns. The writer that comes back is reused by the next call: take `buffer[0, length)` at once. */
@@ -328,7 +340,10 @@ function compileRowWriter(layout: RowLayout): RowWriter {
       slot.kind === 'text'
         ? `${to}.text(c${i}); if (${to}.length - start === c${i}.length) e${i} = ${ASCII | 0}`
         : `${bind(slot.type.storage)}.write(c${i}, ${to})`
-    lines.push(`if (c${i} === null) ${setNull(i)}; else { ${write}; start = ${to}.length }`, `e${i} |= start - ${fixed}`)
+    lines.push(
+      `if (c${i} === null) ${setNull(i)}; else { ${write}; start = ${to}.length }`,
+      `e${i} |= start - ${fixed}`,
+    )
   })
   lines.push(`const v = ${bind(writerView)}(${to}.buffer)`, `v.setUint16(0, ${count}, true)`)
   slots.forEach((slot, i) => {
@@ -336,7 +351,11 @@ function compileRowWriter(layout: RowLayout): RowWriter {
     if (isVariable(slot.kind)) lines.push(`v.setInt32(${at}, e${i}, true)`)
     else {
       const zero = slotWrite(slot.kind, at, '0', bind)
-      lines.push(slot.type === undefined ? zero : `if (c${i} === null) { ${setNull(i)}; ${zero} } else ${slotWrite(slot.kind, at, `c${i}`, bind)}`)
+      lines.push(
+        slot.type === undefined
+          ? zero
+          : `if (c${i} === null) { ${setNull(i)}; ${zero} } else ${slotWrite(slot.kind, at, `c${i}`, bind)}`,
+      )
     }
   })
   for (let byte = 0; byte < head - 2; byte++) lines.push(`v.setUint8(${2 + byte}, m${byte})`)

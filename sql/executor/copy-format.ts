@@ -34,7 +34,8 @@ const NO_BYTES = Buffer.alloc(0)
 
 /** Characters of a line or field that a message shows (PostgreSQL: MAX_COPY_DATA_DISPLAY). */
 const SHOWN_MAX = 100
-export const shownCopyData = (text: string): string => (text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}...` : text)
+export const shownCopyData = (text: string): string =>
+  text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}...` : text
 
 type FieldReader = (bytes: Buffer, start: number, end: number) => Value
 
@@ -140,17 +141,26 @@ export class CopyTextReader {
     try {
       return this.#readers[column]!(bytes, start, end)
     } catch (error) {
-      throw this.#located(error, `, column ${this.#columns[column]!.name}: "${shownCopyData(bytes.toString('utf8', start, end))}"`, this.line + 1)
+      throw this.#located(
+        error,
+        `, column ${this.#columns[column]!.name}: "${shownCopyData(bytes.toString('utf8', start, end))}"`,
+        this.line + 1,
+      )
     }
   }
 
   #located(error: unknown, where: string, line: number): unknown {
-    if (error instanceof SqlError && error.fields.context === undefined) error.fields = { ...error.fields, context: `COPY ${this.#table}, line ${line}${where}` }
+    if (error instanceof SqlError && error.fields.context === undefined)
+      error.fields = { ...error.fields, context: `COPY ${this.#table}, line ${line}${where}` }
     return error
   }
 
   #broken(message: string, raw: string, hint?: string): unknown {
-    return this.#located(sqlError('22P04', message, hint === undefined ? {} : { hint }), `: "${shownCopyData(raw)}"`, this.line + 1)
+    return this.#located(
+      sqlError('22P04', message, hint === undefined ? {} : { hint }),
+      `: "${shownCopyData(raw)}"`,
+      this.line + 1,
+    )
   }
 
   /** Any line; -1: it is not all there yet. Gives where the next one begins. */
@@ -195,7 +205,11 @@ export class CopyTextReader {
   }
 
   #wrongEnd(what: string, letter: string): unknown {
-    return this.#located(sqlError('22P04', `literal ${what} found in data`, { hint: `Use "${letter}" to represent ${what}.` }), '', this.line + 1)
+    return this.#located(
+      sqlError('22P04', `literal ${what} found in data`, { hint: `Use "${letter}" to represent ${what}.` }),
+      '',
+      this.line + 1,
+    )
   }
 
   #parts(bytes: Buffer, from: number, end: number): Value[] {
@@ -212,7 +226,9 @@ export class CopyTextReader {
       }
       if (i < end && bytes[i] !== this.#delimiter) continue
       const stop = Math.min(i, end)
-      fields.push(this.#isNull(bytes, start, stop) ? null : escaped ? unescaped(bytes, start, stop) : bytes.subarray(start, stop))
+      fields.push(
+        this.#isNull(bytes, start, stop) ? null : escaped ? unescaped(bytes, start, stop) : bytes.subarray(start, stop),
+      )
       start = i + 1
       escaped = false
     }
@@ -225,7 +241,9 @@ export class CopyTextReader {
   }
 }
 
-const ESCAPES: ReadonlyMap<number, number> = new Map([...'bfnrtv'].map((letter, i) => [letter.charCodeAt(0), [8, 12, 10, 13, 9, 11][i]!]))
+const ESCAPES: ReadonlyMap<number, number> = new Map(
+  [...'bfnrtv'].map((letter, i) => [letter.charCodeAt(0), [8, 12, 10, 13, 9, 11][i]!]),
+)
 const isOctal = (c: number | undefined): c is number => c !== undefined && c >= 0x30 && c <= 0x37
 const hexDigit = (c: number | undefined): number => {
   if (c === undefined) return -1
@@ -364,7 +382,8 @@ export class CopyTextWriter {
     this.#null = Buffer.from(options.null)
     this.#writers = columns.map(({ type }) => {
       if (type.oid === OID.int2 || type.oid === OID.int4 || type.oid === OID.int8) return writeInteger
-      if (type.oid === OID.text || type.oid === OID.varchar || type.oid === OID.bpchar) return (value, to) => writeText(value as string, to, delimiter)
+      if (type.oid === OID.text || type.oid === OID.varchar || type.oid === OID.bpchar)
+        return (value, to) => writeText(value as string, to, delimiter)
       return (value, to) => writeText(type.output(value, context), to, delimiter)
     })
   }
@@ -412,7 +431,15 @@ function writeInteger(value: NonNullable<Value>, to: ResettableByteWriter): void
   if (value < 0) buffer[at] = 0x2d
 }
 
-const SHORT: ReadonlyMap<string, string> = new Map([['\b', '\\b'], ['\f', '\\f'], ['\n', '\\n'], ['\r', '\\r'], ['\t', '\\t'], ['\v', '\\v'], ['\\', '\\\\']])
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ['\b', '\\b'],
+  ['\f', '\\f'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+  ['\v', '\\v'],
+  ['\\', '\\\\'],
+])
 
 function writeText(text: string, to: ResettableByteWriter, delimiter: number): void {
   for (let i = 0; i < text.length; i++) {

@@ -25,7 +25,12 @@ export interface BulkOptions {
   readonly where?: Expression
 }
 
-export function createBulkInserter(table: RelationRow, x: Execution, env: CompileEnv, options: BulkOptions = {}): BulkInserter {
+export function createBulkInserter(
+  table: RelationRow,
+  x: Execution,
+  env: CompileEnv,
+  options: BulkOptions = {},
+): BulkInserter {
   return new BulkInserter(table, x, env.mode === 'often' ? env : { ...env, mode: 'often' }, options)
 }
 
@@ -84,9 +89,18 @@ export class BulkInserter implements Progress {
 }
 
 /** A row of live columns from the given values and the other columns' defaults; undefined when the values are that already. */
-function filler(table: RelationRow, x: Execution, env: CompileEnv, columns: readonly number[] | undefined): ((given: Row) => MutableRow) | undefined {
+function filler(
+  table: RelationRow,
+  x: Execution,
+  env: CompileEnv,
+  columns: readonly number[] | undefined,
+): ((given: Row) => MutableRow) | undefined {
   const live = table.columns.filter((column) => !column.dropped)
-  if (columns === undefined || (columns.length === live.length && live.every((column, i) => column.number === columns[i]))) return undefined
+  if (
+    columns === undefined ||
+    (columns.length === live.length && live.every((column, i) => column.number === columns[i]))
+  )
+    return undefined
   const from = live.map((column) => columns.indexOf(column.number))
   const defaults = live.map((column, i) => {
     if (from[i]! >= 0 || column.generated !== undefined) return undefined

@@ -37,7 +37,8 @@ export class DeferredChecks {
     if (this.#modes > 0) {
       for (let i = this.#journal.length - 1; i >= 0; i--) {
         const entry = this.#journal[i]!
-        if (entry.kind === 'mode' && (entry.constraints === undefined || entry.constraints.has(constraint.oid))) return entry.deferred
+        if (entry.kind === 'mode' && (entry.constraints === undefined || entry.constraints.has(constraint.oid)))
+          return entry.deferred
       }
     }
     return constraint.initiallyDeferred
@@ -65,7 +66,9 @@ export class DeferredChecks {
   }
 
   *#run(x: Execution, isDue: (constraint: ConstraintRow) => boolean): Steps {
-    const due = this.#journal.filter((entry) => entry.kind === 'check' && !entry.done && isDue(entry.check.constraint)) as (Entry & { kind: 'check' })[]
+    const due = this.#journal.filter(
+      (entry) => entry.kind === 'check' && !entry.done && isDue(entry.check.constraint),
+    ) as (Entry & { kind: 'check' })[]
     if (due.length === 0) return
     for (const { check } of due) yield* check.run(x)
     for (const entry of due) entry.done = true

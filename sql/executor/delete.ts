@@ -7,7 +7,15 @@ import { compileRow } from './compile.ts'
 import type { Compiled, CompileEnv } from './env.ts'
 import { ForeignQueue } from './modify-foreign.ts'
 import { beginModification, maySeeAgain, type Target, targetRows } from './modify-target.ts'
-import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 
 type DeletePlan = Extract<Plan, { kind: 'delete' }>
 

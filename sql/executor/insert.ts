@@ -21,7 +21,15 @@ import { EVENTS_MAX, ForeignQueue } from './modify-foreign.ts'
 import type { IndexRun, TableRun } from './modify-rows.ts'
 import { positionsOf } from './modify-table.ts'
 import { beginModification } from './modify-target.ts'
-import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 import { expressionsOf, inputsOf } from './plan-walk.ts'
 
 type InsertPlan = Extract<Plan, { kind: 'insert' }>
@@ -54,7 +62,10 @@ export function compileInsert(plan: InsertPlan, env: CompileEnv): Operator {
     returning: plan.returning && compileRow(plan.returning, env),
     upsert:
       conflict.kind === 'update'
-        ? { where: conflict.where && compilePredicate(conflict.where, env), values: compileRow(withAssignments(table, conflict.assignments), env) }
+        ? {
+            where: conflict.where && compilePredicate(conflict.where, env),
+            values: compileRow(withAssignments(table, conflict.assignments), env),
+          }
         : undefined,
     selfContained: conflict.kind === 'update' && isSelfContained(plan.input),
   }
@@ -66,7 +77,10 @@ export function compileInsert(plan: InsertPlan, env: CompileEnv): Operator {
 }
 
 /** The new row of live columns as expressions over a row that begins with the old one. */
-export function withAssignments(table: RelationRow, assignments: readonly { readonly column: number; readonly value: Expression }[]): Expression[] {
+export function withAssignments(
+  table: RelationRow,
+  assignments: readonly { readonly column: number; readonly value: Expression }[],
+): Expression[] {
   const position = positionsOf(table)
   const row = table.columns
     .filter((column) => !column.dropped)
@@ -77,8 +91,18 @@ export function withAssignments(table: RelationRow, assignments: readonly { read
 
 /** Whether a plan reads no stored row. */
 export function isSelfContained(plan: Plan): boolean {
-  if (plan.kind !== 'result' && plan.kind !== 'values' && plan.kind !== 'project' && plan.kind !== 'append' && plan.kind !== 'function-scan') return false
-  return !expressionsOf(plan).some((e) => some(e, (node) => node.kind === 'subplan')) && inputsOf(plan).every(isSelfContained)
+  if (
+    plan.kind !== 'result' &&
+    plan.kind !== 'values' &&
+    plan.kind !== 'project' &&
+    plan.kind !== 'append' &&
+    plan.kind !== 'function-scan'
+  )
+    return false
+  return (
+    !expressionsOf(plan).some((e) => some(e, (node) => node.kind === 'subplan')) &&
+    inputsOf(plan).every(isSelfContained)
+  )
 }
 
 function* inserted(insert: Insert, x: Execution): Steps {
@@ -108,7 +132,12 @@ export interface Progress {
 }
 
 /** Inserts whole rows of live columns; gives them back as they were stored. */
-export function* insertRows(run: TableRun, rows: RowBatch, x: Execution, progress?: Progress): Generator<Pause, RowBatch, undefined> {
+export function* insertRows(
+  run: TableRun,
+  rows: RowBatch,
+  x: Execution,
+  progress?: Progress,
+): Generator<Pause, RowBatch, undefined> {
   const keys: Key[] = []
   let isNew = false
   const byKey = run.writer.primary !== undefined && run.writer.generated.length === 0
@@ -168,7 +197,12 @@ class Conflicts {
       for (;;) {
         const other = yield* this.#conflicting(row, key)
         if (other === undefined) {
-          for (let promise = this.#run.insert(row, key, false); promise !== undefined; promise = this.#run.insert(row, key, false)) yield new Pause(promise)
+          for (
+            let promise = this.#run.insert(row, key, false);
+            promise !== undefined;
+            promise = this.#run.insert(row, key, false)
+          )
+            yield new Pause(promise)
           if (this.#values !== undefined) this.#touched.add(key)
           kept.push(row)
           break
@@ -224,7 +258,8 @@ class Conflicts {
     const { txn } = this.#x
     if (txn.isolation === 'read-committed') return
     const found = txn.getNewest(key)
-    if (found !== undefined && found.timestamp !== OWN_WRITE && found.timestamp > txn.snapshot) throw sqlError('40001', 'could not serialize access due to concurrent update')
+    if (found !== undefined && found.timestamp !== OWN_WRITE && found.timestamp > txn.snapshot)
+      throw sqlError('40001', 'could not serialize access due to concurrent update')
   }
 
   /** undefined: WHERE left it alone. */
@@ -247,7 +282,8 @@ class Conflicts {
     if (this.#where !== undefined && !this.#where(both)) return undefined
     const next = this.#values!(both)
     this.#run.prepare(next)
-    for (let wait = this.#run.update(key, old, next); wait !== undefined; wait = this.#run.update(key, old, next)) yield new Pause(wait)
+    for (let wait = this.#run.update(key, old, next); wait !== undefined; wait = this.#run.update(key, old, next))
+      yield new Pause(wait)
     this.#touched.add(this.#run.key)
     return next
   }

@@ -60,13 +60,19 @@ function checkUnchanged(key: Key, x: Execution): void {
     x.txn.checkUnchanged(key)
   } catch (error) {
     // PostgreSQL calls a row that is gone an update too when it was only to be locked.
-    if (error instanceof KvError && error.reason.kind === 'write-conflict') throw new KvError({ ...error.reason, deleted: false })
+    if (error instanceof KvError && error.reason.kind === 'write-conflict')
+      throw new KvError({ ...error.reason, deleted: false })
     throw error
   }
 }
 
 /** false: the row is passed by (SKIP LOCKED). */
-function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, x: Execution): Generator<Pause, boolean, undefined> {
+function* locked(
+  plan: LockRowsPlan,
+  names: readonly string[],
+  row: MutableRow,
+  x: Execution,
+): Generator<Pause, boolean, undefined> {
   for (let i = 0; i < plan.locks.length; i++) {
     const { key: at, strength, policy } = plan.locks[i]!
     const key = row[at] as Key | null
@@ -80,11 +86,18 @@ function* locked(plan: LockRowsPlan, names: readonly string[], row: MutableRow, 
   return true
 }
 
-function lockOne(x: Execution, key: Key, strength: LockRowsPlan['locks'][number]['strength'], policy: 'wait' | 'nowait' | 'skip', name: string) {
+function lockOne(
+  x: Execution,
+  key: Key,
+  strength: LockRowsPlan['locks'][number]['strength'],
+  policy: 'wait' | 'nowait' | 'skip',
+  name: string,
+) {
   try {
     return x.txn.lock(key, strength, policy)
   } catch (error) {
-    if (error instanceof KvError && error.reason.kind === 'lock-not-available') throw sqlError('55P03', `could not obtain lock on row in relation "${name}"`)
+    if (error instanceof KvError && error.reason.kind === 'lock-not-available')
+      throw sqlError('55P03', `could not obtain lock on row in relation "${name}"`)
     throw error
   }
 }

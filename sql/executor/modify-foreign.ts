@@ -21,7 +21,14 @@ import { compileValue } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { bindNullSafe, type Callable, callSite } from './functions.ts'
 import { TableRun } from './modify-rows.ts'
-import { constraintOf, type IndexWriter, keyDescription, tableFields, type TableWriter, tableWriter } from './modify-table.ts'
+import {
+  constraintOf,
+  type IndexWriter,
+  keyDescription,
+  type TableWriter,
+  tableFields,
+  tableWriter,
+} from './modify-table.ts'
 import { type Execution, type MutableRow, Pause, SLICE_OVER } from './operator.ts'
 
 type Waits<T> = Generator<Pause, T, undefined>
@@ -30,7 +37,13 @@ type Event =
   | { readonly kind: 'child'; readonly fk: ForeignKey; readonly key: Key; readonly values: Row }
   /** `row`: the new version, when it was an update. Both are whole parent rows. */
   | { readonly kind: 'parent'; readonly fk: ForeignKey; readonly old: Row; readonly row: Row | undefined }
-  | { readonly kind: 'unique'; readonly table: TableWriter; readonly index: IndexWriter; readonly bare: Key; readonly values: Row }
+  | {
+      readonly kind: 'unique'
+      readonly table: TableWriter
+      readonly index: IndexWriter
+      readonly bare: Key
+      readonly values: Row
+    }
 
 /** Parents known to be there, by constraint: asked once a statement. */
 const VERIFIED_MAX = 10_000
@@ -51,7 +64,8 @@ export class ForeignQueue {
 
   table(table: RelationRow): TableRun {
     let run = this.#tables.get(table.oid)
-    if (run === undefined) this.#tables.set(table.oid, (run = new TableRun(tableWriter(table, this.#env), this.#x, this)))
+    if (run === undefined)
+      this.#tables.set(table.oid, (run = new TableRun(tableWriter(table, this.#env), this.#x, this)))
     return run
   }
 
@@ -71,19 +85,25 @@ export class ForeignQueue {
     for (const { table, constraint } of writer.referencing) {
       const fk = this.#foreignKey(table, constraint)
       const run = this.table(writer.table)
-      if (constraint.foreignKey!.columns.some((column, i) => !run.same(column, old[fk.parentPositions[i]!]!, row[fk.parentPositions[i]!]!)))
+      if (
+        constraint.foreignKey!.columns.some(
+          (column, i) => !run.same(column, old[fk.parentPositions[i]!]!, row[fk.parentPositions[i]!]!),
+        )
+      )
         this.#parent(fk, old, row)
     }
   }
 
   deleted(writer: TableWriter, _key: Key, old: Row): void {
-    for (const { table, constraint } of writer.referencing) this.#parent(this.#foreignKey(table, constraint), old, undefined)
+    for (const { table, constraint } of writer.referencing)
+      this.#parent(this.#foreignKey(table, constraint), old, undefined)
   }
 
   lateUnique(table: TableWriter, index: IndexWriter, bare: Key, values: Row): void {
     const constraint = constraintOf(table.table, index.relation)
     const event: Event = { kind: 'unique', table, index, bare, values }
-    if (constraint !== undefined && this.#x.deferred?.waits(constraint)) this.#x.deferred.add({ constraint, run: (x) => uniqueCheck(x, table, index, bare, values) })
+    if (constraint !== undefined && this.#x.deferred?.waits(constraint))
+      this.#x.deferred.add({ constraint, run: (x) => uniqueCheck(x, table, index, bare, values) })
     else this.#events.push(event)
   }
 
@@ -96,7 +116,8 @@ export class ForeignQueue {
     const values = fk.childPositions.map((at) => row[at]!)
     const nulls = values.reduce<number>((count, value) => count + (value === null ? 1 : 0), 0)
     if (nulls > 0 && (fk.match === 'simple' || nulls === values.length)) return
-    if (this.#x.deferred?.waits(constraint)) this.#x.deferred.add({ constraint, run: (x) => deferredChild(x, fk, key, values) })
+    if (this.#x.deferred?.waits(constraint))
+      this.#x.deferred.add({ constraint, run: (x) => deferredChild(x, fk, key, values) })
     else this.#events.push({ kind: 'child', fk, key, values })
   }
 
@@ -164,7 +185,12 @@ export class ForeignQueue {
       return
     }
     const run = this.table(fk.childTable)
-    const children = yield* childrenOf(x, fk, fk.parentPositions.map((at) => old[at]!), Number.POSITIVE_INFINITY)
+    const children = yield* childrenOf(
+      x,
+      fk,
+      fk.parentPositions.map((at) => old[at]!),
+      Number.POSITIVE_INFINITY,
+    )
     for (const child of children) {
       if (action === 'cascade' && row === undefined) yield* waiting(() => run.delete(child.key, child.row))
       else {
@@ -248,8 +274,16 @@ export class ForeignKey {
     const isIt = (relation: RelationRow) =>
       this.constraint.index !== undefined
         ? relation.oid === this.constraint.index
-        : relation.index!.unique && relation.index!.predicate === undefined && relation.index!.keys.length === columns.length && relation.index!.keys.every((key) => columns.includes(key.column))
-    const candidates = [...(parent.primary === undefined ? [] : [{ relation: parent.primary.relation, space: parent.primary.space, clustered: true }]), ...parent.indexes.map((index) => ({ relation: index.relation, space: index.space, clustered: false }))]
+        : relation.index!.unique &&
+          relation.index!.predicate === undefined &&
+          relation.index!.keys.length === columns.length &&
+          relation.index!.keys.every((key) => columns.includes(key.column))
+    const candidates = [
+      ...(parent.primary === undefined
+        ? []
+        : [{ relation: parent.primary.relation, space: parent.primary.space, clustered: true }]),
+      ...parent.indexes.map((index) => ({ relation: index.relation, space: index.space, clustered: false })),
+    ]
     const found = candidates.find(({ relation }) => isIt(relation))
     invariant(found !== undefined, `no unique index for ${this.constraint.name}`)
     this.#parentPath = { ...found, order: found.relation.index!.keys.map((key) => columns.indexOf(key.column)) }
@@ -260,7 +294,12 @@ export class ForeignKey {
   get childPath(): IndexPath | undefined {
     if (this.#childPath !== undefined) return this.#childPath ?? undefined
     const { child, constraint } = this
-    const candidates = [...(child.primary === undefined ? [] : [{ relation: child.primary.relation, space: child.primary.space, clustered: true }]), ...child.indexes.map((index) => ({ relation: index.relation, space: index.space, clustered: false }))]
+    const candidates = [
+      ...(child.primary === undefined
+        ? []
+        : [{ relation: child.primary.relation, space: child.primary.space, clustered: true }]),
+      ...child.indexes.map((index) => ({ relation: index.relation, space: index.space, clustered: false })),
+    ]
     let best: IndexPath | null = null
     for (const { relation, space, clustered } of candidates) {
       const index = relation.index!
@@ -284,7 +323,8 @@ export class ForeignKey {
       return (parent, child) => {
         for (let i = 0; i < keys.length; i++) {
           const [a, b] = [parent[i]!, child[i]!]
-          if (a === null || b === null || (a !== b && (keys[i] === undefined || keys[i]!(a) !== keys[i]!(b)))) return false
+          if (a === null || b === null || (a !== b && (keys[i] === undefined || keys[i]!(a) !== keys[i]!(b))))
+            return false
         }
         return true
       }
@@ -320,8 +360,10 @@ export class ForeignKey {
       if (action !== 'cascade' && only.length > 0 && !only.includes(column)) return
       const at = this.childPositions[i]!
       const row = this.childTable.columns[column - 1]!
-      if (action === 'cascade') next[at] = converted(x, this.parentTypes[i]!, row.type, row.typmod, parent![this.parentPositions[i]!]!)
-      else if (action === 'set-default' && row.default !== undefined) next[at] = compileValue(row.default, { ...this.env, mode: 'once' }).bind(x)([])
+      if (action === 'cascade')
+        next[at] = converted(x, this.parentTypes[i]!, row.type, row.typmod, parent![this.parentPositions[i]!]!)
+      else if (action === 'set-default' && row.default !== undefined)
+        next[at] = compileValue(row.default, { ...this.env, mode: 'once' }).bind(x)([])
       else next[at] = null
     })
     return next
@@ -346,7 +388,8 @@ function baseType(catalog: Catalog, type: Oid): Oid {
 const INTEGERS = new Set<Oid>([OID.int2, OID.int4, OID.int8])
 const TEXTS = new Set<Oid>([OID.text, OID.varchar, OID.name])
 /** Equal values of the two types are one value in memory, with one key but for its width. */
-const alike = (a: Oid, b: Oid): boolean => a === b || (INTEGERS.has(a) && INTEGERS.has(b)) || (TEXTS.has(a) && TEXTS.has(b))
+const alike = (a: Oid, b: Oid): boolean =>
+  a === b || (INTEGERS.has(a) && INTEGERS.has(b)) || (TEXTS.has(a) && TEXTS.has(b))
 
 const same = (value: Value): Value => value
 
@@ -364,25 +407,36 @@ function converted(x: Execution, from: Oid, to: Oid, typmod: number, value: Valu
   if (value === null || (from === to && typmod === -1)) return value
   const base = baseType(x.catalog, to)
   const cast = x.catalog.cast(from, base)
-  const through = from !== base && cast?.method === 'f' ? bindNullSafe(callSite(x.catalog, cast.function, [{ type: from, typmod: -1 }], base), x.context) : undefined
+  const through =
+    from !== base && cast?.method === 'f'
+      ? bindNullSafe(callSite(x.catalog, cast.function, [{ type: from, typmod: -1 }], base), x.context)
+      : undefined
   const result = through === undefined ? value : through(value)
   if (result === null || (through !== undefined && typmod === -1)) return result
-  return x.catalog.type(to).input(x.catalog.type(through === undefined ? from : base).output(result, x.context), typmod, x.context)
+  return x.catalog
+    .type(to)
+    .input(x.catalog.type(through === undefined ? from : base).output(result, x.context), typmod, x.context)
 }
 
 // ---- children look for their parent
 
 const notPresent = (x: Execution, fk: ForeignKey, detail: string) =>
-  sqlError('23503', `insert or update on table "${fk.childTable.name}" violates foreign key constraint "${fk.constraint.name}"`, {
-    detail,
-    ...tableFields(x.catalog, fk.childTable),
-    constraint: fk.constraint.name,
-  })
+  sqlError(
+    '23503',
+    `insert or update on table "${fk.childTable.name}" violates foreign key constraint "${fk.constraint.name}"`,
+    {
+      detail,
+      ...tableFields(x.catalog, fk.childTable),
+      constraint: fk.constraint.name,
+    },
+  )
 
 /** '(a, b)=(1, 2)' with plain names, as these messages have it. */
 function described(x: Execution, table: RelationRow, columns: readonly number[], values: Row): string {
   const rows = columns.map((column) => table.columns[column - 1]!)
-  const texts = rows.map((row, i) => (values[i] === null ? 'null' : x.catalog.type(row.type).output(values[i]!, x.context)))
+  const texts = rows.map((row, i) =>
+    values[i] === null ? 'null' : x.catalog.type(row.type).output(values[i]!, x.context),
+  )
   return `(${rows.map((row) => row.name).join(', ')})=(${texts.join(', ')})`
 }
 
@@ -390,7 +444,12 @@ function described(x: Execution, table: RelationRow, columns: readonly number[],
 export function* childCheck(x: Execution, fk: ForeignKey, values: Row, verified: Set<Key> | undefined): Waits<void> {
   if (values.includes(null)) throw notPresent(x, fk, 'MATCH FULL does not allow mixing of null and nonnull key values.')
   const found = yield* findParent(x, fk, values, verified)
-  if (!found) throw notPresent(x, fk, `Key ${described(x, fk.childTable, fk.constraint.columns, values)} is not present in table "${fk.parentTable.name}".`)
+  if (!found)
+    throw notPresent(
+      x,
+      fk,
+      `Key ${described(x, fk.childTable, fk.constraint.columns, values)} is not present in table "${fk.parentTable.name}".`,
+    )
 }
 
 function* findParent(x: Execution, fk: ForeignKey, values: Row, verified: Set<Key> | undefined): Waits<boolean> {
@@ -405,7 +464,11 @@ function* findParent(x: Execution, fk: ForeignKey, values: Row, verified: Set<Ke
     // The conversion may have lost something: the operator has the last word.
     const rowKey = path.clustered ? key : entryValue(x, key)
     const found = rowKey === undefined ? undefined : txn.getNewest(rowKey)
-    if (found === undefined || !fk.equals(x)(pick(fk.parent.read(found.buffer, found.start), fk.parentPositions), values)) return false
+    if (
+      found === undefined ||
+      !fk.equals(x)(pick(fk.parent.read(found.buffer, found.start), fk.parentPositions), values)
+    )
+      return false
   }
   for (;;) {
     const rowKey = path.clustered ? key : entryValue(x, key)
@@ -441,7 +504,8 @@ function* searchParent(x: Execution, fk: ForeignKey, values: Row): Waits<boolean
     const promise = x.txn.lock(key, 'key-share', 'wait')
     if (promise instanceof Promise) yield new Pause(promise)
     const found = x.txn.getNewest(key)
-    if (found !== undefined && equals(pick(parent.read(found.buffer, found.start), fk.parentPositions), values)) return true
+    if (found !== undefined && equals(pick(parent.read(found.buffer, found.start), fk.parentPositions), values))
+      return true
   }
   return false
 }
@@ -452,7 +516,11 @@ function* deferredChild(x: Execution, fk: ForeignKey, key: Key, values: Row): Wa
   if (found === undefined) return
   const now = pick(fk.child.read(found.buffer, found.start), fk.childPositions)
   const run = fk.childTypes.map((type) => x.catalog.type(type).hashKey)
-  const same = now.every((value, i) => value === values[i] || (value !== null && values[i] !== null && run[i] !== undefined && run[i]!(value) === run[i]!(values[i]!)))
+  const same = now.every(
+    (value, i) =>
+      value === values[i] ||
+      (value !== null && values[i] !== null && run[i] !== undefined && run[i]!(value) === run[i]!(values[i]!)),
+  )
   if (same) yield* childCheck(x, fk, values, undefined)
 }
 
@@ -464,15 +532,20 @@ function* noAction(x: Execution, fk: ForeignKey, old: Row, replaceable: boolean)
   if (replaceable) {
     const path = fk.parentPath
     const key = pointWriter(path.space)(path.order.map((at) => values[at]!))
-    if (key !== undefined && (path.clustered ? x.txn.getNewest(key) !== undefined : entryValue(x, key) !== undefined)) return
+    if (key !== undefined && (path.clustered ? x.txn.getNewest(key) !== undefined : entryValue(x, key) !== undefined))
+      return
   }
   const children = yield* childrenOf(x, fk, values, 1)
   if (children.length === 0) return
-  throw sqlError('23503', `update or delete on table "${fk.parentTable.name}" violates foreign key constraint "${fk.constraint.name}" on table "${fk.childTable.name}"`, {
-    detail: `Key ${described(x, fk.parentTable, fk.constraint.foreignKey!.columns, values)} is still referenced from table "${fk.childTable.name}".`,
-    ...tableFields(x.catalog, fk.childTable),
-    constraint: fk.constraint.name,
-  })
+  throw sqlError(
+    '23503',
+    `update or delete on table "${fk.parentTable.name}" violates foreign key constraint "${fk.constraint.name}" on table "${fk.childTable.name}"`,
+    {
+      detail: `Key ${described(x, fk.parentTable, fk.constraint.foreignKey!.columns, values)} is still referenced from table "${fk.childTable.name}".`,
+      ...tableFields(x.catalog, fk.childTable),
+      constraint: fk.constraint.name,
+    },
+  )
 }
 
 interface Child {
@@ -490,7 +563,12 @@ function* childrenOf(x: Execution, fk: ForeignKey, values: Row, most: number): W
       ? [rowSpan(x.catalog.databaseOid, fk.childTable)]
       : equalPrefixes(
           path.space,
-          { equal: path.order.map(() => ({ kind: 'value', expression: NO_EXPRESSION })), lower: undefined, upper: undefined, notNull: false },
+          {
+            equal: path.order.map(() => ({ kind: 'value', expression: NO_EXPRESSION })),
+            lower: undefined,
+            upper: undefined,
+            notNull: false,
+          },
           { equal: path.order.map((at) => values[at]!), lower: null, upper: null },
         ).map(prefixSpan)
   const children: Child[] = []
@@ -549,6 +627,7 @@ function* rowsOfEntries(x: Execution, span: Span, table: TableWriter): Generator
 // ---- unique constraints that are checked late
 
 function* uniqueCheck(x: Execution, table: TableWriter, index: IndexWriter, bare: Key, values: Row): Waits<void> {
+  if (x.sliceOver()) yield SLICE_OVER
   const scanner = x.txn.scanNewest(prefixSpan(bare))
   const page = scanner.next(2)
   const count = page?.count ?? 0

@@ -23,12 +23,19 @@ import { BATCH_ROWS, type Execution, type MutableRow, type Pause, SLICE_OVER } f
  * Writes the entries of `index` for every row of `table`. Descriptors as they will be; `index` need not be in
  * `table.indexes` yet. A clustered index has no entries. Throws 23505 `could not create unique index`.
  */
-export function* buildIndex(x: Execution, env: CompileEnv, table: RelationRow, index: RelationRow): Generator<Pause, void, undefined> {
+export function* buildIndex(
+  x: Execution,
+  env: CompileEnv,
+  table: RelationRow,
+  index: RelationRow,
+): Generator<Pause, void, undefined> {
   if (index.index?.clustered === true) return
   const writer = tableWriter(table, env)
   const run = new IndexRun(indexWriter(table, index, { ...env, mode: 'often' }), writer.prefix.length, x)
   const { meets, late } = run.writer
-  const runs = new SortedRuns(x.txn, meets, (key) => duplicated(x, table, index, run.values(findRow(x, table, (row, rowKey) => run.entry(row, rowKey) === key))))
+  const runs = new SortedRuns(x.txn, meets, (key) =>
+    duplicated(x, table, index, run.values(findRow(x, table, (row, rowKey) => run.entry(row, rowKey) === key))),
+  )
   const seen = late ? new Set<Key>() : undefined
   for (const page of newestPages(x, table)) {
     const { buffer, bytes } = page
@@ -88,7 +95,13 @@ function* newestPages(x: Execution, table: RelationRow): Generator<Page, void, u
  * a row of `to`'s live columns from one of `from`'s; generated columns are computed and constraints checked (23502, 23514)
  * here. Throws 23505 `could not create unique index` when the clustered key is not unique. Answers how many rows there were.
  */
-export function* rewriteTable(x: Execution, env: CompileEnv, from: RelationRow, to: RelationRow, row: (old: Row) => MutableRow): Generator<Pause, number, undefined> {
+export function* rewriteTable(
+  x: Execution,
+  env: CompileEnv,
+  from: RelationRow,
+  to: RelationRow,
+  row: (old: Row) => MutableRow,
+): Generator<Pause, number, undefined> {
   const source = tableWriter(from, env)
   const target = tableWriter(to, env)
   const run = new TableRun(target, x, new ForeignQueue(x, env))
@@ -96,7 +109,12 @@ export function* rewriteTable(x: Execution, env: CompileEnv, from: RelationRow, 
   const primaryKey = primary && keyWriter(primary.space.prefix, primary.space.columns, primary.positions)
   const runs = new SortedRuns(x.txn, primary !== undefined, (key) => {
     const values = row(findRow(x, from, (old) => primaryKey!(row(old)) === key))
-    return duplicated(x, to, primary!.relation, primary!.positions.map((at) => values[at]!))
+    return duplicated(
+      x,
+      to,
+      primary!.relation,
+      primary!.positions.map((at) => values[at]!),
+    )
   })
   let count = 0
   for (const page of newestPages(x, from)) {
@@ -106,7 +124,8 @@ export function* rewriteTable(x: Execution, env: CompileEnv, from: RelationRow, 
       o = at + buffer.readUInt32LE(o + 4)
       const next = row(source.read(buffer, at))
       run.prepare(next)
-      const key = primaryKey === undefined ? numberedKey(target.prefix, nextRowNumber(x.txn.snapshot)) : primaryKey(next)
+      const key =
+        primaryKey === undefined ? numberedKey(target.prefix, nextRowNumber(x.txn.snapshot)) : primaryKey(next)
       const encoded = target.write(next)
       runs.add(key, encoded.buffer.latin1Slice(0, encoded.length))
       count++

@@ -15,7 +15,13 @@ import type { LockStrength, Txn } from '../../storage/kv/kv.ts'
 import { type KeyWriter, keyWriter, nextRowNumber, numberedKey } from '../access/keys.ts'
 import type { Row, Value } from '../types/value.ts'
 import type { ForeignQueue } from './modify-foreign.ts'
-import { checkViolation, type IndexWriter, notNullViolation, type TableWriter, uniqueViolation } from './modify-table.ts'
+import {
+  checkViolation,
+  type IndexWriter,
+  notNullViolation,
+  type TableWriter,
+  uniqueViolation,
+} from './modify-table.ts'
 import type { Execution, MutableRow } from './operator.ts'
 
 const encoder = createKeyEncoder()
@@ -118,16 +124,20 @@ export class TableRun {
     for (let i = 0; i < generated.length; i++) row[generated[i]!.position] = this.#generated[i]!(row)
     for (let i = 0; i < notNull.length; i++) {
       const { position, column } = notNull[i]!
-      if (row[position] === null) throw notNullViolation(this.#x.catalog, this.writer.table, column, row, this.#x.context)
+      if (row[position] === null)
+        throw notNullViolation(this.#x.catalog, this.writer.table, column, row, this.#x.context)
     }
     for (let i = 0; i < checks.length; i++) {
-      if (this.#checks[i]!(row) === false) throw checkViolation(this.#x.catalog, this.writer.table, checks[i]!.constraint, row, this.#x.context)
+      if (this.#checks[i]!(row) === false)
+        throw checkViolation(this.#x.catalog, this.writer.table, checks[i]!.constraint, row, this.#x.context)
     }
   }
 
   /** A new row's key: its primary key, or the next number. */
   newKey(row: Row): Key {
-    return this.#primaryKey === undefined ? numberedKey(this.writer.prefix, nextRowNumber(this.#txn.snapshot)) : this.#primaryKey(row)
+    return this.#primaryKey === undefined
+      ? numberedKey(this.writer.prefix, nextRowNumber(this.#txn.snapshot))
+      : this.#primaryKey(row)
   }
 
   /** `isNew`: nothing that is committed, and nothing of this transaction, has the key. */
@@ -172,7 +182,14 @@ export class TableRun {
       const waiting = this.#lock(meets ? entry : bare, 'update')
       if (waiting !== undefined) return waiting
       if (meets) {
-        if (this.#txn.getNewest(entry) !== undefined) throw uniqueViolation(this.#x.catalog, this.writer.table, index.writer.relation, index.values(row), this.#x.context)
+        if (this.#txn.getNewest(entry) !== undefined)
+          throw uniqueViolation(
+            this.#x.catalog,
+            this.writer.table,
+            index.writer.relation,
+            index.values(row),
+            this.#x.context,
+          )
       } else this.#queue.lateUnique(this.writer, index.writer, bare, index.values(row))
     }
     this.#txn.put(entry, bytesOf(key), key.length)

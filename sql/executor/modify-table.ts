@@ -50,7 +50,14 @@ export interface TableWriter {
   readonly read: RowReader
   readonly write: RowWriter
   /** The clustered primary key. */
-  readonly primary: { readonly relation: RelationRow; readonly space: KeySpace; readonly positions: readonly number[]; readonly attributes: ReadonlySet<number> } | undefined
+  readonly primary:
+    | {
+        readonly relation: RelationRow
+        readonly space: KeySpace
+        readonly positions: readonly number[]
+        readonly attributes: ReadonlySet<number>
+      }
+    | undefined
   readonly indexes: readonly IndexWriter[]
   readonly generated: readonly { readonly position: number; readonly value: Compiled<Value> }[]
   readonly notNull: readonly { readonly position: number; readonly column: ColumnRow }[]
@@ -97,13 +104,20 @@ function makeWriter(table: RelationRow, env: CompileEnv): TableWriter {
     write: rowWriter(layout),
     primary: primary && {
       relation: primary,
-      space: { prefix: rowPrefix(catalog.databaseOid, table), columns: primary.index!.keys.map((key) => keyColumn(key, catalog)) },
+      space: {
+        prefix: rowPrefix(catalog.databaseOid, table),
+        columns: primary.index!.keys.map((key) => keyColumn(key, catalog)),
+      },
       positions: primary.index!.keys.map((key) => position[key.column]!),
       attributes: new Set(primary.index!.keys.map((key) => key.column)),
     },
-    indexes: indexes.filter((index) => index.oid !== primary?.oid && hasEntries(index)).map((index) => indexWriter(table, index, env)),
+    indexes: indexes
+      .filter((index) => index.oid !== primary?.oid && hasEntries(index))
+      .map((index) => indexWriter(table, index, env)),
     generated: live.flatMap((column, i) =>
-      column.generated === undefined || column.default === undefined ? [] : [{ position: i, value: compileValue(overRow(column.default, table), env) }],
+      column.generated === undefined || column.default === undefined
+        ? []
+        : [{ position: i, value: compileValue(overRow(column.default, table), env) }],
     ),
     notNull: live.flatMap((column, i) => (column.notNull ? [{ position: i, column }] : [])),
     checks: checks
@@ -111,7 +125,12 @@ function makeWriter(table: RelationRow, env: CompileEnv): TableWriter {
       .map((constraint) => ({ constraint, holds: compileValue(overRow(constraint.check!, table), env) })),
     keyAttributes: new Set(
       indexes.flatMap(({ index }) =>
-        index!.unique && index!.immediate && index!.predicate === undefined && index!.keys.every((key) => key.column > 0) ? index!.keys.map((key) => key.column) : [],
+        index!.unique &&
+        index!.immediate &&
+        index!.predicate === undefined &&
+        index!.keys.every((key) => key.column > 0)
+          ? index!.keys.map((key) => key.column)
+          : [],
       ),
     ),
     foreignKeys: table.constraints.filter((constraint) => constraint.type === 'f'),
@@ -128,7 +147,8 @@ export function positionsOf(table: RelationRow): number[] {
 }
 
 /** Indexes of ordered entries; what others keep (vector graphs) follows the rows elsewhere. */
-const hasEntries = (relation: RelationRow): boolean => relation.index!.method === 'btree' || relation.index!.method === 'hash'
+const hasEntries = (relation: RelationRow): boolean =>
+  relation.index!.method === 'btree' || relation.index!.method === 'hash'
 
 export function indexWriter(table: RelationRow, relation: RelationRow, env: CompileEnv): IndexWriter {
   const info = relation.index!
@@ -151,11 +171,19 @@ export function indexWriter(table: RelationRow, relation: RelationRow, env: Comp
   return {
     relation,
     info,
-    space: { prefix: entryPrefix(catalog.databaseOid, relation), columns: info.keys.map((key) => keyColumn(key, catalog)) },
+    space: {
+      prefix: entryPrefix(catalog.databaseOid, relation),
+      columns: info.keys.map((key) => keyColumn(key, catalog)),
+    },
     positions: info.keys.map((key, i) => (withExpressions ? i : position[key.column]!)),
     source: withExpressions
       ? compileRow(
-          info.keys.map((key): Expression => (key.column === 0 ? overRow(key.expression!, table) : { kind: 'column', index: position[key.column]!, type: key.type, typmod: key.typmod })),
+          info.keys.map(
+            (key): Expression =>
+              key.column === 0
+                ? overRow(key.expression!, table)
+                : { kind: 'column', index: position[key.column]!, type: key.type, typmod: key.typmod },
+          ),
           env,
         )
       : undefined,
@@ -173,28 +201,55 @@ export function overRow(e: Expression, table: RelationRow): Expression {
     if (node.kind !== 'var') return mapChildren(node, lower)
     if (node.column === 0) {
       const live = table.columns.filter((column) => !column.dropped)
-      const fields = live.map((column, index): Expression => ({ kind: 'column', index, type: column.type, typmod: column.typmod }))
+      const fields = live.map(
+        (column, index): Expression => ({ kind: 'column', index, type: column.type, typmod: column.typmod }),
+      )
       return { kind: 'row', fields, names: live.map((column) => column.name), type: node.type, typmod: -1 }
     }
     if (node.column < 0) return { kind: 'const', value: table.oid, type: OID.oid, typmod: -1 }
-    return { kind: 'column', index: position[node.column]!, type: node.type, typmod: node.typmod, ...(node.collation === undefined ? {} : { collation: node.collation }) }
+    return {
+      kind: 'column',
+      index: position[node.column]!,
+      type: node.type,
+      typmod: node.typmod,
+      ...(node.collation === undefined ? {} : { collation: node.collation }),
+    }
   }
   return lower(e)
 }
 
 // ---- violations, in PostgreSQL's words
 
-export const tableFields = (catalog: Catalog, table: RelationRow): ErrorFields => ({ schema: catalog.namespace(table.namespace)?.name, table: table.name })
+export const tableFields = (catalog: Catalog, table: RelationRow): ErrorFields => ({
+  schema: catalog.namespace(table.namespace)?.name,
+  table: table.name,
+})
 
-export function notNullViolation(catalog: Catalog, table: RelationRow, column: ColumnRow, row: Row, context: TypeContext): SqlError {
-  return sqlError('23502', `null value in column "${column.name}" of relation "${table.name}" violates not-null constraint`, {
-    detail: failingRow(table, row, context),
-    ...tableFields(catalog, table),
-    column: column.name,
-  })
+export function notNullViolation(
+  catalog: Catalog,
+  table: RelationRow,
+  column: ColumnRow,
+  row: Row,
+  context: TypeContext,
+): SqlError {
+  return sqlError(
+    '23502',
+    `null value in column "${column.name}" of relation "${table.name}" violates not-null constraint`,
+    {
+      detail: failingRow(table, row, context),
+      ...tableFields(catalog, table),
+      column: column.name,
+    },
+  )
 }
 
-export function checkViolation(catalog: Catalog, table: RelationRow, constraint: ConstraintRow, row: Row, context: TypeContext): SqlError {
+export function checkViolation(
+  catalog: Catalog,
+  table: RelationRow,
+  constraint: ConstraintRow,
+  row: Row,
+  context: TypeContext,
+): SqlError {
   return sqlError('23514', `new row for relation "${table.name}" violates check constraint "${constraint.name}"`, {
     detail: failingRow(table, row, context),
     ...tableFields(catalog, table),
@@ -229,7 +284,13 @@ function clipped(text: string): string {
 }
 
 /** The constraint that an index belongs to has the index's name in messages. */
-export function uniqueViolation(catalog: Catalog, table: RelationRow, index: RelationRow, key: Row, context: TypeContext): SqlError {
+export function uniqueViolation(
+  catalog: Catalog,
+  table: RelationRow,
+  index: RelationRow,
+  key: Row,
+  context: TypeContext,
+): SqlError {
   return sqlError('23505', `duplicate key value violates unique constraint "${index.name}"`, {
     detail: `Key ${keyDescription(catalog, index, key, context)} already exists.`,
     ...tableFields(catalog, table),
@@ -246,4 +307,5 @@ export function keyDescription(catalog: Catalog, index: RelationRow, key: Row, c
   return `(${names.join(', ')})=(${values.join(', ')})`
 }
 
-export const constraintOf = (table: RelationRow, index: RelationRow): ConstraintRow | undefined => table.constraints.find((constraint) => constraint.index === index.oid && constraint.type !== 'f')
+export const constraintOf = (table: RelationRow, index: RelationRow): ConstraintRow | undefined =>
+  table.constraints.find((constraint) => constraint.index === index.oid && constraint.type !== 'f')

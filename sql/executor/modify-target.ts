@@ -24,7 +24,8 @@ export function beginModification(x: Execution): void {
 }
 
 /** Whether a row may come that this statement has changed already: then `hasHidden` has to be asked. */
-export const maySeeAgain = (target: Target, x: Execution): boolean => target.mayRepeat || (x.kept.get(MODIFICATIONS) as number) > 1
+export const maySeeAgain = (target: Target, x: Execution): boolean =>
+  target.mayRepeat || (x.kept.get(MODIFICATIONS) as number) > 1
 
 export interface Target extends Operator {
   /** The same row may come more than once. */
@@ -52,7 +53,12 @@ interface LockedPoint {
 }
 
 /** undefined: the plan is more than one row by the whole key that its table is ordered by. */
-export function compileLockedPoint(plan: Plan, table: RelationRow, strength: LockStrength, env: CompileEnv): LockedPoint | undefined {
+export function compileLockedPoint(
+  plan: Plan,
+  table: RelationRow,
+  strength: LockStrength,
+  env: CompileEnv,
+): LockedPoint | undefined {
   const scan = plan.kind === 'project' ? plan.input : plan
   if (scan.kind !== 'index-scan' || scan.table !== table.oid || readsMore(plan) || readsMore(scan)) return undefined
   const index = indexOf(scan, env)
@@ -62,14 +68,21 @@ export function compileLockedPoint(plan: Plan, table: RelationRow, strength: Loc
   return key && read && { key, read, filtered: scan.filter !== undefined, strength }
 }
 
-const readsMore = (plan: Plan): boolean => expressionsOf(plan).some((e: Expression) => some(e, (node) => node.kind === 'subplan'))
+const readsMore = (plan: Plan): boolean =>
+  expressionsOf(plan).some((e: Expression) => some(e, (node) => node.kind === 'subplan'))
 
 function* lockedPoint({ key: keyOf, read, filtered, strength }: LockedPoint, x: Execution): Steps {
   const row = yield* lockAndRead(keyOf, read, filtered, strength, x)
   if (row !== undefined) yield [row]
 }
 
-export function* lockAndRead(keyOf: LockedPoint['key'], read: LockedPoint['read'], filtered: boolean, strength: LockStrength, x: Execution): Generator<Pause, MutableRow | undefined, undefined> {
+export function* lockAndRead(
+  keyOf: LockedPoint['key'],
+  read: LockedPoint['read'],
+  filtered: boolean,
+  strength: LockStrength,
+  x: Execution,
+): Generator<Pause, MutableRow | undefined, undefined> {
   const { txn } = x
   const key = keyOf(x)
   if (key === undefined) return undefined

@@ -7,11 +7,32 @@
  * and the rows come by batches of gets. Plans that are not repeated begin with a kept reader and a walked filter, and get
  * code of their own once they have seen some hundred rows.
  */
-import { invariant } from '../../storage/keys/invariant.ts'
+
 import type { Key } from '../../storage/keys/brand.ts'
+import { invariant } from '../../storage/keys/invariant.ts'
 import { PAGE_HEADER_BYTES, type Page, type Scanner, type Span } from '../../storage/kv/kv.ts'
-import { type BoundValues, clusteredIndex, entryPrefix, equalPrefixes, type KeySpace, keyColumn, pointWriter, rangeSpan, rowPrefix, rowSpan } from '../access/keys.ts'
-import { columnSource, isNeverNull, layoutOf, type RowLayout, rowPrelude, rowReader, TABLE_OID, viewOf } from '../access/row.ts'
+import {
+  type BoundValues,
+  clusteredIndex,
+  entryPrefix,
+  equalPrefixes,
+  type KeySpace,
+  keyColumn,
+  pointWriter,
+  rangeSpan,
+  rowPrefix,
+  rowSpan,
+} from '../access/keys.ts'
+import {
+  columnSource,
+  isNeverNull,
+  layoutOf,
+  type RowLayout,
+  rowPrelude,
+  rowReader,
+  TABLE_OID,
+  viewOf,
+} from '../access/row.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -20,7 +41,16 @@ import { compilePredicate } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { evaluate } from './evaluate.ts'
 import { CodeWriter } from './generate.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  BATCH_ROWS,
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 
 export type ScanPlan = Extract<Plan, { kind: 'seq-scan' | 'index-scan' }>
 export type IndexScan = Extract<Plan, { kind: 'index-scan' }>
@@ -60,7 +90,10 @@ export function compileScan(plan: ScanPlan, env: CompileEnv): Operator {
  * The synchronous way for a statement that reads at most one row: an index scan by a whole unique key, with or without a
  * projection. undefined: the plan is of another shape. The row belongs to the caller.
  */
-export function compilePoint(plan: Plan, env: CompileEnv): ((execution: Execution) => MutableRow | undefined) | undefined {
+export function compilePoint(
+  plan: Plan,
+  env: CompileEnv,
+): ((execution: Execution) => MutableRow | undefined) | undefined {
   const scan = plan.kind === 'project' ? plan.input : plan
   if (scan.kind !== 'index-scan') return undefined
   const source = new ScanSource(scan, env)
@@ -140,7 +173,9 @@ class ScanSource {
 
   /** How this execution reads pages; asked before each, since a walked scan changes to code. */
   reading(x: Execution): Reading {
-    return this.#env.mode === 'often' ? { left: 0, read: this.#generated()(x) } : { left: WALKED_ROWS, read: this.#walked(x) }
+    return this.#env.mode === 'often'
+      ? { left: 0, read: this.#generated()(x) }
+      : { left: WALKED_ROWS, read: this.#walked(x) }
   }
 
   /** Reads a page, and has code made when the walk has lasted long enough. */
@@ -211,14 +246,17 @@ class ScanSource {
         if (attribute === undefined) return keySource
         return attribute === TABLE_OID ? String(table.oid) : columnSource(layout, attribute, bind)
       },
-      notNull: (i) => plan.wanted[i] === undefined || plan.wanted[i] === TABLE_OID || isNeverNull(layout, plan.wanted[i]!),
+      notNull: (i) =>
+        plan.wanted[i] === undefined || plan.wanted[i] === TABLE_OID || isNeverNull(layout, plan.wanted[i]!),
     })
     if (plan.wanted.some((attribute) => attribute > 0)) w.lines.push(rowPrelude(layout, bind))
     return w
   }
 
   #row(w: CodeWriter, targets: readonly Expression[] | undefined): string {
-    const columns = targets ?? this.plan.columns.map(({ type, typmod }, index): Expression => ({ kind: 'column', index, type, typmod }))
+    const columns =
+      targets ??
+      this.plan.columns.map(({ type, typmod }, index): Expression => ({ kind: 'column', index, type, typmod }))
     return `[${columns.map((target) => w.value(target)).join(', ')}]`
   }
 
@@ -242,7 +280,10 @@ class ScanSource {
   }
 
   /** Reads the row a key leads to; undefined when there is none, or the filter does not hold. */
-  single(env: CompileEnv, targets?: readonly Expression[]): (x: Execution, point: (x: Execution) => Key | undefined) => MutableRow | undefined {
+  single(
+    env: CompileEnv,
+    targets?: readonly Expression[],
+  ): (x: Execution, point: (x: Execution) => Key | undefined) => MutableRow | undefined {
     let made: ((x: Execution) => RecordReader) | undefined
     const clustered = this.index!.clustered
     const make = () => (env.mode === 'often' ? this.#generatedSingle(targets) : this.#walkedSingle())
@@ -315,7 +356,8 @@ function countRemoved(x: Execution, plan: Plan, removed: number): void {
   if (instrument === undefined) return
   if (plan.kind === 'index-scan' || plan.kind === 'seq-scan') {
     if (plan.filter === undefined) return
-    instrument.extra['Rows Removed by Filter'] = ((instrument.extra['Rows Removed by Filter'] as number | undefined) ?? 0) + removed
+    instrument.extra['Rows Removed by Filter'] =
+      ((instrument.extra['Rows Removed by Filter'] as number | undefined) ?? 0) + removed
   }
 }
 
@@ -373,9 +415,19 @@ export function boundValue(e: Expression, env: CompileEnv): (x: Execution) => Va
 const NO_ROW: readonly Value[] = []
 
 /** The key of the one row (or entry) that the plan's bounds name; undefined when they name a range. */
-export function pointKey(plan: IndexScan, index: IndexSource, env: CompileEnv): ((x: Execution) => Key | undefined) | undefined {
+export function pointKey(
+  plan: IndexScan,
+  index: IndexSource,
+  env: CompileEnv,
+): ((x: Execution) => Key | undefined) | undefined {
   const { bounds } = plan
-  if (!index.unique || bounds.equal.length !== index.columns.length || bounds.lower !== undefined || bounds.upper !== undefined) return undefined
+  if (
+    !index.unique ||
+    bounds.equal.length !== index.columns.length ||
+    bounds.lower !== undefined ||
+    bounds.upper !== undefined
+  )
+    return undefined
   const values = bounds.equal.map((each) => (each.kind === 'value' ? boundValue(each.expression, env) : undefined))
   if (!values.every((value) => value !== undefined)) return undefined
   return pointOf(index, values)
@@ -402,7 +454,9 @@ function pointOf(index: IndexSource, values: readonly ((x: Execution) => Value)[
 function boundsOf(plan: IndexScan, env: CompileEnv): (x: Execution) => BoundValues {
   const { equal, lower, upper } = plan.bounds
   const none = () => null
-  const equals = equal.map((each) => (each.kind === 'value' ? boundValue(each.expression, env) : each.kind === 'any' ? boundValue(each.array, env) : none))
+  const equals = equal.map((each) =>
+    each.kind === 'value' ? boundValue(each.expression, env) : each.kind === 'any' ? boundValue(each.array, env) : none,
+  )
   const low = lower === undefined ? none : boundValue(lower.expression, env)
   const high = upper === undefined ? none : boundValue(upper.expression, env)
   return (x) => ({ equal: equals.map((value) => value(x)), lower: low(x), upper: high(x) })
@@ -417,13 +471,23 @@ function compileRange(plan: IndexScan, source: ScanSource, env: CompileEnv): Ope
 }
 
 /** Pages of the table's rows that the bounds name, in the index's order. */
-function* indexPages(plan: IndexScan, source: ScanSource, env: CompileEnv, x: Execution, first: number): Generator<Page | Pause, void, undefined> {
+function* indexPages(
+  plan: IndexScan,
+  source: ScanSource,
+  env: CompileEnv,
+  x: Execution,
+  first: number,
+): Generator<Page | Pause, void, undefined> {
   const { bounds, reverse } = plan
   const index = source.index!
   const values = boundsOf(plan, env)(x)
   const prefixes = equalPrefixes(index, bounds, values)
   const ordered = reverse ? [...prefixes].reverse() : prefixes
-  if (index.unique && bounds.equal.length === index.columns.length && bounds.equal.every((each) => each.kind !== 'null')) {
+  if (
+    index.unique &&
+    bounds.equal.length === index.columns.length &&
+    bounds.equal.every((each) => each.kind !== 'null')
+  ) {
     yield* rowsOfKeys(x, ordered, !index.clustered)
     return
   }
@@ -454,7 +518,11 @@ function* indexPages(plan: IndexScan, source: ScanSource, env: CompileEnv, x: Ex
 }
 
 /** Rows by their keys, or by those of their entries. */
-function* rowsOfKeys(x: Execution, keys: readonly Key[], areEntries: boolean): Generator<Page | Pause, void, undefined> {
+function* rowsOfKeys(
+  x: Execution,
+  keys: readonly Key[],
+  areEntries: boolean,
+): Generator<Page | Pause, void, undefined> {
   for (let from = 0; from < keys.length; from += BATCH_ROWS) {
     const some = keys.length <= BATCH_ROWS ? keys : keys.slice(from, from + BATCH_ROWS)
     yield x.txn.getMany(areEntries ? keysIn(x.txn.getMany(some)) : some)

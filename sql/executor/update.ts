@@ -2,6 +2,8 @@
  * UPDATE. Rows come from the input with their old columns first and their keys last; each is locked, compared with what the
  * snapshot saw, and written. A row that the input gives twice (UPDATE … FROM) is updated once.
  */
+
+import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -11,8 +13,15 @@ import type { Compiled, CompileEnv } from './env.ts'
 import { withAssignments } from './insert.ts'
 import { ForeignQueue } from './modify-foreign.ts'
 import { beginModification, maySeeAgain, type Target, targetRows } from './modify-target.ts'
-import type { Key } from '../../storage/keys/brand.ts'
-import { type Execution, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import {
+  type Execution,
+  type MutableRow,
+  type Operator,
+  Pause,
+  type RowBatch,
+  SLICE_OVER,
+  type Steps,
+} from './operator.ts'
 
 type UpdatePlan = Extract<Plan, { kind: 'update' }>
 
@@ -63,7 +72,8 @@ function* updated(update: Update, x: Execution): Steps {
       const next = values(row)
       const old: Row = row.length === live + 1 ? row : row.slice(0, live)
       run.prepare(next)
-      for (let wait = run.update(key, old, next); wait !== undefined; wait = run.update(key, old, next)) yield new Pause(wait)
+      for (let wait = run.update(key, old, next); wait !== undefined; wait = run.update(key, old, next))
+        yield new Pause(wait)
       x.affected++
       if (returning === undefined) continue
       for (let i = live; i < row.length - 1; i++) next.push(row[i]!)

@@ -36,7 +36,15 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
     const opened = ENGINES[name]()
     clean = opened.clean
     database = await openDatabase(opened.engine)
-    database.table('t', { columns: [['a', 'int4'], ['n', 'int4'], ['u', 'text']], primary: ['a'], indexes: [{ name: 't_u_key', keys: ['u'], unique: true }, { keys: ['n'] }] })
+    database.table('t', {
+      columns: [
+        ['a', 'int4'],
+        ['n', 'int4'],
+        ['u', 'text'],
+      ],
+      primary: ['a'],
+      indexes: [{ name: 't_u_key', keys: ['u'], unique: true }, { keys: ['n'] }],
+    })
     one = database.session()
     two = database.session()
     await one.run(`insert into t values (1, 0, 'one'), (2, 0, 'two'), (3, 5, 'three')`)
@@ -96,7 +104,10 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
     await update
     expect(two.affected).toBe(0)
     expect(await remove).toEqual([])
-    expect(await rows()).toEqual([[1, 0, 'one'], [3, 0, 'three']])
+    expect(await rows()).toEqual([
+      [1, 0, 'one'],
+      [3, 0, 'three'],
+    ])
   })
 
   it.each(['repeatable-read', 'serializable'] as const)('refuses a changed row under %s', async (isolation) => {
@@ -149,9 +160,12 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
 
   it('upserts one row from many sides', async () => {
     const sessions = Array.from({ length: 6 }, () => database.session())
-    await Promise.all(sessions.map(async (session) => {
-      for (let i = 0; i < 5; i++) await session.run(`insert into t values (50, 1, 'fifty') on conflict (a) do update set n = t.n + 1`)
-    }))
+    await Promise.all(
+      sessions.map(async (session) => {
+        for (let i = 0; i < 5; i++)
+          await session.run(`insert into t values (50, 1, 'fifty') on conflict (a) do update set n = t.n + 1`)
+      }),
+    )
     expect((await rows()).at(-1)).toEqual([50, 30, 'fifty'])
     expect(sessions.reduce((sum, session) => sum + session.restarts, 0)).toBe(0)
   })
@@ -159,7 +173,9 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
   it('does nothing when the conflicting row comes to be', async () => {
     one.begin()
     await one.run(`insert into t values (60, 1, 'sixty')`)
-    const waiting = two.run(`insert into t values (60, 2, 'other'), (61, 2, 'sixty'), (62, 2, 'x') on conflict do nothing returning a`)
+    const waiting = two.run(
+      `insert into t values (60, 2, 'other'), (61, 2, 'sixty'), (62, 2, 'x') on conflict do nothing returning a`,
+    )
     expect(await waits(waiting)).toBe(true)
     await one.commit()
     expect(await waiting).toEqual([[62]])
@@ -168,7 +184,9 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
   it('locks rows for update, no key update, share and key share', async () => {
     one.begin()
     await one.run('select * from t where a = 1 for update')
-    expect(await failure(two.run('select * from t where a = 1 for update nowait'))).toBe('55P03 | could not obtain lock on row in relation "t"')
+    expect(await failure(two.run('select * from t where a = 1 for update nowait'))).toBe(
+      '55P03 | could not obtain lock on row in relation "t"',
+    )
     expect(await two.run('select a from t order by a for update skip locked')).toEqual([[2], [3]])
     expect(await two.run('select a from t order by a limit 1 for update skip locked')).toEqual([[2]])
     const waiting = two.run('update t set n = n + 1 where a = 1 returning n')
@@ -200,7 +218,16 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
   })
 
   it('keeps a parent while a child points at it', async () => {
-    database.table('c', { columns: [['p', 'int4'], ['u', 'text']], foreign: [{ name: 'c_p', columns: ['p'], table: 't', references: ['a'] }, { name: 'c_u', columns: ['u'], table: 't', references: ['u'] }] })
+    database.table('c', {
+      columns: [
+        ['p', 'int4'],
+        ['u', 'text'],
+      ],
+      foreign: [
+        { name: 'c_p', columns: ['p'], table: 't', references: ['a'] },
+        { name: 'c_u', columns: ['u'], table: 't', references: ['u'] },
+      ],
+    })
     one.begin()
     await one.run(`insert into c values (1, null), (null, 'two')`)
     // Changing what is no key does not disturb the child.
@@ -221,8 +248,12 @@ describe.each(['memory', 'rocksdb'] as const)('%s', (name) => {
     // A parent that is only being inserted is not waited for.
     one.begin()
     await one.run(`insert into t values (4, 0, 'four')`)
-    expect(await failure(two.run('insert into c values (4, null)'))).toContain('Key (p)=(4) is not present in table "t".')
-    expect(await failure(two.run(`insert into c values (null, 'four')`))).toContain('Key (u)=(four) is not present in table "t".')
+    expect(await failure(two.run('insert into c values (4, null)'))).toContain(
+      'Key (p)=(4) is not present in table "t".',
+    )
+    expect(await failure(two.run(`insert into c values (null, 'four')`))).toContain(
+      'Key (u)=(four) is not present in table "t".',
+    )
     await one.commit()
     await two.run(`insert into c values (4, 'four')`)
   })

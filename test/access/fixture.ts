@@ -2,14 +2,7 @@
  * A database without its session and DDL: tables made by hand as descriptors, statements bound and planned from SQL, run as
  * a session would (pauses awaited, statements restarted).
  */
-import type { Engine } from '../../storage/engine/engine.ts'
-import { openMemoryEngine } from '../../storage/engine/memory.ts'
-import { type Oid, oid } from '../../storage/keys/brand.ts'
-import { systemClock } from '../../storage/keys/clock.ts'
-import type { Isolation, Kv, Txn } from '../../storage/kv/kv.ts'
-import { openKv } from '../../storage/kv/open-kv.ts'
-import { KvError } from '../../storage/range/errors.ts'
-import { openLocalLog } from '../../storage/range/local-log.ts'
+
 import { type BindContext, bind, bindTableExpression, outputColumns } from '../../sql/binder/binder.ts'
 import { bootstrapLocal, bootstrapShared, POSTGRES_DATABASE } from '../../sql/catalog/bootstrap.ts'
 import type { ColumnRow, ConstraintRow, ForeignKeyAction, IndexKey, RelationRow } from '../../sql/catalog/catalog.ts'
@@ -26,6 +19,14 @@ import type { PlannedStatement } from '../../sql/plan/plan.ts'
 import { plan } from '../../sql/planner/planner.ts'
 import { PG_CATALOG, PUBLIC } from '../../sql/types/oids.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
+import type { Engine } from '../../storage/engine/engine.ts'
+import { openMemoryEngine } from '../../storage/engine/memory.ts'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import { systemClock } from '../../storage/keys/clock.ts'
+import type { Isolation, Kv, Txn } from '../../storage/kv/kv.ts'
+import { openKv } from '../../storage/kv/open-kv.ts'
+import { KvError } from '../../storage/range/errors.ts'
+import { openLocalLog } from '../../storage/range/local-log.ts'
 import { context, execution } from '../executor/fixture.ts'
 
 registerTableOperators()
@@ -131,7 +132,17 @@ export class Database {
   table(name: string, definition: TableDefinition): RelationRow {
     const self = this.oid()
     const base = { namespace: PUBLIC, owner: oid(10), persistence: 'p' as const }
-    const row = (): RelationRow => ({ ...base, oid: self, name, kind: 'r', rowType: oid(0), storageId, columns, constraints, indexes })
+    const row = (): RelationRow => ({
+      ...base,
+      oid: self,
+      name,
+      kind: 'r',
+      rowType: oid(0),
+      storageId,
+      columns,
+      constraints,
+      indexes,
+    })
     const storageId = this.storage()
     const constraints: ConstraintRow[] = []
     const indexes: Oid[] = []
@@ -152,8 +163,11 @@ export class Database {
     })
     columns = columns.map((column, i) => {
       const options = definition.columns[i]![2]
-      if (options?.default !== undefined) return { ...column, default: this.expression(`(${options.default})::${definition.columns[i]![1]}`, undefined) }
-      return options?.generated !== undefined ? { ...column, generated: 'stored', default: this.expression(options.generated, row()) } : column
+      if (options?.default !== undefined)
+        return { ...column, default: this.expression(`(${options.default})::${definition.columns[i]![1]}`, undefined) }
+      return options?.generated !== undefined
+        ? { ...column, generated: 'stored', default: this.expression(options.generated, row()) }
+        : column
     })
     const numberOf = (column: string) => {
       const at = columns.findIndex((each) => each.name === column)
@@ -170,7 +184,16 @@ export class Database {
       const opclass = this.catalog.btree(type)?.opclass
       if (opclass === undefined) throw new Error(`no order of ${text}`)
       const nullsFirst = parts[4] === undefined ? descending : parts[4] === 'first'
-      return { column: column?.number ?? 0, ...(expression && { expression }), type, typmod: -1, opclass, collation: oid(0), descending, nullsFirst }
+      return {
+        column: column?.number ?? 0,
+        ...(expression && { expression }),
+        type,
+        typmod: -1,
+        opclass,
+        collation: oid(0),
+        descending,
+        nullsFirst,
+      }
     }
     const index = (indexName: string, given: IndexDefinition, primary: boolean): RelationRow => {
       const made: RelationRow = {
@@ -204,7 +227,10 @@ export class Database {
     const constraint = (rest: Pick<ConstraintRow, 'name' | 'type' | 'columns'> & Partial<ConstraintRow>): void => {
       constraints.push({ oid: this.oid(), deferrable: false, initiallyDeferred: false, validated: true, ...rest })
     }
-    const waiting = (deferrable: 'deferred' | 'immediate' | undefined) => ({ deferrable: deferrable !== undefined, initiallyDeferred: deferrable === 'deferred' })
+    const waiting = (deferrable: 'deferred' | 'immediate' | undefined) => ({
+      deferrable: deferrable !== undefined,
+      initiallyDeferred: deferrable === 'deferred',
+    })
     if (definition.primary !== undefined) {
       const made = index(`${name}_pkey`, { keys: definition.primary, unique: true }, true)
       constraint({ name: made.name, type: 'p', columns: definition.primary.map(numberOf), index: made.oid })
@@ -212,9 +238,16 @@ export class Database {
     definition.indexes?.forEach((each, i) => {
       const made = index(each.name ?? `${name}_${i}_idx`, each, false)
       if (each.unique === true && each.where === undefined && each.keys.every((key) => /^\w+$/.test(key)))
-        constraint({ name: made.name, type: 'u', columns: each.keys.map(numberOf), index: made.oid, ...waiting(each.deferrable) })
+        constraint({
+          name: made.name,
+          type: 'u',
+          columns: each.keys.map(numberOf),
+          index: made.oid,
+          ...waiting(each.deferrable),
+        })
     })
-    for (const [check, text] of Object.entries(definition.checks ?? {})) constraint({ name: check, type: 'c', columns: [], check: this.expression(text, row()) })
+    for (const [check, text] of Object.entries(definition.checks ?? {}))
+      constraint({ name: check, type: 'c', columns: [], check: this.expression(text, row()) })
     for (const each of definition.foreign ?? []) {
       const parent = each.table === name ? row() : this.relation(each.table)
       const referenced = each.references.map((column) => parent.columns.find((row) => row.name === column)!.number)
@@ -273,7 +306,12 @@ export class Session {
   }
 
   #ensure(): Txn {
-    this.txn ??= this.#database.kv.begin({ isolation: this.#isolation, readOnly: false, pid: this.#pid, lockTimeoutMs: () => 0 })
+    this.txn ??= this.#database.kv.begin({
+      isolation: this.#isolation,
+      readOnly: false,
+      pid: this.#pid,
+      lockTimeoutMs: () => 0,
+    })
     return this.txn
   }
 
@@ -292,10 +330,17 @@ export class Session {
   plan(text: string, parameters: readonly Value[] = []): { planned: PlannedStatement; columns: readonly string[] } {
     const parsed = parse(text)
     if (parsed instanceof Promise) throw new Error('the parser is not ready')
-    const b = this.#database.context(text, parameters.map(() => oid(0)))
+    const b = this.#database.context(
+      text,
+      parameters.map(() => oid(0)),
+    )
     const query = bind(b, parsed[0]!.node)
     const { catalog } = this.#database
-    const planned = plan(query, catalog, { sizes: { rows: () => 1000 }, fold: (e) => constantFold(e, catalog, context), enabled: () => true })
+    const planned = plan(query, catalog, {
+      sizes: { rows: () => 1000 },
+      fold: (e) => constantFold(e, catalog, context),
+      enabled: () => true,
+    })
     return { planned, columns: outputColumns(query).map((column) => column.name) }
   }
 
@@ -375,7 +420,12 @@ export async function failure(work: Promise<unknown>): Promise<string> {
   try {
     await work
   } catch (error) {
-    const { code, message, fields, reason } = error as { code?: string; message: string; fields?: { detail?: string; hint?: string; constraint?: string }; reason?: { kind: string } }
+    const { code, message, fields, reason } = error as {
+      code?: string
+      message: string
+      fields?: { detail?: string; hint?: string; constraint?: string }
+      reason?: { kind: string }
+    }
     if (code === undefined && reason === undefined) throw error
     return [code ?? reason?.kind, message, fields?.detail].filter((part) => part !== undefined).join(' | ')
   }

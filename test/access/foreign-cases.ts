@@ -9,47 +9,67 @@ export interface Story {
 
 const ACTIONS = ['no-action', 'restrict', 'cascade', 'set-null', 'set-default'] as const
 
-const parent: TableDefinition = { columns: [['id', 'int4'], ['code', 'text']], primary: ['id'], indexes: [{ name: 'p_code_key', keys: ['code'], unique: true }] }
+const parent: TableDefinition = {
+  columns: [
+    ['id', 'int4'],
+    ['code', 'text'],
+  ],
+  primary: ['id'],
+  indexes: [{ name: 'p_code_key', keys: ['code'], unique: true }],
+}
 
 const actions = ACTIONS.flatMap((action) =>
-  [true, false].map((indexed): Story => ({
-    name: `${action}${indexed ? ' with an index' : ''}`,
-    tables: [
-      ['p', parent],
-      [
-        'c',
-        {
-          columns: [['id', 'int4'], ['p', 'int4', { default: '9' }], ['code', 'text']],
-          primary: ['id'],
-          ...(indexed ? { indexes: [{ keys: ['p'] }, { keys: ['code', 'id'] }] } : {}),
-          foreign: [
-            { name: 'c_p_fkey', columns: ['p'], table: 'p', references: ['id'], onDelete: action, onUpdate: action },
-            { name: 'c_code_fkey', columns: ['code'], table: 'p', references: ['code'], onDelete: action, onUpdate: action },
-          ],
-        },
+  [true, false].map(
+    (indexed): Story => ({
+      name: `${action}${indexed ? ' with an index' : ''}`,
+      tables: [
+        ['p', parent],
+        [
+          'c',
+          {
+            columns: [
+              ['id', 'int4'],
+              ['p', 'int4', { default: '9' }],
+              ['code', 'text'],
+            ],
+            primary: ['id'],
+            ...(indexed ? { indexes: [{ keys: ['p'] }, { keys: ['code', 'id'] }] } : {}),
+            foreign: [
+              { name: 'c_p_fkey', columns: ['p'], table: 'p', references: ['id'], onDelete: action, onUpdate: action },
+              {
+                name: 'c_code_fkey',
+                columns: ['code'],
+                table: 'p',
+                references: ['code'],
+                onDelete: action,
+                onUpdate: action,
+              },
+            ],
+          },
+        ],
       ],
-    ],
-    statements: [
-      `insert into p values (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four')`,
-      `insert into c values (10, 1, null), (11, 1, 'two'), (12, null, 'two'), (13, 3, 'three'), (14, 2, 'one')`,
-      `insert into c values (20, 7, null)`,
-      `insert into c values (20, 1, 'seven')`,
-      `insert into c (id) values (21)`,
-      `update c set p = 8 where id = 10`,
-      `update c set p = 2, code = 'four' where id = 13`,
-      `update p set code = code where id = 1`,
-      `update p set code = 'uno' where id = 1`,
-      `update p set id = 100 where id = 1`,
-      `delete from p where id = 2`,
-      `delete from p where id = 3`,
-      `insert into p values (9, 'nine')`,
-      `update p set id = 101 where id = 2`,
-      `delete from p where id = 1`,
-      `delete from p where id = 4`,
-      `delete from p where id = 9`,
-      `delete from p where id = 101`,
-    ],
-  })),
+      statements: [
+        `insert into p values (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four')`,
+        `insert into c values (10, 1, null), (11, 1, 'two'), (12, null, 'two'), (13, 3, 'three'), (14, 2, 'one')`,
+        `insert into c values (20, 7, null)`,
+        `insert into c values (20, 1, 'seven')`,
+        `insert into c (id) values (21)`,
+        `update c set p = 8 where id = 10`,
+        `update c set p = 2, code = 'four' where id = 13`,
+        `update p set code = code where id = 1`,
+        `update p set code = 'uno' where id = 1`,
+        `update p set id = 100 where id = 1`,
+        `delete from p where id = 2`,
+        `delete from p where id = 3`,
+        `insert into p values (9, 'nine')`,
+        `update p set id = 101 where id = 2`,
+        `delete from p where id = 1`,
+        `delete from p where id = 4`,
+        `delete from p where id = 9`,
+        `delete from p where id = 101`,
+      ],
+    }),
+  ),
 )
 
 export const STORIES: readonly Story[] = [
@@ -60,10 +80,22 @@ export const STORIES: readonly Story[] = [
       [
         't',
         {
-          columns: [['id', 'int4'], ['up', 'int4']],
+          columns: [
+            ['id', 'int4'],
+            ['up', 'int4'],
+          ],
           primary: ['id'],
           indexes: [{ keys: ['up'] }],
-          foreign: [{ name: 't_up_fkey', columns: ['up'], table: 't', references: ['id'], onDelete: 'cascade', onUpdate: 'cascade' }],
+          foreign: [
+            {
+              name: 't_up_fkey',
+              columns: ['up'],
+              table: 't',
+              references: ['id'],
+              onDelete: 'cascade',
+              onUpdate: 'cascade',
+            },
+          ],
         },
       ],
     ],
@@ -82,8 +114,26 @@ export const STORIES: readonly Story[] = [
     name: 'no action looks after the statement, restrict does too',
     tables: [
       ['p', { columns: [['id', 'int4']], primary: ['id'] }],
-      ['n', { columns: [['p', 'int4']], foreign: [{ name: 'n_fkey', columns: ['p'], table: 'p', references: ['id'] }] }],
-      ['r', { columns: [['p', 'int4']], foreign: [{ name: 'r_fkey', columns: ['p'], table: 'p', references: ['id'], onDelete: 'restrict', onUpdate: 'restrict' }] }],
+      [
+        'n',
+        { columns: [['p', 'int4']], foreign: [{ name: 'n_fkey', columns: ['p'], table: 'p', references: ['id'] }] },
+      ],
+      [
+        'r',
+        {
+          columns: [['p', 'int4']],
+          foreign: [
+            {
+              name: 'r_fkey',
+              columns: ['p'],
+              table: 'p',
+              references: ['id'],
+              onDelete: 'restrict',
+              onUpdate: 'restrict',
+            },
+          ],
+        },
+      ],
     ],
     statements: [
       'insert into p values (1), (2), (3)',
@@ -101,9 +151,59 @@ export const STORIES: readonly Story[] = [
   {
     name: 'several columns, simple and full',
     tables: [
-      ['p', { columns: [['a', 'int4'], ['b', 'text'], ['x', 'int4']], primary: ['b', 'a'] }],
-      ['s', { columns: [['i', 'int4'], ['b', 'text'], ['a', 'int8']], foreign: [{ name: 's_fkey', columns: ['a', 'b'], table: 'p', references: ['a', 'b'], onUpdate: 'cascade', onDelete: 'set-null' }] }],
-      ['f', { columns: [['i', 'int4'], ['a', 'int2'], ['b', 'text']], indexes: [{ keys: ['b'] }], foreign: [{ name: 'f_fkey', columns: ['a', 'b'], table: 'p', references: ['a', 'b'], match: 'full', onUpdate: 'cascade', onDelete: 'cascade' }] }],
+      [
+        'p',
+        {
+          columns: [
+            ['a', 'int4'],
+            ['b', 'text'],
+            ['x', 'int4'],
+          ],
+          primary: ['b', 'a'],
+        },
+      ],
+      [
+        's',
+        {
+          columns: [
+            ['i', 'int4'],
+            ['b', 'text'],
+            ['a', 'int8'],
+          ],
+          foreign: [
+            {
+              name: 's_fkey',
+              columns: ['a', 'b'],
+              table: 'p',
+              references: ['a', 'b'],
+              onUpdate: 'cascade',
+              onDelete: 'set-null',
+            },
+          ],
+        },
+      ],
+      [
+        'f',
+        {
+          columns: [
+            ['i', 'int4'],
+            ['a', 'int2'],
+            ['b', 'text'],
+          ],
+          indexes: [{ keys: ['b'] }],
+          foreign: [
+            {
+              name: 'f_fkey',
+              columns: ['a', 'b'],
+              table: 'p',
+              references: ['a', 'b'],
+              match: 'full',
+              onUpdate: 'cascade',
+              onDelete: 'cascade',
+            },
+          ],
+        },
+      ],
     ],
     statements: [
       `insert into p values (1, 'x', 0), (2, 'x', 0), (1, 'y', 0)`,
@@ -125,9 +225,55 @@ export const STORIES: readonly Story[] = [
     name: 'a chain of tables with constraints of their own',
     tables: [
       ['a', { columns: [['id', 'int4']], primary: ['id'] }],
-      ['b', { columns: [['id', 'int4'], ['a', 'int4', { notNull: true }]], primary: ['id'], foreign: [{ name: 'b_a_fkey', columns: ['a'], table: 'a', references: ['id'], onDelete: 'set-null', onUpdate: 'cascade' }], checks: { b_check: 'a < 50' } }],
-      ['c', { columns: [['id', 'int4'], ['b', 'int4']], primary: ['id'], foreign: [{ name: 'c_b_fkey', columns: ['b'], table: 'b', references: ['id'], onDelete: 'cascade' }] }],
-      ['d', { columns: [['a', 'int4']], primary: ['a'], foreign: [{ name: 'd_a_fkey', columns: ['a'], table: 'a', references: ['id'], onDelete: 'cascade', onUpdate: 'cascade' }] }],
+      [
+        'b',
+        {
+          columns: [
+            ['id', 'int4'],
+            ['a', 'int4', { notNull: true }],
+          ],
+          primary: ['id'],
+          foreign: [
+            {
+              name: 'b_a_fkey',
+              columns: ['a'],
+              table: 'a',
+              references: ['id'],
+              onDelete: 'set-null',
+              onUpdate: 'cascade',
+            },
+          ],
+          checks: { b_check: 'a < 50' },
+        },
+      ],
+      [
+        'c',
+        {
+          columns: [
+            ['id', 'int4'],
+            ['b', 'int4'],
+          ],
+          primary: ['id'],
+          foreign: [{ name: 'c_b_fkey', columns: ['b'], table: 'b', references: ['id'], onDelete: 'cascade' }],
+        },
+      ],
+      [
+        'd',
+        {
+          columns: [['a', 'int4']],
+          primary: ['a'],
+          foreign: [
+            {
+              name: 'd_a_fkey',
+              columns: ['a'],
+              table: 'a',
+              references: ['id'],
+              onDelete: 'cascade',
+              onUpdate: 'cascade',
+            },
+          ],
+        },
+      ],
     ],
     statements: [
       'insert into a values (1), (2), (3)',
@@ -146,9 +292,24 @@ export const STORIES: readonly Story[] = [
     name: 'columns of other types',
     tables: [
       ['p', { columns: [['n', 'numeric']], primary: ['n'] }],
-      ['c', { columns: [['n', 'int4']], indexes: [{ keys: ['n'] }], foreign: [{ name: 'c_fkey', columns: ['n'], table: 'p', references: ['n'], onDelete: 'cascade', onUpdate: 'cascade' }] }],
+      [
+        'c',
+        {
+          columns: [['n', 'int4']],
+          indexes: [{ keys: ['n'] }],
+          foreign: [
+            { name: 'c_fkey', columns: ['n'], table: 'p', references: ['n'], onDelete: 'cascade', onUpdate: 'cascade' },
+          ],
+        },
+      ],
       ['v', { columns: [['t', 'text']], primary: ['t'] }],
-      ['w', { columns: [['t', 'varchar(3)']], foreign: [{ name: 'w_fkey', columns: ['t'], table: 'v', references: ['t'], onUpdate: 'cascade' }] }],
+      [
+        'w',
+        {
+          columns: [['t', 'varchar(3)']],
+          foreign: [{ name: 'w_fkey', columns: ['t'], table: 'v', references: ['t'], onUpdate: 'cascade' }],
+        },
+      ],
     ],
     statements: [
       'insert into p values (1.0), (2.5), (3)',
@@ -168,10 +329,55 @@ export const STORIES: readonly Story[] = [
     name: 'deferred',
     tables: [
       ['p', { columns: [['id', 'int4']], primary: ['id'] }],
-      ['c', { columns: [['id', 'int4'], ['p', 'int4']], primary: ['id'], foreign: [{ name: 'c_fkey', columns: ['p'], table: 'p', references: ['id'], deferrable: 'deferred' }] }],
-      ['i', { columns: [['p', 'int4']], foreign: [{ name: 'i_fkey', columns: ['p'], table: 'p', references: ['id'], deferrable: 'immediate', onDelete: 'cascade' }] }],
-      ['u', { columns: [['id', 'int4'], ['n', 'int4']], primary: ['id'], indexes: [{ name: 'u_n_key', keys: ['n'], unique: true, deferrable: 'deferred' }] }],
-      ['l', { columns: [['id', 'int4'], ['n', 'int4']], primary: ['id'], indexes: [{ name: 'l_n_key', keys: ['n'], unique: true, deferrable: 'immediate' }] }],
+      [
+        'c',
+        {
+          columns: [
+            ['id', 'int4'],
+            ['p', 'int4'],
+          ],
+          primary: ['id'],
+          foreign: [{ name: 'c_fkey', columns: ['p'], table: 'p', references: ['id'], deferrable: 'deferred' }],
+        },
+      ],
+      [
+        'i',
+        {
+          columns: [['p', 'int4']],
+          foreign: [
+            {
+              name: 'i_fkey',
+              columns: ['p'],
+              table: 'p',
+              references: ['id'],
+              deferrable: 'immediate',
+              onDelete: 'cascade',
+            },
+          ],
+        },
+      ],
+      [
+        'u',
+        {
+          columns: [
+            ['id', 'int4'],
+            ['n', 'int4'],
+          ],
+          primary: ['id'],
+          indexes: [{ name: 'u_n_key', keys: ['n'], unique: true, deferrable: 'deferred' }],
+        },
+      ],
+      [
+        'l',
+        {
+          columns: [
+            ['id', 'int4'],
+            ['n', 'int4'],
+          ],
+          primary: ['id'],
+          indexes: [{ name: 'l_n_key', keys: ['n'], unique: true, deferrable: 'immediate' }],
+        },
+      ],
     ],
     statements: [
       'begin',
@@ -218,9 +424,15 @@ export const STORIES: readonly Story[] = [
 /** PostgreSQL's DDL for a definition. */
 export function ddlOf(name: string, definition: TableDefinition): string[] {
   const columns = definition.columns.map(([column, type, options]) =>
-    [column, type, options?.notNull ? 'not null' : '', options?.default === undefined ? '' : `default ${options.default}`].join(' '),
+    [
+      column,
+      type,
+      options?.notNull ? 'not null' : '',
+      options?.default === undefined ? '' : `default ${options.default}`,
+    ].join(' '),
   )
-  const waiting = (deferrable: string | undefined) => (deferrable === undefined ? '' : ` deferrable initially ${deferrable}`)
+  const waiting = (deferrable: string | undefined) =>
+    deferrable === undefined ? '' : ` deferrable initially ${deferrable}`
   const parts = [...columns]
   if (definition.primary) parts.push(`primary key (${definition.primary.join(', ')})`)
   for (const [check, text] of Object.entries(definition.checks ?? {})) parts.push(`constraint ${check} check (${text})`)
@@ -232,7 +444,8 @@ export function ddlOf(name: string, definition: TableDefinition): string[] {
   }
   const statements: string[] = []
   for (const index of definition.indexes ?? []) {
-    if (index.unique) parts.push(`constraint ${index.name} unique (${index.keys.join(', ')})${waiting(index.deferrable)}`)
+    if (index.unique)
+      parts.push(`constraint ${index.name} unique (${index.keys.join(', ')})${waiting(index.deferrable)}`)
     else statements.push(`create index on ${name} (${index.keys.join(', ')})`)
   }
   return [`create temp table ${name} (${parts.join(', ')})`, ...statements]

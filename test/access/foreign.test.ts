@@ -1,8 +1,8 @@
 /** Foreign keys and late unique constraints do what PostgreSQL did. */
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { STORIES, type Story } from './foreign-cases.ts'
 import { failure, openDatabase } from './fixture.ts'
+import { STORIES, type Story } from './foreign-cases.ts'
 
 const recorded = new Map(
   readFileSync(new URL('./foreign.recorded.txt', import.meta.url), 'utf8')
@@ -40,7 +40,9 @@ async function told(story: Story): Promise<string> {
     if (open) continue
     for (const [name, definition] of story.tables) {
       const list = definition.columns.map(([column]) => `${column}::text`).join(', ')
-      const rows = (await reader.run(`select ${list} from ${name}`)).map((row) => row.map((value) => value ?? 'null').join(', '))
+      const rows = (await reader.run(`select ${list} from ${name}`)).map((row) =>
+        row.map((value) => value ?? 'null').join(', '),
+      )
       lines.push(`${name}: ${rows.sort().join('; ')}`)
     }
   }

@@ -20,10 +20,19 @@ for (const story of STORIES) {
       const { code, message, detail } = error as { code: string; message: string; detail?: string }
       lines.push([code, message, detail].filter((part) => part !== undefined).join(' | '))
     }
-    if (text === 'begin' || (await client.query('select pg_current_xact_id_if_assigned() is not null as open').then(({ rows }) => rows[0].open, () => true))) continue
+    if (
+      text === 'begin' ||
+      (await client.query('select pg_current_xact_id_if_assigned() is not null as open').then(
+        ({ rows }) => rows[0].open,
+        () => true,
+      ))
+    )
+      continue
     for (const name of names) {
       const { rows } = await client.query({ text: `select * from ${name}`, rowMode: 'array' })
-      const texts = rows.map((row: unknown[]) => row.map((value) => (value === null ? 'null' : String(value))).join(', ')).sort()
+      const texts = rows
+        .map((row: unknown[]) => row.map((value) => (value === null ? 'null' : String(value))).join(', '))
+        .sort()
       lines.push(`${name}: ${texts.join('; ')}`)
     }
   }

@@ -12,11 +12,19 @@ import { rowKeyPrefix } from '../../storage/keys/map.ts'
 import { catalog } from '../executor/fixture.ts'
 import { isText, signOf } from './values.ts'
 
-const int64 = fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })).map((n) => {
-  const number = Number(n)
-  return Number.isSafeInteger(number) ? number + 0 : BigInt(n)
-})
-const text = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constantFrom('', 'é', 'x'.repeat(200))).filter(isText)
+const int64 = fc
+  .oneof(fc.maxSafeInteger(), fc.integer(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
+  .map((n) => {
+    const number = Number(n)
+    return Number.isSafeInteger(number) ? number + 0 : BigInt(n)
+  })
+const text = fc
+  .oneof(
+    fc.string({ maxLength: 60 }),
+    fc.string({ unit: 'grapheme', maxLength: 20 }),
+    fc.constantFrom('', 'é', 'x'.repeat(200)),
+  )
+  .filter(isText)
 const zero = (n: number) => (Object.is(n, -0) ? 0 : n)
 
 /** Types of every storage kind, with values. */
@@ -28,15 +36,42 @@ const TYPES: readonly (readonly [Oid, fc.Arbitrary<Value>])[] = [
   [OID.int8, int64],
   [OID.float4, fc.float().map(Math.fround)],
   [OID.float8, fc.double()],
-  [OID.date, fc.oneof(fc.integer({ min: -2_000_000, max: 2_000_000 }), fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY))],
-  [OID.timestamptz, fc.oneof(int64.filter((n) => n < 9_000_000_000_000_000_000n && n > -9_000_000_000_000_000_000n), fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY))],
+  [
+    OID.date,
+    fc.oneof(
+      fc.integer({ min: -2_000_000, max: 2_000_000 }),
+      fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
+    ),
+  ],
+  [
+    OID.timestamptz,
+    fc.oneof(
+      int64.filter((n) => n < 9_000_000_000_000_000_000n && n > -9_000_000_000_000_000_000n),
+      fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
+    ),
+  ],
   [OID.time, fc.integer({ min: 0, max: 86_400_000_000 })],
   [OID.text, text],
-  [OID.numeric, fc.tuple(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.integer({ min: 0, max: 20 })).map(([digits, scale]) => new Numeric(digits, scale))],
+  [
+    OID.numeric,
+    fc
+      .tuple(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.integer({ min: 0, max: 20 }))
+      .map(([digits, scale]) => new Numeric(digits, scale)),
+  ],
   [OID.bytea, fc.uint8Array({ maxLength: 30 })],
   [OID.uuid, fc.uuid()],
-  [OID.interval, fc.tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: -1000, max: 1000 }), fc.maxSafeInteger()).map(([m, d, u]) => new Interval(m, d, zero(u)))],
-  [OID.timetz, fc.tuple(fc.integer({ min: 0, max: 86_399_999_999 }), fc.integer({ min: -50_000, max: 50_000 })).map(([micros, zone]) => new TimeTz(micros, zone))],
+  [
+    OID.interval,
+    fc
+      .tuple(fc.integer({ min: -1000, max: 1000 }), fc.integer({ min: -1000, max: 1000 }), fc.maxSafeInteger())
+      .map(([m, d, u]) => new Interval(m, d, zero(u))),
+  ],
+  [
+    OID.timetz,
+    fc
+      .tuple(fc.integer({ min: 0, max: 86_399_999_999 }), fc.integer({ min: -50_000, max: 50_000 }))
+      .map(([micros, zone]) => new TimeTz(micros, zone)),
+  ],
 ]
 
 const column = (type: Oid, number: number, rest: Partial<ColumnRow> = {}): ColumnRow => ({
@@ -72,24 +107,35 @@ describe('stored rows', () => {
         const bytes = stored(columns, row)
         expect(read(columns, bytes)).toEqual(row)
         const some = columns.filter((_, i) => i % 2 === 1).map(({ number }) => number)
-        expect(rowReader(rowLayout(columns, catalog), [...some, TABLE_OID], 77)(bytes, 2)).toEqual([...some.map((number) => row[number - 1]), 77])
+        expect(rowReader(rowLayout(columns, catalog), [...some, TABLE_OID], 77)(bytes, 2)).toEqual([
+          ...some.map((number) => row[number - 1]),
+          77,
+        ])
       }),
       { numRuns: 400 },
     )
   })
 
   it('keep their places when columns are dropped and added', () => {
-    const added = fc.tuple(fc.integer({ min: 0, max: TYPES.length - 1 }), fc.boolean()).chain(([at, filled]) => fc.tuple(fc.constant(TYPES[at]![0]), filled ? TYPES[at]![1] : fc.constant(null)))
+    const added = fc
+      .tuple(fc.integer({ min: 0, max: TYPES.length - 1 }), fc.boolean())
+      .chain(([at, filled]) => fc.tuple(fc.constant(TYPES[at]![0]), filled ? TYPES[at]![1] : fc.constant(null)))
     fc.assert(
-      fc.property(table, fc.array(fc.nat(19), { maxLength: 5 }), fc.array(added, { maxLength: 9 }), ({ columns, row }, drops, adds) => {
-        const bytes = stored(columns, row)
-        const later: ColumnRow[] = columns.map((each, i) => (drops.includes(i) ? droppedColumn(each, catalog) : each))
-        for (const [type, missing] of adds) later.push(column(type, later.length + 1, missing === null ? {} : { missing: { value: missing } }))
-        const expected = [...row.filter((_, i) => !drops.includes(i)), ...adds.map(([, missing]) => missing)]
-        expect(read(later, bytes)).toEqual(expected)
-        // Written anew, all columns are there.
-        expect(read(later, stored(later, expected))).toEqual(expected)
-      }),
+      fc.property(
+        table,
+        fc.array(fc.nat(19), { maxLength: 5 }),
+        fc.array(added, { maxLength: 9 }),
+        ({ columns, row }, drops, adds) => {
+          const bytes = stored(columns, row)
+          const later: ColumnRow[] = columns.map((each, i) => (drops.includes(i) ? droppedColumn(each, catalog) : each))
+          for (const [type, missing] of adds)
+            later.push(column(type, later.length + 1, missing === null ? {} : { missing: { value: missing } }))
+          const expected = [...row.filter((_, i) => !drops.includes(i)), ...adds.map(([, missing]) => missing)]
+          expect(read(later, bytes)).toEqual(expected)
+          // Written anew, all columns are there.
+          expect(read(later, stored(later, expected))).toEqual(expected)
+        },
+      ),
       { numRuns: 400 },
     )
   })
@@ -108,19 +154,38 @@ it('keys are put in order by counting', () => {
 
 describe('row keys', () => {
   const prefix = rowKeyPrefix(5, 100)
-  const key = (type: Oid, descending: boolean, nullsFirst: boolean): IndexKey => ({ column: 1, type, typmod: -1, opclass: oid(0), collation: oid(0), descending, nullsFirst })
+  const key = (type: Oid, descending: boolean, nullsFirst: boolean): IndexKey => ({
+    column: 1,
+    type,
+    typmod: -1,
+    opclass: oid(0),
+    collation: oid(0),
+    descending,
+    nullsFirst,
+  })
 
   it('order as columns do, directions and NULLs included', () => {
-    const columns = fc.array(fc.tuple(fc.integer({ min: 0, max: TYPES.length - 1 }), fc.boolean(), fc.boolean()), { minLength: 1, maxLength: 3 })
+    const columns = fc.array(fc.tuple(fc.integer({ min: 0, max: TYPES.length - 1 }), fc.boolean(), fc.boolean()), {
+      minLength: 1,
+      maxLength: 3,
+    })
     const pair = columns.chain((shape) => {
       const value = fc.tuple(...shape.map(([at]) => fc.option(TYPES[at]![1], { freq: 4 })))
       // The second often shares its beginning with the first.
-      return fc.tuple(fc.constant(shape), value, value, fc.nat(3)).map(([s, a, b, shared]) => [s, a, b.map((v, i) => (i < shared - 1 ? a[i]! : v))] as const)
+      return fc
+        .tuple(fc.constant(shape), value, value, fc.nat(3))
+        .map(([s, a, b, shared]) => [s, a, b.map((v, i) => (i < shared - 1 ? a[i]! : v))] as const)
     })
     fc.assert(
       fc.property(pair, ([shape, a, b]) => {
-        const space = shape.map(([at, descending, nullsFirst]) => keyColumn(key(TYPES[at]![0], descending, nullsFirst), catalog))
-        const write = keyWriter(prefix, space, shape.map((_, i) => i))
+        const space = shape.map(([at, descending, nullsFirst]) =>
+          keyColumn(key(TYPES[at]![0], descending, nullsFirst), catalog),
+        )
+        const write = keyWriter(
+          prefix,
+          space,
+          shape.map((_, i) => i),
+        )
         let order = 0
         for (let i = 0; i < shape.length && order === 0; i++) {
           const { type, descending, nullsFirst } = space[i]!
