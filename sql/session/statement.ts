@@ -17,10 +17,12 @@ import type { PlannedStatement } from '../plan/plan.ts'
 import type { ColumnInfo, Query } from '../plan/query.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { plan } from '../planner/planner.ts'
+import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
 import type { SessionContext } from './call-context.ts'
 import { ShapeCache } from './lift.ts'
+import { selectInto } from './ddl/select-into.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
 import { type Peek, peeksOf } from './variants.ts'
@@ -102,15 +104,10 @@ export function statementCache(database: Oid, path: readonly Oid[], planning: st
   return cache
 }
 
-export const makeStatement = (node: Node, text: string, source: string, types: readonly Oid[]): Statement => ({
-  node,
-  tag: tagOf(node),
-  text,
-  source,
-  givenTypes: types,
-  prepared: undefined,
-  uses: 0,
-})
+export function makeStatement(parsed: Node, text: string, source: string, types: readonly Oid[]): Statement {
+  const node = selectInto(parsed)
+  return { node, tag: tagOf(node), text, source, givenTypes: types, prepared: undefined, uses: 0 }
+}
 
 export function bindContext(host: StatementHost, source: string, types: readonly Oid[], fixed: boolean): BindContext {
   return {
@@ -165,7 +162,10 @@ export function planQuery(
     planned,
     fields: query.command !== 'select' && columns.length === 0 ? undefined : fieldsOf(host.catalog, query, columns),
     operator: compilePlan(planned.plan, env),
-    parameterTypes: b.parameters.map((type) => (type === 0 || type === OID.unknown ? OID.text : type)),
+    parameterTypes: b.parameters.map((type, i) => {
+      if (type === 0 || type === OID.unknown) throw sqlError('42P18', `could not determine data type of parameter $${i + 1}`)
+      return type
+    }),
     relationsUsed: b.relationsUsed,
     catalogVersion: host.catalog.version,
     settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,

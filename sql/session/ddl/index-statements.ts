@@ -66,7 +66,8 @@ const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin', 'hnsw', 'ivffl
 export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   if (node.concurrent === true) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
   const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod
-  const table = await requireOpen(ddl, node.relation!, node.concurrent === true ? 'share-update-exclusive' : 'share')
+  // CONCURRENTLY keeps writers out as well while it builds: an index that misses a row would be worse than the wait.
+  const table = await requireOpen(ddl, node.relation!, 'share')
   if (table.kind !== 'r') {
     throw sqlError('42809', `cannot create index on relation "${table.name}"`, { detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.` })
   }
