@@ -2,8 +2,9 @@
  * Aggregate calls made ready: for each call the expressions it is fed with, and once an execution an Accumulator
  * (init, step, final). DISTINCT, ORDER BY and WITHIN GROUP keep their rows in the state and feed them, sorted, at the end.
  */
-import type { Plan } from '../plan/plan.ts'
+
 import type { Expression } from '../plan/expression.ts'
+import type { Plan } from '../plan/plan.ts'
 import { notSupported, sqlError } from '../types/error.ts'
 import { aggregateBodies, type CallContext, type CallInfo } from '../types/function.ts'
 import type { Row, Value } from '../types/value.ts'

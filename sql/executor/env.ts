@@ -6,8 +6,9 @@
  *     const holds = predicate.bind(x)                              once an execution
  *     if (holds(row)) …                                            once a row
  */
-import type { Plan } from '../plan/plan.ts'
+
 import type { Catalog } from '../catalog/catalog.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Row } from '../types/value.ts'
 import type { Execution, Operator } from './operator.ts'
 

@@ -3,11 +3,12 @@
  * PostgreSQL 15 manual, 4.2.8; the walk over RANGE offsets with NULLs follows its description there: a NULL row's frame is
  * the NULL rows, and no other row's frame has them.
  */
-import { sqlError } from '../types/error.ts'
+
 import type { Plan } from '../plan/plan.ts'
 import type { FrameBound } from '../plan/query.ts'
-import type { Int64, Row, Value } from '../types/value.ts'
+import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
+import type { Int64, Row, Value } from '../types/value.ts'
 import { compileValue } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { bindNullSafe, type Callable, callSite } from './functions.ts'

@@ -5,8 +5,8 @@
  *     inner rows by key number:  offsets  0 2 3 …      key 0 has rows order[0], order[1]; key 1 has order[2]; …
  */
 import type { Oid } from '../../storage/keys/brand.ts'
-import { OID } from '../types/oids.ts'
 import type { Plan } from '../plan/plan.ts'
+import { OID } from '../types/oids.ts'
 import type { Row, Value } from '../types/value.ts'
 import { compileJoinPredicate, compileRow, compileValue } from './compile.ts'
 import type { Compiled, CompileEnv } from './env.ts'

@@ -3,8 +3,9 @@
  * plan without such parameters is read once and kept. RIGHT and FULL need the kept form: they remember which inner rows
  * found a partner.
  */
-import type { Plan } from '../plan/plan.ts'
+
 import { invariant } from '../../storage/keys/invariant.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Row, Value } from '../types/value.ts'
 import { compileJoinPredicate, compileRow } from './compile.ts'
 import type { CompileEnv } from './env.ts'

@@ -3,10 +3,11 @@
  * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows. Input that is
  * ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
  */
+
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Plan } from '../plan/plan.ts'
 import { OID } from '../types/oids.ts'
-import type { Oid } from '../../storage/keys/brand.ts'
 import type { CompileEnv } from './env.ts'
 import { compileLimits } from './limit.ts'
 import { batchBytes } from './memory.ts'

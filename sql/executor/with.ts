@@ -4,8 +4,9 @@
  *
  * x.kept has a CTE's rows under its slot, and a working table under -1 - slot.
  */
-import type { Plan } from '../plan/plan.ts'
+
 import { invariant } from '../../storage/keys/invariant.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Value } from '../types/value.ts'
 import type { CompileEnv } from './env.ts'
 import { keyTable } from './hashing.ts'
@@ -22,7 +23,9 @@ export function compileWith(plan: Of<'with'>, env: CompileEnv): Operator {
   const body = env.compilePlan(plan.body, env)
   return {
     *run(x) {
-      const replays = ctes.map((cte) => new Replay(x, () => (cte.modifies ? uncounted(cte.operator.run(x), x) : cte.operator.run(x))))
+      const replays = ctes.map(
+        (cte) => new Replay(x, () => (cte.modifies ? uncounted(cte.operator.run(x), x) : cte.operator.run(x))),
+      )
       ctes.forEach((cte, i) => x.kept.set(cte.slot, replays[i]))
       try {
         yield* body.run(x)

@@ -14,8 +14,8 @@ const warn = (session: Backend, code: string, message: string): void =>
 
 /** 25001 unless the command stands alone, outside of any transaction block. */
 export function preventInBlock(session: Backend, call: UtilityCall, command: string): void {
-  if (session.transaction.inBlock) throw sqlError('25001', `${command} cannot run inside a transaction block`)
-  if (call.several) throw sqlError('25001', `${command} cannot be executed from a function or multi-command string`)
+  if (session.transaction.inBlock || call.several)
+    throw sqlError('25001', `${command} cannot run inside a transaction block`)
 }
 /** 25P01 outside of a block. */
 export function requireBlock(session: Backend, command: string): void {
@@ -140,7 +140,7 @@ export function registerControl(): void {
       throw sqlError('42704', `constraint "${name}" does not exist`)
     })
     session.deferred.setMode(names.length === 0 ? undefined : constraints, node.deferred === true)
-    const waiting = node.deferred ? undefined : session.runDeferred()
+    const waiting = node.deferred ? undefined : session.runDeferred(true)
     return waiting === undefined ? 'SET CONSTRAINTS' : waiting.then(() => 'SET CONSTRAINTS')
   })
 

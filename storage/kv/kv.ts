@@ -99,6 +99,8 @@ export interface Txn {
   readonly snapshot: Timestamp
   /** True once something was written or locked: the transaction has to commit through the log. */
   readonly hasWrites: boolean
+  /** True once a statement has begun. */
+  readonly hasBegun: boolean
 
   /** READ COMMITTED: takes a new snapshot for the next statement. Otherwise keeps the first one. */
   beginStatement(): void

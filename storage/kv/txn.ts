@@ -86,6 +86,10 @@ export class KvTxn extends SnapshotHolder implements Txn {
     return (this.#writes !== undefined && this.#writes.writes > 0) || this.owner.held[0].length > 0
   }
 
+  get hasBegun(): boolean {
+    return this.#hasBegunStatement
+  }
+
   beginStatement(): void {
     this.#hidden = undefined
     if (this.isolation !== 'read-committed' && this.#hasBegunStatement) return
@@ -236,7 +240,11 @@ export class KvTxn extends SnapshotHolder implements Txn {
     this.#supersedes = true
     if (!this.#store.range.isNewerThan(key, this.snapshot) || this.#writes?.has(key)) return
     if (this.isolation === 'read-committed') throw new KvError({ kind: 'statement-restart', key })
-    throw new KvError({ kind: 'write-conflict', key, deleted: this.#store.engine.get(key, this.#store.range.visible) === undefined })
+    throw new KvError({
+      kind: 'write-conflict',
+      key,
+      deleted: this.#store.engine.get(key, this.#store.range.visible) === undefined,
+    })
   }
 
   lockTarget(target: LockTarget, mode: TableLockMode, policy: WaitPolicy): Promise<boolean> | boolean | undefined {

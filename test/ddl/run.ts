@@ -1,8 +1,8 @@
 /** Runs a script of statements through a session of a database in memory and prints what psql prints (unaligned, verbose errors). */
 import { openDatabase } from '../../sql/session/database.ts'
 import type { Field, Session, Sink } from '../../sql/session/session.ts'
-import { SqlError } from '../../sql/types/error.ts'
 import type { Notice } from '../../sql/types/error.ts'
+import { SqlError } from '../../sql/types/error.ts'
 import type { Row } from '../../sql/types/value.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
 import { openKv } from '../../storage/kv/open-kv.ts'
@@ -91,7 +91,9 @@ function printer(session: Session, out: string[]): Sink {
     },
     row(values: Row) {
       headFirst()
-      out.push(values.map((value, i) => (value === null ? '' : fields[i]!.type.output(value, session.typeContext))).join('|'))
+      out.push(
+        values.map((value, i) => (value === null ? '' : fields[i]!.type.output(value, session.typeContext))).join('|'),
+      )
     },
     flow: () => undefined,
     commandComplete(tag) {

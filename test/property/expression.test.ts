@@ -1,12 +1,12 @@
 /** compile() must agree with evaluate(): the same value, or the same SQLSTATE, for any typed expression and row. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Oid } from '../../storage/keys/brand.ts'
 import { compileExpression, compilePredicate, compileRow } from '../../sql/executor/compile.ts'
 import { constantFold, evaluate } from '../../sql/executor/evaluate.ts'
 import type { Expression } from '../../sql/plan/expression.ts'
 import { SqlError } from '../../sql/types/error.ts'
 import { ArrayValue, type Value } from '../../sql/types/value.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
 import {
   and,
   call,
@@ -100,20 +100,18 @@ const trees = fc.letrec<Trees>((tie) => {
       str.map((arg): Expression => ({ kind: 'coerce-io', arg, display: 'cast', ...typed(int4) })),
       str.map((arg) => call('length', arg)),
       rowOf.map((arg): Expression => ({ kind: 'field', arg, index: 0, name: 'f1', ...typed(int4) })),
-      fc
-        .tuple(arr, int)
-        .map(
-          ([container, index]): Expression => ({
-            kind: 'subscript',
-            container,
-            slice: false,
-            upper: [index],
-            lower: [undefined],
-            containerType: int4Array,
-            assign: undefined,
-            ...typed(int4),
-          }),
-        ),
+      fc.tuple(arr, int).map(
+        ([container, index]): Expression => ({
+          kind: 'subscript',
+          container,
+          slice: false,
+          upper: [index],
+          lower: [undefined],
+          containerType: int4Array,
+          assign: undefined,
+          ...typed(int4),
+        }),
+      ),
       int.map(
         (e): Expression => ({
           kind: 'subplan',
@@ -207,50 +205,44 @@ const trees = fc.letrec<Trees>((tie) => {
       { depthSize: 'small' },
       orNull(anyArray).map((v) => constant(v, int4Array)),
       fc.constant(column(4, int4Array)),
-      fc
-        .array(int, { maxLength: 3 })
-        .map(
-          (elements): Expression => ({
-            kind: 'array',
-            elements,
-            elementType: int4,
-            nested: false,
-            ...typed(int4Array),
-          }),
-        ),
+      fc.array(int, { maxLength: 3 }).map(
+        (elements): Expression => ({
+          kind: 'array',
+          elements,
+          elementType: int4,
+          nested: false,
+          ...typed(int4Array),
+        }),
+      ),
       fc
         .array(arr, { minLength: 1, maxLength: 2 })
         .map(
           (elements): Expression => ({ kind: 'array', elements, elementType: int4, nested: true, ...typed(int4Array) }),
         ),
-      fc
-        .tuple(arr, int, int)
-        .map(
-          ([container, l, u]): Expression => ({
-            kind: 'subscript',
-            container,
-            slice: true,
-            upper: [u],
-            lower: [l],
-            containerType: int4Array,
-            assign: undefined,
-            ...typed(int4Array),
-          }),
-        ),
-      fc
-        .tuple(arr, fc.integer({ min: -3, max: 9 }), int)
-        .map(
-          ([container, index, assign]): Expression => ({
-            kind: 'subscript',
-            container,
-            slice: false,
-            upper: [constant(index)],
-            lower: [undefined],
-            containerType: int4Array,
-            assign,
-            ...typed(int4Array),
-          }),
-        ),
+      fc.tuple(arr, int, int).map(
+        ([container, l, u]): Expression => ({
+          kind: 'subscript',
+          container,
+          slice: true,
+          upper: [u],
+          lower: [l],
+          containerType: int4Array,
+          assign: undefined,
+          ...typed(int4Array),
+        }),
+      ),
+      fc.tuple(arr, fc.integer({ min: -3, max: 9 }), int).map(
+        ([container, index, assign]): Expression => ({
+          kind: 'subscript',
+          container,
+          slice: false,
+          upper: [constant(index)],
+          lower: [undefined],
+          containerType: int4Array,
+          assign,
+          ...typed(int4Array),
+        }),
+      ),
       arr.map(
         (arg): Expression => ({
           kind: 'array-coerce',

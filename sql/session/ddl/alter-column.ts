@@ -2,16 +2,17 @@
 import type { AlterTableCmd, Node } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { bindTableExpression, canCoerce, coerceTo, namesOf, settle, typeName } from '../../binder/binder.ts'
-import { expressionText, systemScope } from '../../catalog/deparse.ts'
 import type { ColumnRow, ConstraintRow, IndexKey, RelationRow } from '../../catalog/catalog.ts'
-import { compileEnv } from '../../executor/executor.ts'
+import { expressionText, systemScope } from '../../catalog/deparse.ts'
 import { compileExpression } from '../../executor/compile.ts'
 import { constantFold } from '../../executor/evaluate.ts'
+import { compileEnv } from '../../executor/executor.ts'
 import type { MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { rewrite, some } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
 import type { Row, Value } from '../../types/value.ts'
+import { bindContext } from '../statement.ts'
 import { requireColumn, withColumn } from './alter-table.ts'
 import { columnType, draftColumn, finishColumn, isVolatile } from './columns.ts'
 import { addConstraint, keyOperators, usedColumns } from './constraints.ts'
@@ -21,7 +22,6 @@ import { drop } from './drop.ts'
 import { findColumn } from './index-make.ts'
 import { parseOne, quoted } from './query.ts'
 import { rewriteTable } from './storage.ts'
-import { bindContext } from '../statement.ts'
 import { validateCheck, validateForeignKey, validateNotNull } from './validate.ts'
 
 // ── ADD COLUMN ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -34,7 +34,8 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
     if (command.missing_ok !== true) throw sqlError('42701', message)
     return notice(ddl, `${message}, skipping`, '42701')
   }
-  if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(def.colname!)) throw sqlError('42701', `column name "${def.colname}" conflicts with a system column name`)
+  if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(def.colname!))
+    throw sqlError('42701', `column name "${def.colname}" conflicts with a system column name`)
   if (table.columns.length >= 1600) throw sqlError('54011', 'tables can have at most 1600 columns')
   const draft = draftColumn(ddl, table.name, def, table.columns.length + 1)
   let row = update(ddl, { ...table, columns: [...table.columns, { ...draft.row, notNull: false }] })
@@ -55,7 +56,10 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   }
   if (column.notNull && !draft.constraints.some((each) => each.contype === 'CONSTR_PRIMARY')) {
     await validateNotNull(ddl, row, column)
-    row = update(ddl, withColumn(current(ddl, table.oid), { ...findColumn(current(ddl, table.oid), column.name)!, notNull: true }))
+    row = update(
+      ddl,
+      withColumn(current(ddl, table.oid), { ...findColumn(current(ddl, table.oid), column.name)!, notNull: true }),
+    )
   }
   const order = { CONSTR_CHECK: 1, CONSTR_PRIMARY: 0, CONSTR_UNIQUE: 0, CONSTR_FOREIGN: 2 } as Record<string, number>
   for (const each of [...draft.constraints].sort((a, b) => (order[a.contype!] ?? 3) - (order[b.contype!] ?? 3))) {
@@ -68,19 +72,25 @@ function domainDefault(ddl: Ddl, column: ColumnRow): Expression | undefined {
   return type?.kind === 'd' ? type.domain?.default : undefined
 }
 
-const bound = (ddl: Ddl, e: Expression): ((row: Row, x: ReturnType<Ddl['session']['newExecution']>) => Value) => compileExpression(e, compileEnv(ddl.editor, 'often'))
+const bound = (ddl: Ddl, e: Expression): ((row: Row, x: ReturnType<Ddl['session']['newExecution']>) => Value) =>
+  compileExpression(e, compileEnv(ddl.editor, 'often'))
 
 // ── DROP COLUMN ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export async function dropColumn(ddl: Ddl, table: RelationRow, command: AlterTableCmd): Promise<void> {
   const column = findColumn(table, command.name!)
   if (column === undefined) {
-    if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(command.name!)) throw sqlError('0A000', `cannot drop system column "${command.name}"`)
+    if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(command.name!))
+      throw sqlError('0A000', `cannot drop system column "${command.name}"`)
     const message = `column "${command.name}" of relation "${table.name}" does not exist`
     if (command.missing_ok !== true) throw sqlError('42703', message)
     return notice(ddl, `${message}, skipping`)
   }
-  await drop(ddl, [{ classOid: CLASS.relation, object: table.oid, sub: column.number }], command.behavior === 'DROP_CASCADE')
+  await drop(
+    ddl,
+    [{ classOid: CLASS.relation, object: table.oid, sub: column.number }],
+    command.behavior === 'DROP_CASCADE',
+  )
 }
 
 // ── ALTER COLUMN TYPE ──────────────────────────────────────────────────────────────────────────────────────────
@@ -90,9 +100,17 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
   if (command.def === undefined || !('ColumnDef' in command.def)) return
   const def = command.def.ColumnDef
   const b = binder(ddl)
-  const target = columnType(ddl, column.name, def.typeName!, def.collClause === undefined ? undefined : namesOf(def.collClause.collname), table.name)
+  const target = columnType(
+    ddl,
+    column.name,
+    def.typeName!,
+    def.collClause === undefined ? undefined : namesOf(def.collClause.collname),
+    table.name,
+  )
   if (column.generated !== undefined && def.raw_default !== undefined) {
-    throw sqlError('42611', 'cannot specify USING when altering type of generated column', { detail: `Column "${column.name}" is a generated column.` })
+    throw sqlError('42611', 'cannot specify USING when altering type of generated column', {
+      detail: `Column "${column.name}" is a generated column.`,
+    })
   }
   forbidDependents(ddl, table, column)
   if (table.kind === 'c') {
@@ -105,7 +123,10 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
   if (oldDefault !== undefined) {
     const stripped = column.generated === undefined ? withoutImplicit(oldDefault) : oldDefault
     if (stripped.type !== target.type && !canCoerce(b, [stripped.type], [target.type], 'assignment')) {
-      throw sqlError('42804', `${column.generated === undefined ? 'default' : 'generation expression'} for column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, target.typmod)}`)
+      throw sqlError(
+        '42804',
+        `${column.generated === undefined ? 'default' : 'generation expression'} for column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, target.typmod)}`,
+      )
     }
     next = { ...next, default: coerceTo(b, stripped, target.type, target.typmod, 'assignment', 'implicit') }
   }
@@ -113,7 +134,11 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
   // Indexes on the column follow its type.
   for (const each of after.indexes) retypeIndex(ddl, table, after, each, next)
   const statistics = ddl.editor.statistics(table.oid)
-  if (statistics !== undefined) ddl.editor.put('statistics', { ...statistics, columns: statistics.columns.filter((each) => each.column !== column.number) })
+  if (statistics !== undefined)
+    ddl.editor.put('statistics', {
+      ...statistics,
+      columns: statistics.columns.filter((each) => each.column !== column.number),
+    })
   if (!needsRewrite(column, next, conversion)) return
   after = current(ddl, table.oid)
   const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
@@ -128,8 +153,10 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
   const now = current(ddl, table.oid)
   if (next.notNull) await validateNotNull(ddl, now, next)
   for (const constraint of now.constraints) {
-    if (constraint.type === 'c' && constraint.validated && usedColumns(constraint.check!).includes(column.number)) await validateCheck(ddl, now, constraint)
-    if (constraint.type === 'f' && constraint.validated && constraint.columns.includes(column.number)) await validateForeignKey(ddl, now, constraint)
+    if (constraint.type === 'c' && constraint.validated && usedColumns(constraint.check!).includes(column.number))
+      await validateCheck(ddl, now, constraint)
+    if (constraint.type === 'f' && constraint.validated && constraint.columns.includes(column.number))
+      await validateForeignKey(ddl, now, constraint)
   }
 }
 
@@ -138,23 +165,44 @@ const toPositions = (e: Expression, live: readonly ColumnRow[]): Expression =>
   rewrite(e, (node) => {
     if (node.kind !== 'var' || node.level !== 0) return node
     if (node.column === 0) throw sqlError('0A000', 'cannot convert whole-row table reference')
-    return { kind: 'column', index: live.findIndex((each) => each.number === node.column), type: node.type, typmod: node.typmod, ...(node.collation === undefined ? {} : { collation: node.collation }) }
+    return {
+      kind: 'column',
+      index: live.findIndex((each) => each.number === node.column),
+      type: node.type,
+      typmod: node.typmod,
+      ...(node.collation === undefined ? {} : { collation: node.collation }),
+    }
   })
 
-function using(ddl: Ddl, table: RelationRow, column: ColumnRow, target: Pick<ColumnRow, 'type' | 'typmod'>, node: Node | undefined): Expression {
+function using(
+  ddl: Ddl,
+  table: RelationRow,
+  column: ColumnRow,
+  target: Pick<ColumnRow, 'type' | 'typmod'>,
+  node: Node | undefined,
+): Expression {
   const b = binder(ddl)
   const e: Expression =
     node === undefined
       ? { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
       : bindTableExpression(b, table, node, 'other')
-  if (some(e, (each) => each.kind === 'subquery')) throw sqlError('0A000', 'cannot use subquery in transform expression')
+  if (some(e, (each) => each.kind === 'subquery'))
+    throw sqlError('0A000', 'cannot use subquery in transform expression')
   if (e.type !== target.type && !canCoerce(b, [e.type], [target.type], 'assignment')) {
     if (node === undefined) {
-      throw sqlError('42804', `column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, -1)}`, {
-        hint: `You might need to specify "USING ${quoted(column.name)}::${typeName(b, target.type, target.typmod)}".`,
-      })
+      throw sqlError(
+        '42804',
+        `column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, -1)}`,
+        {
+          hint: `You might need to specify "USING ${quoted(column.name)}::${typeName(b, target.type, target.typmod)}".`,
+        },
+      )
     }
-    throw sqlError('42804', `result of USING clause for column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, -1)}`, { hint: 'You might need to add an explicit cast.' })
+    throw sqlError(
+      '42804',
+      `result of USING clause for column "${column.name}" cannot be cast automatically to type ${typeName(b, target.type, -1)}`,
+      { hint: 'You might need to add an explicit cast.' },
+    )
   }
   return coerceTo(b, e, target.type, target.typmod, 'assignment', 'implicit')
 }
@@ -162,7 +210,8 @@ function using(ddl: Ddl, table: RelationRow, column: ColumnRow, target: Pick<Col
 /** The expression below the conversion to the column's old type. */
 function withoutImplicit(e: Expression): Expression {
   if (e.kind === 'call' && e.display === 'implicit') return withoutImplicit(e.args[0]!)
-  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.display === 'implicit') return withoutImplicit(e.arg)
+  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.display === 'implicit')
+    return withoutImplicit(e.arg)
   return e
 }
 
@@ -200,17 +249,24 @@ function forbidDependents(ddl: Ddl, table: RelationRow, column: ColumnRow): void
 /** Checks over the column read it by its new type from now on, and foreign keys compare it so. */
 function retypeOthers(ddl: Ddl, before: RelationRow, table: RelationRow, column: ColumnRow): RelationRow {
   const constraints = table.constraints.map((constraint): ConstraintRow => {
-    if (constraint.check !== undefined && usedColumns(constraint.check).includes(column.number)) return { ...constraint, check: rebound(ddl, before, table, constraint.check) }
+    if (constraint.check !== undefined && usedColumns(constraint.check).includes(column.number))
+      return { ...constraint, check: rebound(ddl, before, table, constraint.check) }
     if (constraint.foreignKey !== undefined && constraint.columns.includes(column.number)) {
       const other = constraint.foreignKey.table === table.oid ? table : current(ddl, constraint.foreignKey.table)
-      return { ...constraint, foreignKey: { ...constraint.foreignKey, operators: keyOperators(ddl, table, constraint, other) } }
+      return {
+        ...constraint,
+        foreignKey: { ...constraint.foreignKey, operators: keyOperators(ddl, table, constraint, other) },
+      }
     }
     return constraint
   })
   const row = update(ddl, { ...table, constraints })
   for (const { table: other, constraint } of ddl.editor.referencing(table.oid)) {
     if (other.oid === table.oid || !constraint.foreignKey!.columns.includes(column.number)) continue
-    const changed = { ...constraint, foreignKey: { ...constraint.foreignKey!, operators: keyOperators(ddl, other, constraint, row) } }
+    const changed = {
+      ...constraint,
+      foreignKey: { ...constraint.foreignKey!, operators: keyOperators(ddl, other, constraint, row) },
+    }
     const now = current(ddl, other.oid)
     update(ddl, { ...now, constraints: now.constraints.map((each) => (each.oid === constraint.oid ? changed : each)) })
   }
@@ -232,15 +288,21 @@ function retypeIndex(ddl: Ddl, before: RelationRow, table: RelationRow, indexOid
   const index = row.index!
   const uses = (e: Expression | undefined): boolean => e !== undefined && usedColumns(e).includes(column.number)
   const keys = index.keys.map((key): IndexKey => {
-    if (key.expression !== undefined) return uses(key.expression) ? rekey(ddl, key, rebound(ddl, before, table, key.expression)) : key
+    if (key.expression !== undefined)
+      return uses(key.expression) ? rekey(ddl, key, rebound(ddl, before, table, key.expression)) : key
     if (key.column !== column.number) return key
     const opclass = ddl.editor.opclass(key.opclass)
-    const fits = opclass !== undefined && ddl.editor.binaryCoercible(column.type, opclass.inputType) && opclass.isDefault === false
+    const fits =
+      opclass !== undefined && ddl.editor.binaryCoercible(column.type, opclass.inputType) && opclass.isDefault === false
     const found = fits ? opclass : ddl.editor.defaultOpclass(index.method, column.type)
     if (found === undefined) {
-      throw sqlError('42704', `data type ${typeName(binder(ddl), column.type)} has no default operator class for access method "${index.method}"`, {
-        hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
-      })
+      throw sqlError(
+        '42704',
+        `data type ${typeName(binder(ddl), column.type)} has no default operator class for access method "${index.method}"`,
+        {
+          hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
+        },
+      )
     }
     return { ...key, type: column.type, typmod: column.typmod, collation: column.collation, opclass: found.oid }
   })
@@ -248,7 +310,9 @@ function retypeIndex(ddl: Ddl, before: RelationRow, table: RelationRow, indexOid
   const columns = row.columns.map((each, i) => {
     const key = keys[i]
     if (key !== undefined) return { ...each, type: key.type, typmod: key.typmod, collation: key.collation }
-    return index.include[i - keys.length] === column.number ? { ...each, type: column.type, typmod: column.typmod, collation: column.collation } : each
+    return index.include[i - keys.length] === column.number
+      ? { ...each, type: column.type, typmod: column.typmod, collation: column.collation }
+      : each
   })
   update(ddl, { ...row, columns, index: { ...index, keys, ...(predicate === undefined ? {} : { predicate }) } })
 }

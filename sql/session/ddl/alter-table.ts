@@ -4,13 +4,28 @@
  */
 import type { AlterTableCmd, AlterTableStmt, RangeVar } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
-import type { ColumnRow, ConstraintRow, RelationRow } from '../../catalog/catalog.ts'
 import { clusteredIndex } from '../../access/keys.ts'
+import type { ColumnRow, ConstraintRow, RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { addColumn, alterType, dropColumn } from './alter-column.ts'
 import { bindDefault, makeOwnedSequence, nextvalOf } from './columns.ts'
 import { addConstraint, constraintNamed } from './constraints.ts'
-import { CLASS, current, type Ddl, defineDdl, forbidSystemCatalog, KIND_WORDS, lockRelation, noRelation, notice, openRelation, requireRelationOwner, roleFrom, shownName, update } from './context.ts'
+import {
+  CLASS,
+  current,
+  type Ddl,
+  defineDdl,
+  forbidSystemCatalog,
+  KIND_WORDS,
+  lockRelation,
+  noRelation,
+  notice,
+  openRelation,
+  requireRelationOwner,
+  roleFrom,
+  shownName,
+  update,
+} from './context.ts'
 import { drop } from './drop.ts'
 import { findColumn } from './index-make.ts'
 import { changeOptions } from './options.ts'
@@ -48,21 +63,31 @@ function pass(command: AlterTableCmd): number {
       return 4
     case 'AT_AddConstraint':
       if (command.def === undefined || !('Constraint' in command.def)) return 6
-      return command.def.Constraint.contype === 'CONSTR_FOREIGN' ? 7 : command.def.Constraint.contype === 'CONSTR_CHECK' ? 6 : 5
+      return command.def.Constraint.contype === 'CONSTR_FOREIGN'
+        ? 7
+        : command.def.Constraint.contype === 'CONSTR_CHECK'
+          ? 6
+          : 5
     default:
       return 8
   }
 }
 
 export function registerAlterTable(): void {
-  defineDdl('AlterTableStmt', (node) => alterTag(node.objtype), async (ddl, node) => {
-    const row = await openAltered(ddl, node)
-    if (row === undefined) return alterTag(node.objtype)
-    const commands = (node.cmds ?? []).flatMap((each) => ('AlterTableCmd' in each ? [each.AlterTableCmd] : []))
-    const ordered = commands.map((command, i) => ({ command, i })).sort((a, b) => pass(a.command) - pass(b.command) || a.i - b.i)
-    for (const { command } of ordered) await run(ddl, row.oid, command, node)
-    return alterTag(node.objtype)
-  })
+  defineDdl(
+    'AlterTableStmt',
+    (node) => alterTag(node.objtype),
+    async (ddl, node) => {
+      const row = await openAltered(ddl, node)
+      if (row === undefined) return alterTag(node.objtype)
+      const commands = (node.cmds ?? []).flatMap((each) => ('AlterTableCmd' in each ? [each.AlterTableCmd] : []))
+      const ordered = commands
+        .map((command, i) => ({ command, i }))
+        .sort((a, b) => pass(a.command) - pass(b.command) || a.i - b.i)
+      for (const { command } of ordered) await run(ddl, row.oid, command, node)
+      return alterTag(node.objtype)
+    },
+  )
 }
 
 async function openAltered(ddl: Ddl, node: AlterTableStmt): Promise<RelationRow | undefined> {
@@ -70,7 +95,8 @@ async function openAltered(ddl: Ddl, node: AlterTableStmt): Promise<RelationRow 
   if (row === undefined) return missing(ddl, node.relation!, node.missing_ok === true)
   checkKind(row, node.objtype ?? 'OBJECT_TABLE')
   requireRelationOwner(ddl, row)
-  if (row.session !== undefined && row.session !== ddl.session.pid) throw sqlError('0A000', `cannot alter temporary tables of other sessions`)
+  if (row.session !== undefined && row.session !== ddl.session.pid)
+    throw sqlError('0A000', `cannot alter temporary tables of other sessions`)
   return row
 }
 
@@ -90,14 +116,38 @@ export function checkKind(row: RelationRow, type: string): void {
   if (type === 'OBJECT_SEQUENCE' && row.kind !== 'S') refuse('a sequence')
   if (type === 'OBJECT_MATVIEW' && row.kind !== 'm') refuse('a materialized view')
   if (type === 'OBJECT_TYPE' && row.kind !== 'c') refuse('a composite type')
-  if (type !== 'OBJECT_TYPE' && row.kind === 'c') throw sqlError('42809', `"${row.name}" is a composite type`, { hint: 'Use ALTER TYPE instead.' })
+  if (type !== 'OBJECT_TYPE' && row.kind === 'c')
+    throw sqlError('42809', `"${row.name}" is a composite type`, { hint: 'Use ALTER TYPE instead.' })
   forbidSystemCatalog(row)
 }
 
 function lockOf(node: AlterTableStmt): 'access-exclusive' | 'share-row-exclusive' | 'share-update-exclusive' {
   const types = (node.cmds ?? []).map((each) => ('AlterTableCmd' in each ? each.AlterTableCmd : undefined))
-  if (types.every((each) => ['AT_SetStatistics', 'AT_SetRelOptions', 'AT_ResetRelOptions', 'AT_ValidateConstraint', 'AT_ClusterOn', 'AT_DropCluster', 'AT_SetOptions', 'AT_ResetOptions'].includes(each?.subtype ?? ''))) return 'share-update-exclusive'
-  if (types.every((each) => each?.subtype === 'AT_AddConstraint' && each.def !== undefined && 'Constraint' in each.def && each.def.Constraint.contype === 'CONSTR_FOREIGN')) return 'share-row-exclusive'
+  if (
+    types.every((each) =>
+      [
+        'AT_SetStatistics',
+        'AT_SetRelOptions',
+        'AT_ResetRelOptions',
+        'AT_ValidateConstraint',
+        'AT_ClusterOn',
+        'AT_DropCluster',
+        'AT_SetOptions',
+        'AT_ResetOptions',
+      ].includes(each?.subtype ?? ''),
+    )
+  )
+    return 'share-update-exclusive'
+  if (
+    types.every(
+      (each) =>
+        each?.subtype === 'AT_AddConstraint' &&
+        each.def !== undefined &&
+        'Constraint' in each.def &&
+        each.def.Constraint.contype === 'CONSTR_FOREIGN',
+    )
+  )
+    return 'share-row-exclusive'
   return 'access-exclusive'
 }
 
@@ -138,9 +188,13 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
   const subtype = command.subtype!
   const allowed = ALLOWED[table.kind]
   if (allowed !== undefined && !allowed.includes(subtype)) {
-    throw sqlError('42809', `ALTER action ${ACTIONS[subtype] ?? subtype} cannot be performed on relation "${table.name}"`, {
-      detail: `This operation is not supported for ${KIND_WORDS[table.kind] === 'index' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
-    })
+    throw sqlError(
+      '42809',
+      `ALTER action ${ACTIONS[subtype] ?? subtype} cannot be performed on relation "${table.name}"`,
+      {
+        detail: `This operation is not supported for ${KIND_WORDS[table.kind] === 'index' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
+      },
+    )
   }
   switch (subtype) {
     case 'AT_AddColumn':
@@ -163,8 +217,15 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
     case 'AT_DropExpression': {
       const column = requireColumn(table, command.name!)
       if (column.generated === undefined) {
-        if (command.missing_ok !== true) throw sqlError('55000', `column "${column.name}" of relation "${table.name}" is not a stored generated column`)
-        return notice(ddl, `column "${column.name}" of relation "${table.name}" is not a stored generated column, skipping`)
+        if (command.missing_ok !== true)
+          throw sqlError(
+            '55000',
+            `column "${column.name}" of relation "${table.name}" is not a stored generated column`,
+          )
+        return notice(
+          ddl,
+          `column "${column.name}" of relation "${table.name}" is not a stored generated column, skipping`,
+        )
       }
       const { generated: _, default: __, ...rest } = column
       update(ddl, withColumn(table, rest))
@@ -174,10 +235,16 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
       return setStatistics(ddl, table, command)
     case 'AT_SetStorage': {
       const column = requireColumn(table, command.name!)
-      const mode = (command.def !== undefined && 'String' in command.def ? (command.def.String.sval ?? '') : '').toLowerCase()
+      const mode = (
+        command.def !== undefined && 'String' in command.def ? (command.def.String.sval ?? '') : ''
+      ).toLowerCase()
       const letter = ({ plain: 'p', external: 'e', main: 'm', extended: 'x' } as const)[mode]
       if (letter === undefined) throw sqlError('22023', `invalid storage type "${mode}"`)
-      if (letter !== 'p' && ddl.editor.typeRow(column.type)?.storage === 'p') throw sqlError('0A000', `column data type ${ddl.session.context.names.typeName(column.type)} can only have storage PLAIN`)
+      if (letter !== 'p' && ddl.editor.typeRow(column.type)?.storage === 'p')
+        throw sqlError(
+          '0A000',
+          `column data type ${ddl.session.context.names.typeName(column.type)} can only have storage PLAIN`,
+        )
       update(ddl, withColumn(table, { ...column, storageMode: letter }))
       return
     }
@@ -192,11 +259,24 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
       return validate(ddl, table, command.name!)
     case 'AT_AlterConstraint': {
       const given = command.def as { readonly Constraint?: unknown; readonly ATAlterConstraint?: unknown } | undefined
-      const body = (given?.Constraint ?? given?.ATAlterConstraint) as { conname?: string; deferrable?: boolean; initdeferred?: boolean }
+      const body = (given?.Constraint ?? given?.ATAlterConstraint) as {
+        conname?: string
+        deferrable?: boolean
+        initdeferred?: boolean
+      }
       const constraint = constraintNamed(table, body.conname!)
-      if (constraint === undefined) throw sqlError('42704', `constraint "${body.conname}" of relation "${table.name}" does not exist`)
-      if (constraint.type !== 'f') throw sqlError('42809', `constraint "${constraint.name}" of relation "${table.name}" is not a foreign key constraint`)
-      replaceConstraint(ddl, table, { ...constraint, deferrable: body.deferrable === true || body.initdeferred === true, initiallyDeferred: body.initdeferred === true })
+      if (constraint === undefined)
+        throw sqlError('42704', `constraint "${body.conname}" of relation "${table.name}" does not exist`)
+      if (constraint.type !== 'f')
+        throw sqlError(
+          '42809',
+          `constraint "${constraint.name}" of relation "${table.name}" is not a foreign key constraint`,
+        )
+      replaceConstraint(ddl, table, {
+        ...constraint,
+        deferrable: body.deferrable === true || body.initdeferred === true,
+        initiallyDeferred: body.initdeferred === true,
+      })
       return
     }
     case 'AT_ChangeOwner':
@@ -208,7 +288,13 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
       const list = command.def !== undefined && 'List' in command.def ? command.def.List.items : []
       const kind = table.kind === 'i' ? 'index' : table.kind === 'v' ? 'view' : 'table'
       const { options, ...rest } = table
-      const next = changeOptions(ddl, subtype === 'AT_ReplaceRelOptions' ? undefined : options, list, kind, subtype === 'AT_ResetRelOptions')
+      const next = changeOptions(
+        ddl,
+        subtype === 'AT_ReplaceRelOptions' ? undefined : options,
+        list,
+        kind,
+        subtype === 'AT_ResetRelOptions',
+      )
       update(ddl, next === undefined ? rest : { ...rest, options: next })
       return
     }
@@ -219,7 +305,10 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
     case 'AT_DropIdentity':
       return dropIdentity(ddl, table, command)
     case 'AT_ReplicaIdentity': {
-      const identity = command.def !== undefined && 'ReplicaIdentityStmt' in command.def ? command.def.ReplicaIdentityStmt.identity_type : 'd'
+      const identity =
+        command.def !== undefined && 'ReplicaIdentityStmt' in command.def
+          ? command.def.ReplicaIdentityStmt.identity_type
+          : 'd'
       // Nothing is replicated by rows: the default and FULL and NOTHING mean the same here; an index would have to be remembered.
       if (identity === 'i') throw notSupported('REPLICA IDENTITY USING INDEX')
       return
@@ -238,15 +327,18 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
       throw sqlError('42704', `trigger "${command.name}" for table "${table.name}" does not exist`)
     case 'AT_ClusterOn': {
       const index = ddl.editor.relationByName(table.namespace, command.name!)
-      if (index === undefined || index.index?.table !== table.oid) throw sqlError('42704', `index "${command.name}" for table "${table.name}" does not exist`)
-      if (clusteredIndex(ddl.editor, table)?.oid !== index.oid) throw notSupported('CLUSTER ON an index other than the primary key')
+      if (index === undefined || index.index?.table !== table.oid)
+        throw sqlError('42704', `index "${command.name}" for table "${table.name}" does not exist`)
+      if (clusteredIndex(ddl.editor, table)?.oid !== index.oid)
+        throw notSupported('CLUSTER ON an index other than the primary key')
       return
     }
     case 'AT_DropCluster':
       return
     case 'AT_SetLogged':
     case 'AT_SetUnLogged': {
-      if (table.persistence === 't') throw sqlError('42P16', `cannot change logged status of table "${table.name}" because it is temporary`)
+      if (table.persistence === 't')
+        throw sqlError('42P16', `cannot change logged status of table "${table.name}" because it is temporary`)
       const persistence = subtype === 'AT_SetLogged' ? 'p' : 'u'
       for (const each of table.indexes) update(ddl, { ...current(ddl, each), persistence })
       update(ddl, { ...current(ddl, oid), persistence })
@@ -265,29 +357,46 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
     case 'AT_NoForceRowSecurity':
       return
     default:
-      throw notSupported(`${alterTag(node.objtype)} ... ${(ACTIONS[subtype] ?? subtype.replace('AT_', '').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ')).toUpperCase()}`)
+      throw notSupported(
+        `${alterTag(node.objtype)} ... ${(ACTIONS[subtype] ?? subtype.replace('AT_', '').replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ')).toUpperCase()}`,
+      )
   }
 }
 
 export function requireColumn(table: RelationRow, name: string): ColumnRow {
   const column = findColumn(table, name)
   if (column === undefined) {
-    if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(name)) throw sqlError('0A000', `cannot alter system column "${name}"`)
+    if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(name))
+      throw sqlError('0A000', `cannot alter system column "${name}"`)
     throw sqlError('42703', `column "${name}" of relation "${table.name}" does not exist`)
   }
   return column
 }
-export const withColumn = (table: RelationRow, column: ColumnRow): RelationRow => ({ ...table, columns: table.columns.map((each) => (each.number === column.number ? column : each)) })
+export const withColumn = (table: RelationRow, column: ColumnRow): RelationRow => ({
+  ...table,
+  columns: table.columns.map((each) => (each.number === column.number ? column : each)),
+})
 const replaceConstraint = (ddl: Ddl, table: RelationRow, constraint: ConstraintRow): RelationRow =>
-  update(ddl, { ...table, constraints: table.constraints.map((each) => (each.oid === constraint.oid ? constraint : each)) })
+  update(ddl, {
+    ...table,
+    constraints: table.constraints.map((each) => (each.oid === constraint.oid ? constraint : each)),
+  })
 
 function setDefault(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void {
   const column = requireColumn(table, command.name!)
   if (column.identity !== undefined) {
-    throw sqlError('42601', `column "${column.name}" of relation "${table.name}" is an identity column`, command.def === undefined ? { hint: 'Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.' } : {})
+    throw sqlError(
+      '42601',
+      `column "${column.name}" of relation "${table.name}" is an identity column`,
+      command.def === undefined ? { hint: 'Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.' } : {},
+    )
   }
   if (column.generated !== undefined) {
-    throw sqlError('42601', `column "${column.name}" of relation "${table.name}" is a generated column`, command.def === undefined ? { hint: 'Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.' } : {})
+    throw sqlError(
+      '42601',
+      `column "${column.name}" of relation "${table.name}" is a generated column`,
+      command.def === undefined ? { hint: 'Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.' } : {},
+    )
   }
   const { default: _, ...rest } = column
   const expression = command.def === undefined ? undefined : bindDefault(ddl, column, command.def)
@@ -297,14 +406,20 @@ function setDefault(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void 
 function dropNotNull(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void {
   const column = requireColumn(table, command.name!)
   if (!column.notNull) return
-  if (column.identity !== undefined) throw sqlError('42601', `column "${column.name}" of relation "${table.name}" is an identity column`)
-  if (table.constraints.some((each) => each.type === 'p' && each.columns.includes(column.number))) throw sqlError('42P16', `column "${column.name}" is in a primary key`)
+  if (column.identity !== undefined)
+    throw sqlError('42601', `column "${column.name}" of relation "${table.name}" is an identity column`)
+  if (table.constraints.some((each) => each.type === 'p' && each.columns.includes(column.number)))
+    throw sqlError('42P16', `column "${column.name}" is in a primary key`)
   update(ddl, withColumn(table, { ...column, notNull: false }))
 }
 
 function setStatistics(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void {
-  const column = command.name === undefined || command.name === '' ? table.columns[(command.num ?? 0) - 1] : requireColumn(table, command.name)
-  if (column === undefined) throw sqlError('42703', `column number ${command.num} of relation "${table.name}" does not exist`)
+  const column =
+    command.name === undefined || command.name === ''
+      ? table.columns[(command.num ?? 0) - 1]
+      : requireColumn(table, command.name)
+  if (column === undefined)
+    throw sqlError('42703', `column number ${command.num} of relation "${table.name}" does not exist`)
   const target = command.def !== undefined && 'Integer' in command.def ? (command.def.Integer.ival ?? 0) : -1
   if (target < -1) throw sqlError('22023', `statistics target ${target} is too low`)
   const { statisticsTarget: _, ...rest } = column
@@ -323,8 +438,10 @@ async function dropConstraint(ddl: Ddl, table: RelationRow, command: AlterTableC
 
 async function validate(ddl: Ddl, table: RelationRow, name: string): Promise<void> {
   const constraint = constraintNamed(table, name)
-  if (constraint === undefined) throw sqlError('42704', `constraint "${name}" of relation "${table.name}" does not exist`)
-  if (constraint.type !== 'f' && constraint.type !== 'c') throw sqlError('42809', `constraint "${name}" of relation "${table.name}" is not a foreign key or check constraint`)
+  if (constraint === undefined)
+    throw sqlError('42704', `constraint "${name}" of relation "${table.name}" does not exist`)
+  if (constraint.type !== 'f' && constraint.type !== 'c')
+    throw sqlError('42809', `constraint "${name}" of relation "${table.name}" is not a foreign key or check constraint`)
   if (constraint.validated) return
   if (constraint.type === 'c') await validateCheck(ddl, table, constraint)
   else {
@@ -339,19 +456,38 @@ async function validate(ddl: Ddl, table: RelationRow, name: string): Promise<voi
 async function addIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd): Promise<void> {
   const column = requireColumn(table, command.name!)
   const node = command.def !== undefined && 'Constraint' in command.def ? command.def.Constraint : {}
-  if (!column.notNull) throw sqlError('55000', `column "${column.name}" of relation "${table.name}" must be declared NOT NULL before identity can be added`)
-  if (column.identity !== undefined) throw sqlError('55000', `column "${column.name}" of relation "${table.name}" is already an identity column`)
-  if (column.default !== undefined) throw sqlError('55000', `column "${column.name}" of relation "${table.name}" already has a default value`)
+  if (!column.notNull)
+    throw sqlError(
+      '55000',
+      `column "${column.name}" of relation "${table.name}" must be declared NOT NULL before identity can be added`,
+    )
+  if (column.identity !== undefined)
+    throw sqlError('55000', `column "${column.name}" of relation "${table.name}" is already an identity column`)
+  if (column.default !== undefined)
+    throw sqlError('55000', `column "${column.name}" of relation "${table.name}" already has a default value`)
   const sequence = await makeOwnedSequence(ddl, table, column, node.options, true)
-  update(ddl, withColumn(current(ddl, table.oid), { ...column, identity: node.generated_when === 'a' ? 'always' : 'by-default', default: nextvalOf(ddl, sequence, column) }))
+  update(
+    ddl,
+    withColumn(current(ddl, table.oid), {
+      ...column,
+      identity: node.generated_when === 'a' ? 'always' : 'by-default',
+      default: nextvalOf(ddl, sequence, column),
+    }),
+  )
 }
 
 const identitySequence = (ddl: Ddl, table: RelationRow, column: ColumnRow): RelationRow | undefined =>
-  [...ddl.editor.ownAll('relation')].find((row) => row.sequence?.ownedBy?.identity === true && row.sequence.ownedBy.table === table.oid && row.sequence.ownedBy.column === column.number)
+  [...ddl.editor.ownAll('relation')].find(
+    (row) =>
+      row.sequence?.ownedBy?.identity === true &&
+      row.sequence.ownedBy.table === table.oid &&
+      row.sequence.ownedBy.column === column.number,
+  )
 
 function setIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void {
   const column = requireColumn(table, command.name!)
-  if (column.identity === undefined) throw sqlError('55000', `column "${column.name}" of relation "${table.name}" is not an identity column`)
+  if (column.identity === undefined)
+    throw sqlError('55000', `column "${column.name}" of relation "${table.name}" is not an identity column`)
   const items = command.def !== undefined && 'List' in command.def ? (command.def.List.items ?? []) : []
   const generated = items.find((each) => 'DefElem' in each && each.DefElem.defname === 'generated')
   const rest = items.filter((each) => each !== generated)
@@ -361,7 +497,8 @@ function setIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd): void
     update(ddl, withColumn(table, { ...column, identity: always ? 'always' : 'by-default' }))
   }
   const sequence = identitySequence(ddl, table, column)
-  if (rest.length > 0 && sequence !== undefined) changeSequence(ddl, sequence, sequenceOptions(ddl, rest, { before: sequence.sequence!, identity: true }))
+  if (rest.length > 0 && sequence !== undefined)
+    changeSequence(ddl, sequence, sequenceOptions(ddl, rest, { before: sequence.sequence!, identity: true }))
 }
 
 async function dropIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd): Promise<void> {
@@ -379,4 +516,3 @@ async function dropIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd
   update(ddl, { ...sequence, sequence: free })
   await drop(ddl, [{ classOid: CLASS.relation, object: sequence.oid, sub: 0 }], false)
 }
-

@@ -4,25 +4,36 @@
  * PostgreSQL has it), the most common ones, equal-height buckets of the others, and how far the order of the values is
  * the order of the rows.
  */
-import type { Expression } from '../../plan/expression.ts'
-import { ownQuery, eachRow, fullName } from './query.ts'
-import type { ColumnRow, ColumnStatistics, RelationRow } from '../../catalog/catalog.ts'
+
 import { relationSpan } from '../../access/keys.ts'
+import type { ColumnRow, ColumnStatistics, RelationRow } from '../../catalog/catalog.ts'
+import type { Expression } from '../../plan/expression.ts'
 import { createByteWriter } from '../../types/bytes.ts'
 import type { Type } from '../../types/type.ts'
 import type { Value } from '../../types/value.ts'
 import type { Ddl } from './context.ts'
+import { eachRow, fullName, ownQuery } from './query.ts'
 
 const TARGET = 100
 const SAMPLE_PER_TARGET = 300
 
 export async function analyzeTable(ddl: Ddl, table: RelationRow, only: readonly number[] | undefined): Promise<void> {
-  const columns = table.columns.filter((column) => !column.dropped && column.statisticsTarget !== 0 && (only === undefined || only.includes(column.number)))
+  const columns = table.columns.filter(
+    (column) =>
+      !column.dropped && column.statisticsTarget !== 0 && (only === undefined || only.includes(column.number)),
+  )
   const target = Math.max(TARGET, ...columns.map((column) => column.statisticsTarget ?? TARGET))
   const size = target * SAMPLE_PER_TARGET
   const query = ownQuery(ddl, `SELECT FROM ONLY ${fullName(ddl, table)}`)
   const targets = columns.map((column): (typeof query)['targets'][number] => {
-    const expression: Expression = { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
+    const expression: Expression = {
+      kind: 'var',
+      level: 0,
+      relation: 0,
+      column: column.number,
+      type: column.type,
+      typmod: column.typmod,
+    }
     return { name: column.name, expression, junk: false, tableOid: table.oid, columnNumber: column.number }
   })
   const rows: Value[][] = []
@@ -44,7 +55,14 @@ export async function analyzeTable(ddl: Ddl, table: RelationRow, only: readonly 
   const order = positions.map((_, i) => i).sort((a, b) => positions[a]! - positions[b]!)
   const sample = order.map((i) => rows[i]!)
   const before = ddl.editor.statistics(table.oid)
-  const made = columns.map((column, i) => columnStatistics(column, ddl.editor.type(column.type), sample.map((row) => row[i]!), count))
+  const made = columns.map((column, i) =>
+    columnStatistics(
+      column,
+      ddl.editor.type(column.type),
+      sample.map((row) => row[i]!),
+      count,
+    ),
+  )
   const kept = only === undefined ? [] : (before?.columns ?? []).filter((each) => !only.includes(each.column))
   ddl.editor.put('statistics', {
     oid: table.oid,
@@ -56,7 +74,17 @@ export async function analyzeTable(ddl: Ddl, table: RelationRow, only: readonly 
 }
 
 const scratch = createByteWriter(1024)
-const FIXED: Readonly<Record<string, number>> = { bool: 1, int16: 2, int32: 4, uint32: 4, int64: 8, float32: 4, float64: 8, date: 4, timestamp: 8 }
+const FIXED: Readonly<Record<string, number>> = {
+  bool: 1,
+  int16: 2,
+  int32: 4,
+  uint32: 4,
+  int64: 8,
+  float32: 4,
+  float64: 8,
+  date: 4,
+  timestamp: 8,
+}
 
 function widthOf(type: Type): (value: Value) => number {
   const { storage } = type
@@ -80,7 +108,12 @@ interface Run {
   readonly count: number
 }
 
-export function columnStatistics(column: ColumnRow, type: Type, values: readonly Value[], totalRows: number): ColumnStatistics {
+export function columnStatistics(
+  column: ColumnRow,
+  type: Type,
+  values: readonly Value[],
+  totalRows: number,
+): ColumnStatistics {
   const rows = values.length
   const width = widthOf(type)
   let nulls = 0
@@ -147,9 +180,20 @@ function distinctValues(d: number, once: number, present: number, total: number,
 }
 
 /** PostgreSQL's choice: all values when they are few and the sample is everything; else those clearly more common than the rest. */
-function commonRuns(runs: readonly Run[], once: number, distinct: number, target: number, nullFraction: number, rows: number, total: number): Run[] {
+function commonRuns(
+  runs: readonly Run[],
+  once: number,
+  distinct: number,
+  target: number,
+  nullFraction: number,
+  rows: number,
+  total: number,
+): Run[] {
   if (once === 0 && distinct > 0 && runs.length <= target) return [...runs].sort((a, b) => b.count - a.count)
-  const candidates = runs.filter((run) => run.count > 1).sort((a, b) => b.count - a.count).slice(0, target)
+  const candidates = runs
+    .filter((run) => run.count > 1)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, target)
   if (rows === total || total <= 1) return candidates
   const all = distinct < 0 ? -distinct * total : distinct
   let n = candidates.length

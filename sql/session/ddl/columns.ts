@@ -6,13 +6,23 @@
  */
 import type { ColumnDef, Constraint, Node, TypeName } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
-import { bindTableExpression, canCoerce, coerceTo, errorAt, findCollation, findType, namesOf, resolveTypeName, typeName } from '../../binder/binder.ts'
+import {
+  bindTableExpression,
+  canCoerce,
+  coerceTo,
+  errorAt,
+  findCollation,
+  findType,
+  namesOf,
+  resolveTypeName,
+  typeName,
+} from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
-import { type Ddl, binder, lockName, qualifiedName, requireRight } from './context.ts'
+import { binder, type Ddl, lockName, qualifiedName, requireRight } from './context.ts'
 import { chooseRelationName } from './names.ts'
 import { putSequence, sequenceOptions } from './sequence-options.ts'
 
@@ -27,10 +37,23 @@ export interface ColumnDraft {
   readonly constraints: readonly Constraint[]
 }
 
-const SERIALS: Readonly<Record<string, Oid>> = { smallserial: OID.int2, serial2: OID.int2, serial: OID.int4, serial4: OID.int4, bigserial: OID.int8, serial8: OID.int8 }
+const SERIALS: Readonly<Record<string, Oid>> = {
+  smallserial: OID.int2,
+  serial2: OID.int2,
+  serial: OID.int4,
+  serial4: OID.int4,
+  bigserial: OID.int8,
+  serial8: OID.int8,
+}
 
 /** A type, typmod and collation fit for a column; 42P16 for pseudo-types. */
-export function columnType(ddl: Ddl, name: string, node: TypeName, collateNames: readonly string[] | undefined, relation = ''): Pick<ColumnRow, 'type' | 'typmod' | 'collation'> {
+export function columnType(
+  ddl: Ddl,
+  name: string,
+  node: TypeName,
+  collateNames: readonly string[] | undefined,
+  relation = '',
+): Pick<ColumnRow, 'type' | 'typmod' | 'collation'> {
   const b = binder(ddl)
   const { type, typmod, setOf } = resolveTypeName(b, node)
   if (setOf) throw errorAt(b, '42P16', `column "${name}" cannot be declared SETOF`, node.location)
@@ -50,7 +73,13 @@ export function checkColumnType(ddl: Ddl, name: string, type: Oid, relation: str
   const row = ddl.editor.typeRow(type)
   if (row === undefined) return
   if (row.kind === 'p') throw sqlError('42P16', `column "${name}" has pseudo-type ${typeName(binder(ddl), type)}`)
-  if (row.kind === 'c' && ddl.editor.relation(row.relation)?.name === relation && row.relation !== 0 && ddl.editor.relation(row.relation)?.rowType === type && relation !== '') {
+  if (
+    row.kind === 'c' &&
+    ddl.editor.relation(row.relation)?.name === relation &&
+    row.relation !== 0 &&
+    ddl.editor.relation(row.relation)?.rowType === type &&
+    relation !== ''
+  ) {
     throw sqlError('42P16', `composite type ${relation} cannot be made a member of itself`)
   }
 }
@@ -68,7 +97,15 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
   const b = binder(ddl)
   const name = def.colname!
   const serial = serialType(ddl, def.typeName!)
-  const type = serial === undefined ? columnType(ddl, name, def.typeName!, def.collClause === undefined ? undefined : namesOf(def.collClause.collname)) : { type: serial, typmod: -1, collation: oid(0) }
+  const type =
+    serial === undefined
+      ? columnType(
+          ddl,
+          name,
+          def.typeName!,
+          def.collClause === undefined ? undefined : namesOf(def.collClause.collname),
+        )
+      : { type: serial, typmod: -1, collation: oid(0) }
   let nullness: boolean | undefined = serial === undefined ? undefined : true
   let given: Node | undefined
   let generated: Node | undefined
@@ -103,7 +140,8 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
         break
       case 'CONSTR_GENERATED':
         if (generated !== undefined) refuse('multiple generation clauses specified', location)
-        if (constraint.generated_kind === 'v') throw errorAt(b, '0A000', 'virtual generated columns are not supported', location)
+        if (constraint.generated_kind === 'v')
+          throw errorAt(b, '0A000', 'virtual generated columns are not supported', location)
         generated = constraint.raw_expr
         break
       case 'CONSTR_CHECK':
@@ -130,13 +168,21 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
     attributable = ['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_FOREIGN'].includes(constraint.contype!)
   }
   function deferral(attribute: Constraint): void {
-    const words = { CONSTR_ATTR_DEFERRABLE: 'DEFERRABLE', CONSTR_ATTR_NOT_DEFERRABLE: 'NOT DEFERRABLE', CONSTR_ATTR_DEFERRED: 'INITIALLY DEFERRED', CONSTR_ATTR_IMMEDIATE: 'INITIALLY IMMEDIATE' } as const
+    const words = {
+      CONSTR_ATTR_DEFERRABLE: 'DEFERRABLE',
+      CONSTR_ATTR_NOT_DEFERRABLE: 'NOT DEFERRABLE',
+      CONSTR_ATTR_DEFERRED: 'INITIALLY DEFERRED',
+      CONSTR_ATTR_IMMEDIATE: 'INITIALLY IMMEDIATE',
+    } as const
     const contype = attribute.contype as keyof typeof words
     const last = constraints.at(-1)
-    if (last === undefined || !attributable) throw errorAt(b, '42601', `misplaced ${words[contype]} clause`, attribute.location)
+    if (last === undefined || !attributable)
+      throw errorAt(b, '42601', `misplaced ${words[contype]} clause`, attribute.location)
     if (contype === 'CONSTR_ATTR_DEFERRABLE') constraints[constraints.length - 1] = { ...last, deferrable: true }
-    else if (contype === 'CONSTR_ATTR_NOT_DEFERRABLE' && last.initdeferred === true) throw errorAt(b, '42601', 'constraint declared INITIALLY DEFERRED must be DEFERRABLE', attribute.location)
-    else if (contype === 'CONSTR_ATTR_DEFERRED') constraints[constraints.length - 1] = { ...last, deferrable: true, initdeferred: true }
+    else if (contype === 'CONSTR_ATTR_NOT_DEFERRABLE' && last.initdeferred === true)
+      throw errorAt(b, '42601', 'constraint declared INITIALLY DEFERRED must be DEFERRABLE', attribute.location)
+    else if (contype === 'CONSTR_ATTR_DEFERRED')
+      constraints[constraints.length - 1] = { ...last, deferrable: true, initdeferred: true }
   }
   if (given !== undefined && identity !== undefined) refuse('both default and identity specified')
   if (given !== undefined && generated !== undefined) refuse('both default and generation expression specified')
@@ -192,12 +238,20 @@ export async function finishColumn(ddl: Ddl, table: RelationRow, draft: ColumnDr
   return row
 }
 
-export async function makeOwnedSequence(ddl: Ddl, table: RelationRow, column: ColumnRow, options: readonly Node[] | undefined, identity: boolean): Promise<Oid> {
+export async function makeOwnedSequence(
+  ddl: Ddl,
+  table: RelationRow,
+  column: ColumnRow,
+  options: readonly Node[] | undefined,
+  identity: boolean,
+): Promise<Oid> {
   const parsed = sequenceOptions(ddl, options, { type: column.type, identity })
   const wanted = parsed.name === undefined ? undefined : qualifiedName(parsed.name)
-  const name = wanted?.name ?? chooseRelationName(ddl.editor, table.namespace, table.name, column.name, 'seq', false, [table.name])
+  const name =
+    wanted?.name ?? chooseRelationName(ddl.editor, table.namespace, table.name, column.name, 'seq', false, [table.name])
   await lockName(ddl, 'relation', { name, namespace: table.namespace })
-  if (ddl.editor.relationByName(table.namespace, name) !== undefined) throw sqlError('42P07', `relation "${name}" already exists`)
+  if (ddl.editor.relationByName(table.namespace, name) !== undefined)
+    throw sqlError('42P07', `relation "${name}" already exists`)
   const made = putSequence(
     ddl,
     {
@@ -234,9 +288,13 @@ export function bindDefault(ddl: Ddl, column: ColumnRow, node: Node): Expression
   if (reference !== undefined) throw errorAt(b, '0A000', 'cannot use column reference in DEFAULT expression', reference)
   const e = bindTableExpression(b, undefined, node, 'default')
   if (e.type !== OID.unknown && e.type !== column.type && !canCoerce(b, [e.type], [column.type], 'assignment')) {
-    throw sqlError('42804', `column "${column.name}" is of type ${typeName(b, column.type)} but default expression is of type ${typeName(b, e.type)}`, {
-      hint: 'You will need to rewrite or cast the expression.',
-    })
+    throw sqlError(
+      '42804',
+      `column "${column.name}" is of type ${typeName(b, column.type)} but default expression is of type ${typeName(b, e.type)}`,
+      {
+        hint: 'You will need to rewrite or cast the expression.',
+      },
+    )
   }
   const result = coerceTo(b, e, column.type, column.typmod, 'assignment', 'implicit')
   if (e.kind === 'const' && e.value === null && ddl.editor.typeRow(column.type)?.kind !== 'd') return undefined
@@ -248,18 +306,27 @@ export function bindGenerated(ddl: Ddl, table: RelationRow, column: ColumnRow, n
   const e = bindTableExpression(b, table, node, 'generated')
   some(e, (each) => {
     if (each.kind !== 'var') return false
-    if (each.column === 0) throw sqlError('42P17', 'cannot use whole-row variable in column generation expression', { detail: 'This would cause the generated column to depend on its own value.' })
+    if (each.column === 0)
+      throw sqlError('42P17', 'cannot use whole-row variable in column generation expression', {
+        detail: 'This would cause the generated column to depend on its own value.',
+      })
     const used = table.columns[each.column - 1]
     if (used?.generated !== undefined || used?.number === column.number) {
-      throw sqlError('42P17', `cannot use generated column "${used!.name}" in column generation expression`, { detail: 'A generated column cannot reference another generated column.' })
+      throw sqlError('42P17', `cannot use generated column "${used!.name}" in column generation expression`, {
+        detail: 'A generated column cannot reference another generated column.',
+      })
     }
     return false
   })
   if (!isImmutable(ddl, e)) throw sqlError('42P17', 'generation expression is not immutable')
   if (e.type !== OID.unknown && e.type !== column.type && !canCoerce(b, [e.type], [column.type], 'assignment')) {
-    throw sqlError('42804', `column "${column.name}" is of type ${typeName(b, column.type)} but default expression is of type ${typeName(b, e.type)}`, {
-      hint: 'You will need to rewrite or cast the expression.',
-    })
+    throw sqlError(
+      '42804',
+      `column "${column.name}" is of type ${typeName(b, column.type)} but default expression is of type ${typeName(b, e.type)}`,
+      {
+        hint: 'You will need to rewrite or cast the expression.',
+      },
+    )
   }
   return coerceTo(b, e, column.type, column.typmod, 'assignment', 'implicit')
 }
@@ -281,7 +348,17 @@ function worst(ddl: Ddl, e: Expression): 'i' | 's' | 'v' {
   return found
 }
 /** Text forms of these depend on settings. */
-const STABLE_TEXT: ReadonlySet<Oid> = new Set([OID.date, OID.timestamp, OID.timestamptz, OID.timetz, OID.time, OID.interval, OID.regclass, OID.regtype, OID.regproc])
+const STABLE_TEXT: ReadonlySet<Oid> = new Set([
+  OID.date,
+  OID.timestamp,
+  OID.timestamptz,
+  OID.timetz,
+  OID.time,
+  OID.interval,
+  OID.regclass,
+  OID.regtype,
+  OID.regproc,
+])
 const ioVolatility = (ddl: Ddl, from: Oid, to: Oid): 'i' | 's' => {
   const base = (type: Oid): Oid => {
     const row: TypeRow | undefined = ddl.editor.typeRow(type)

@@ -5,7 +5,22 @@ import { findType, namesOf, resolveTypeName, typeName } from '../../binder/binde
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { CLASS } from '../../catalog/classes.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
-import { binder, type Ddl, defineDdl, itemsOf, KIND_WORDS, openRelation, qualifiedName, rangeVarOf, requireOwner, requireRelationOwner, requireRole, roleOf, shownName, stringNode } from './context.ts'
+import {
+  binder,
+  type Ddl,
+  defineDdl,
+  itemsOf,
+  KIND_WORDS,
+  openRelation,
+  qualifiedName,
+  rangeVarOf,
+  requireOwner,
+  requireRelationOwner,
+  requireRole,
+  roleOf,
+  shownName,
+  stringNode,
+} from './context.ts'
 import { findColumn } from './index-make.ts'
 
 export function setComment(ddl: Ddl, classOid: Oid, object: Oid, sub: number, text: string): void {
@@ -15,7 +30,9 @@ export function removeComment(ddl: Ddl, classOid: Oid, object: Oid, sub = 0): vo
   if (ddl.editor.comment(classOid, object, sub) !== undefined) setComment(ddl, classOid, object, sub, '')
 }
 
-const RELATIONS: Partial<Record<NonNullable<CommentStmt['objtype']>, readonly [kind: RelationRow['kind'], word: string]>> = {
+const RELATIONS: Partial<
+  Record<NonNullable<CommentStmt['objtype']>, readonly [kind: RelationRow['kind'], word: string]>
+> = {
   OBJECT_TABLE: ['r', 'a table'],
   OBJECT_VIEW: ['v', 'a view'],
   OBJECT_MATVIEW: ['m', 'a materialized view'],
@@ -53,7 +70,10 @@ async function resolve(ddl: Ddl, node: CommentStmt): Promise<readonly [Oid, Oid,
       const names = itemsOf(object)
       const row = await requireNamed(ddl, names.slice(0, -1))
       requireRelationOwner(ddl, row)
-      if (!['r', 'v', 'm', 'c', 'p'].includes(row.kind)) throw sqlError('42809', `cannot set comment on relation "${row.name}"`, { detail: `This operation is not supported for ${KIND_WORDS[row.kind] === 'index' ? 'indexes' : `${KIND_WORDS[row.kind]}s`}.` })
+      if (!['r', 'v', 'm', 'c', 'p'].includes(row.kind))
+        throw sqlError('42809', `cannot set comment on relation "${row.name}"`, {
+          detail: `This operation is not supported for ${KIND_WORDS[row.kind] === 'index' ? 'indexes' : `${KIND_WORDS[row.kind]}s`}.`,
+        })
       const name = stringNode(names.at(-1))!
       const column = findColumn(row, name)
       if (column === undefined) throw sqlError('42703', `column "${name}" of relation "${row.name}" does not exist`)
@@ -65,7 +85,8 @@ async function resolve(ddl: Ddl, node: CommentStmt): Promise<readonly [Oid, Oid,
       requireRelationOwner(ddl, row)
       const name = stringNode(names.at(-1))!
       const constraint = row.constraints.find((each) => each.name === name)
-      if (constraint === undefined) throw sqlError('42704', `constraint "${name}" for table "${row.name}" does not exist`)
+      if (constraint === undefined)
+        throw sqlError('42704', `constraint "${name}" for table "${row.name}" does not exist`)
       return [CLASS.constraint, constraint.oid, 0]
     }
     case 'OBJECT_DOMCONSTRAINT': {
@@ -106,7 +127,8 @@ async function resolve(ddl: Ddl, node: CommentStmt): Promise<readonly [Oid, Oid,
     case 'OBJECT_ROLE': {
       const row = requireRole(ddl, stringNode(object)!)
       const me = ddl.editor.role(roleOf(ddl))
-      if (me?.superuser !== true && (row.superuser || me?.createRole !== true)) throw sqlError('42501', row.superuser ? 'must be superuser' : `must have CREATEROLE privilege`)
+      if (me?.superuser !== true && (row.superuser || me?.createRole !== true))
+        throw sqlError('42501', row.superuser ? 'must be superuser' : `must have CREATEROLE privilege`)
       return [CLASS.role, row.oid, 0]
     }
     case 'OBJECT_EXTENSION': {
@@ -123,11 +145,17 @@ async function resolve(ddl: Ddl, node: CommentStmt): Promise<readonly [Oid, Oid,
       if (!('ObjectWithArgs' in object)) throw notSupported('this COMMENT')
       const { name } = qualifiedName(object.ObjectWithArgs.objname ?? [])
       const b = binder(ddl)
-      const args = (object.ObjectWithArgs.objargs ?? []).map((arg) => ('TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0)))
+      const args = (object.ObjectWithArgs.objargs ?? []).map((arg) =>
+        'TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0),
+      )
       const candidates = ddl.editor.functionsByName(name)
       const unspecified = object.ObjectWithArgs.args_unspecified === true
-      const row = candidates.find((each) => unspecified || (each.argTypes.length === args.length && each.argTypes.every((arg, i) => arg === args[i])))
-      if (row === undefined) throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
+      const row = candidates.find(
+        (each) =>
+          unspecified || (each.argTypes.length === args.length && each.argTypes.every((arg, i) => arg === args[i])),
+      )
+      if (row === undefined)
+        throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
       requireOwner(ddl, row.owner, 'function', name)
       return [CLASS.function, row.oid, 0]
     }

@@ -9,7 +9,7 @@ import type { Node, RangeVar, RoleSpec } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import type { TableLockMode } from '../../../storage/kv/kv.ts'
 import type { BindContext } from '../../binder/binder.ts'
-import { ACL_RIGHTS } from '../../catalog/acl.ts'
+import type { ACL_RIGHTS } from '../../catalog/acl.ts'
 import type { DescriptorKind, NamespaceRow, RelationRow, RoleRow } from '../../catalog/catalog.ts'
 import { CLASS } from '../../catalog/classes.ts'
 import type { Editor } from '../../catalog/editor.ts'
@@ -18,8 +18,8 @@ import { allows, memberships, ownedBy, securable } from '../../catalog/privilege
 import { type ErrorFields, sqlError } from '../../types/error.ts'
 import { PG_CATALOG } from '../../types/oids.ts'
 import type { Backend } from '../backend.ts'
-import { type Statement, bindContext } from '../statement.ts'
-import { type UtilityCall, define } from '../utility.ts'
+import { bindContext, type Statement } from '../statement.ts'
+import { define, type UtilityCall } from '../utility.ts'
 
 export interface Ddl {
   readonly session: Backend
@@ -30,10 +30,20 @@ export interface Ddl {
 
 type Define = typeof define
 type TagOf = Parameters<Define>[0]
-type BodyOf<K extends TagOf> = Parameters<typeof define<K>>[1] extends (s: Backend, node: infer B, ...rest: never[]) => unknown ? B : never
+type BodyOf<K extends TagOf> = Parameters<typeof define<K>>[1] extends (
+  s: Backend,
+  node: infer B,
+  ...rest: never[]
+) => unknown
+  ? B
+  : never
 
 /** Registers a statement that changes the catalog. `command`: what a read-only transaction refuses, by name. */
-export function defineDdl<K extends TagOf>(tag: K, command: string | ((node: BodyOf<K>) => string), run: (ddl: Ddl, node: BodyOf<K>) => Promise<string> | string): void {
+export function defineDdl<K extends TagOf>(
+  tag: K,
+  command: string | ((node: BodyOf<K>) => string),
+  run: (ddl: Ddl, node: BodyOf<K>) => Promise<string> | string,
+): void {
   define(tag, async (session, node, call, statement) => {
     const body = node as BodyOf<K>
     session.requireWritable(typeof command === 'string' ? command : command(body))
@@ -52,7 +62,8 @@ export function beginDdl(session: Backend, call: UtilityCall, statement: Stateme
 }
 
 /** For binding expressions and queries under the catalog as it is now, this statement's changes included. */
-export const binder = (ddl: Ddl): BindContext => bindContext(ddl.session, ddl.statement.source, ddl.statement.givenTypes, true)
+export const binder = (ddl: Ddl): BindContext =>
+  bindContext(ddl.session, ddl.statement.source, ddl.statement.givenTypes, true)
 
 export function notice(ddl: Ddl, message: string, code = '00000', fields: ErrorFields = {}): void {
   ddl.session.notice({ severity: 'NOTICE', code, message, fields })
@@ -63,17 +74,27 @@ export function warning(ddl: Ddl, code: string, message: string, fields: ErrorFi
 
 // ── Locks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export async function lockObject(ddl: Ddl, target: string, mode: TableLockMode, policy: 'wait' | 'nowait' = 'wait'): Promise<void> {
+export async function lockObject(
+  ddl: Ddl,
+  target: string,
+  mode: TableLockMode,
+  policy: 'wait' | 'nowait' = 'wait',
+): Promise<void> {
   const granted = ddl.session.transaction.ensure().lockTarget(target, mode, policy)
   if (granted === false) throw sqlError('55P03', 'could not obtain lock')
   if (granted instanceof Promise) await ddl.session.interruptible(granted, 'Lock')
   ddl.editor.rebase()
   ddl.session.transaction.ensure().beginStatement()
 }
-export const lockRelation = (ddl: Ddl, relation: Oid, mode: TableLockMode): Promise<void> => lockObject(ddl, `relation ${relation}`, mode)
+export const lockRelation = (ddl: Ddl, relation: Oid, mode: TableLockMode): Promise<void> =>
+  lockObject(ddl, `relation ${relation}`, mode)
 
 /** Waits for whoever is creating something of that name; afterwards the name is free or visibly taken. */
-export async function lockName(ddl: Ddl, kind: DescriptorKind, name: { readonly name: string; readonly namespace?: Oid }): Promise<void> {
+export async function lockName(
+  ddl: Ddl,
+  kind: DescriptorKind,
+  name: { readonly name: string; readonly namespace?: Oid },
+): Promise<void> {
   const granted = ddl.editor.lockName(kind, name as never, 'wait')
   if (granted instanceof Promise) await ddl.session.interruptible(granted, 'Lock')
   ddl.editor.rebase()
@@ -88,10 +109,14 @@ export const shownName = (name: { readonly schemaname?: string; readonly relname
 export function lookUpRelation(ddl: Ddl, name: RangeVar): RelationRow | undefined {
   const { editor, session } = ddl
   if (name.catalogname !== undefined && name.catalogname !== '' && name.catalogname !== editor.databaseName) {
-    throw sqlError('0A000', `cross-database references are not implemented: "${name.catalogname}.${name.schemaname}.${name.relname}"`)
+    throw sqlError(
+      '0A000',
+      `cross-database references are not implemented: "${name.catalogname}.${name.schemaname}.${name.relname}"`,
+    )
   }
   if (name.schemaname !== undefined && name.schemaname !== '') {
-    const namespace = name.schemaname === 'pg_temp' ? session.tempNamespace : editor.namespaceByName(name.schemaname)?.oid
+    const namespace =
+      name.schemaname === 'pg_temp' ? session.tempNamespace : editor.namespaceByName(name.schemaname)?.oid
     return namespace === undefined || namespace === 0 ? undefined : editor.relationByName(namespace, name.relname!)
   }
   for (const namespace of session.searchPath) {
@@ -130,7 +155,14 @@ export function update(ddl: Ddl, row: RelationRow): RelationRow {
 }
 
 export const KIND_WORDS: Readonly<Record<RelationRow['kind'], string>> = {
-  r: 'table', i: 'index', S: 'sequence', v: 'view', m: 'materialized view', c: 'composite type', t: 'table', p: 'table',
+  r: 'table',
+  i: 'index',
+  S: 'sequence',
+  v: 'view',
+  m: 'materialized view',
+  c: 'composite type',
+  t: 'table',
+  p: 'table',
 } // prettier-ignore
 
 // ── Schemas to create in ─────────────────────────────────────────────────────────────────────────────────────────
@@ -153,7 +185,10 @@ export function creationNamespace(ddl: Ddl, schema: string | undefined): Namespa
   requireRight(ddl, 'namespace', row.oid, 'C')
   return row
 }
-export function relationNamespace(ddl: Ddl, name: RangeVar): { readonly namespace: NamespaceRow; readonly temporary: boolean } {
+export function relationNamespace(
+  ddl: Ddl,
+  name: RangeVar,
+): { readonly namespace: NamespaceRow; readonly temporary: boolean } {
   const temporary = name.relpersistence === 't'
   if (temporary && name.schemaname !== undefined && name.schemaname !== '' && name.schemaname !== 'pg_temp') {
     if (requireSchema(ddl, name.schemaname).oid !== ddl.session.tempNamespace) {
@@ -166,7 +201,9 @@ export function relationNamespace(ddl: Ddl, name: RangeVar): { readonly namespac
 }
 function forbidSystem(ddl: Ddl, namespace: NamespaceRow, name: string): void {
   if (namespace.oid === PG_CATALOG) {
-    throw sqlError('42501', `permission denied to create "${namespace.name}.${name}"`, { detail: 'System catalog modifications are currently disallowed.' })
+    throw sqlError('42501', `permission denied to create "${namespace.name}.${name}"`, {
+      detail: 'System catalog modifications are currently disallowed.',
+    })
   }
   if (namespace.name.startsWith('pg_temp_') && namespace.oid !== ddl.session.tempNamespace) {
     throw sqlError('42P16', 'cannot create relations in temporary schemas of other sessions')
@@ -178,9 +215,16 @@ export function temporaryNamespace(ddl: Ddl): Oid {
   const { session, editor } = ddl
   const known = session.tempNamespace === 0 ? undefined : editor.namespace(session.tempNamespace)
   if (known !== undefined) return known.oid
-  requireRight(ddl, 'database', editor.databaseOid, 'T', `permission denied to create temporary tables in database "${editor.databaseName}"`)
+  requireRight(
+    ddl,
+    'database',
+    editor.databaseOid,
+    'T',
+    `permission denied to create temporary tables in database "${editor.databaseName}"`,
+  )
   const taken = new Set<Oid>()
-  for (const other of session.server.backends.values()) if (other.databaseOid === session.databaseOid) taken.add(other.tempNamespace)
+  for (const other of session.server.backends.values())
+    if (other.databaseOid === session.databaseOid) taken.add(other.tempNamespace)
   let row: NamespaceRow | undefined
   for (let n = 1; row === undefined; n++) {
     const name = `pg_temp_${n}`
@@ -193,7 +237,12 @@ export function temporaryNamespace(ddl: Ddl): Oid {
   session.tempNamespace = row.oid
   const made = row.oid
   session.hooks.ended.push((committed) => {
-    if (!committed && session.tempNamespace === made && session.server.catalogs.catalog(session.databaseOid).namespace(made) === undefined) session.tempNamespace = oid(0)
+    if (
+      !committed &&
+      session.tempNamespace === made &&
+      session.server.catalogs.catalog(session.databaseOid).namespace(made) === undefined
+    )
+      session.tempNamespace = oid(0)
   })
   return made
 }
@@ -211,17 +260,34 @@ export function requireRelationOwner(ddl: Ddl, row: RelationRow): void {
   forbidSystemCatalog(row)
 }
 export function forbidSystemCatalog(row: RelationRow): void {
-  if (row.virtual === true || row.oid < 16384) throw sqlError('42501', `permission denied: "${row.name}" is a system catalog`)
+  if (row.virtual === true || row.oid < 16384)
+    throw sqlError('42501', `permission denied: "${row.name}" is a system catalog`)
 }
 export function hasRight(ddl: Ddl, kind: keyof typeof ACL_RIGHTS, object: Oid, letter: string): boolean {
   const found = securable(ddl.editor, kind, object)
   return found !== undefined && allows(ddl.editor, roleOf(ddl), found, letter)
 }
-export function requireRight(ddl: Ddl, kind: keyof typeof ACL_RIGHTS, object: Oid, letter: string, message?: string): void {
+export function requireRight(
+  ddl: Ddl,
+  kind: keyof typeof ACL_RIGHTS,
+  object: Oid,
+  letter: string,
+  message?: string,
+): void {
   if (hasRight(ddl, kind, object, letter)) return
   if (message !== undefined) throw sqlError('42501', message)
-  const row = kind === 'namespace' ? ddl.editor.namespace(object) : kind === 'database' ? ddl.editor.database(object) : kind === 'type' ? ddl.editor.typeRow(object) : ddl.editor.relation(object)
-  throw sqlError('42501', `permission denied for ${kind === 'namespace' ? 'schema' : kind === 'relation' ? KIND_WORDS[(row as RelationRow).kind] : kind} ${row?.name}`)
+  const row =
+    kind === 'namespace'
+      ? ddl.editor.namespace(object)
+      : kind === 'database'
+        ? ddl.editor.database(object)
+        : kind === 'type'
+          ? ddl.editor.typeRow(object)
+          : ddl.editor.relation(object)
+  throw sqlError(
+    '42501',
+    `permission denied for ${kind === 'namespace' ? 'schema' : kind === 'relation' ? KIND_WORDS[(row as RelationRow).kind] : kind} ${row?.name}`,
+  )
 }
 
 export function requireRole(ddl: Ddl, name: string): RoleRow {
@@ -257,15 +323,23 @@ const describeBody = DESCRIBE_FUNCTIONS['pg_describe_object']!
 /** 'table t', 'column a of table t', 'constraint c on table t'. */
 export function describe(ddl: Ddl, classOid: Oid, object: Oid, sub = 0): string {
   if (describeBody.kind !== 'bound') throw sqlError('XX000', 'objects cannot be described')
-  const body = describeBody.bind({ argTypes: [], argTypmods: [], returnType: oid(25), variadic: false, context: ddl.session.context }) as unknown as (...args: number[]) => string | null
+  const body = describeBody.bind({
+    argTypes: [],
+    argTypmods: [],
+    returnType: oid(25),
+    variadic: false,
+    context: ddl.session.context,
+  }) as unknown as (...args: number[]) => string | null
   return body(classOid, object, sub) ?? `object ${object} of class ${classOid}`
 }
 export { CLASS }
 
-export const stringNode = (node: Node | undefined): string | undefined => (node !== undefined && 'String' in node ? (node.String.sval ?? '') : undefined)
+export const stringNode = (node: Node | undefined): string | undefined =>
+  node !== undefined && 'String' in node ? (node.String.sval ?? '') : undefined
 
 /** A list node's items. */
-export const itemsOf = (node: Node | undefined): readonly Node[] => (node !== undefined && 'List' in node ? (node.List.items ?? []) : [])
+export const itemsOf = (node: Node | undefined): readonly Node[] =>
+  node !== undefined && 'List' in node ? (node.List.items ?? []) : []
 
 /** A qualified name in a list of strings, as far as it goes: [schema, name]. */
 export function qualifiedName(nodes: readonly Node[]): { readonly schema: string | undefined; readonly name: string } {

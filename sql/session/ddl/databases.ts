@@ -11,7 +11,17 @@ import { ownedBy } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { preventInBlock } from '../control.ts'
 import { SequenceCache } from '../sequences.ts'
-import { type Ddl, defineDdl, lockName, lockObject, notice, requireMember, requireOwner, requireRole, roleOf } from './context.ts'
+import {
+  type Ddl,
+  defineDdl,
+  lockName,
+  lockObject,
+  notice,
+  requireMember,
+  requireOwner,
+  requireRole,
+  roleOf,
+} from './context.ts'
 import { changeSettings, requireDatabase } from './roles.ts'
 
 const me = (ddl: Ddl) => ddl.editor.role(roleOf(ddl))!
@@ -26,7 +36,8 @@ function textOf(arg: Node | undefined): string {
   if ('String' in arg) return arg.String.sval ?? ''
   if ('Integer' in arg) return String(arg.Integer.ival ?? 0)
   if ('Boolean' in arg) return arg.Boolean.boolval === true ? 'true' : 'false'
-  if ('TypeName' in arg) return (arg.TypeName.names ?? []).map((each) => ('String' in each ? each.String.sval : '')).at(-1) ?? ''
+  if ('TypeName' in arg)
+    return (arg.TypeName.names ?? []).map((each) => ('String' in each ? each.String.sval : '')).at(-1) ?? ''
   return ''
 }
 const truth = (text: string): boolean => ['true', 'on', 'yes', '1', 't'].includes(text.toLowerCase())
@@ -50,12 +61,14 @@ function optionsOf(ddl: Ddl, nodes: readonly Node[] | undefined): Options {
         if (!isDefault) template = text
         break
       case 'encoding':
-        if (!isDefault && !['utf8', 'utf-8', 'unicode', '6'].includes(text.toLowerCase())) throw sqlError('0A000', `encoding "${text}" is not supported: databases are UTF8`)
+        if (!isDefault && !['utf8', 'utf-8', 'unicode', '6'].includes(text.toLowerCase()))
+          throw sqlError('0A000', `encoding "${text}" is not supported: databases are UTF8`)
         break
       case 'locale':
       case 'lc_collate':
       case 'lc_ctype':
-        if (!isDefault && !/^(C|POSIX|[a-z]{2,3}_[A-Z]{2}(\.(utf-?8))?|C\.(utf-?8))$/i.test(text)) throw sqlError('42809', `invalid locale name: "${text}"`)
+        if (!isDefault && !/^(C|POSIX|[a-z]{2,3}_[A-Z]{2}(\.(utf-?8))?|C\.(utf-?8))$/i.test(text))
+          throw sqlError('42809', `invalid locale name: "${text}"`)
         break
       case 'locale_provider':
         if (!isDefault && text !== 'libc') throw notSupported(`locale provider ${text}`)
@@ -92,14 +105,20 @@ const LOOK_MS = 100
 /** 55006 while others are connected to it. */
 async function requireUnused(ddl: Ddl, row: DatabaseRow, message: string): Promise<void> {
   const { session } = ddl
-  const connected = () => [...session.server.backends.values()].filter((other) => other.databaseOid === row.oid && other.pid !== session.pid)
+  const connected = () =>
+    [...session.server.backends.values()].filter((other) => other.databaseOid === row.oid && other.pid !== session.pid)
   let others = connected()
   for (let waited = 0; others.length > 0 && waited < LEAVING_MS; waited += LOOK_MS) {
     await session.interruptible(new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
     others = connected()
   }
   if (others.length === 0) return
-  throw sqlError('55006', message, { detail: others.length === 1 ? 'There is 1 other session using the database.' : `There are ${others.length} other sessions using the database.` })
+  throw sqlError('55006', message, {
+    detail:
+      others.length === 1
+        ? 'There is 1 other session using the database.'
+        : `There are ${others.length} other sessions using the database.`,
+  })
 }
 
 export function registerDatabases(): void {
@@ -112,8 +131,10 @@ export function registerDatabases(): void {
     const owner = change.owner ?? roleOf(ddl)
     if (owner !== roleOf(ddl)) requireMember(ddl, owner)
     const template = editor.databaseByName(templateName ?? 'template1')
-    if (template === undefined) throw sqlError('3D000', `template database "${templateName ?? 'template1'}" does not exist`)
-    if (!template.isTemplate && !ownedBy(editor, roleOf(ddl), template.owner)) throw sqlError('42501', `permission denied to copy database "${template.name}"`)
+    if (template === undefined)
+      throw sqlError('3D000', `template database "${templateName ?? 'template1'}" does not exist`)
+    if (!template.isTemplate && !ownedBy(editor, roleOf(ddl), template.owner))
+      throw sqlError('42501', `permission denied to copy database "${template.name}"`)
     await lockName(ddl, 'database', { name })
     if (editor.databaseByName(name) !== undefined) throw sqlError('42P04', `database "${name}" already exists`)
     await lockObject(ddl, `database ${template.oid}`, 'share')
@@ -157,7 +178,9 @@ export function registerDatabases(): void {
     }
     await requireUnused(ddl, row, `database "${row.name}" is being accessed by other users`)
     const txn = session.transaction.ensure()
-    const sequences = [...session.server.catalogs.catalog(row.oid).ownAll('relation')].filter((each) => each.kind === 'S')
+    const sequences = [...session.server.catalogs.catalog(row.oid).ownAll('relation')].filter(
+      (each) => each.kind === 'S',
+    )
     session.server.catalogs.removeDatabase(txn, row.oid)
     session.kv.scheduleRemoval(txn, databaseSpan(row.oid))
     editor.remove('database', row.oid)
@@ -171,7 +194,8 @@ export function registerDatabases(): void {
     const row = requireDatabase(ddl, node.dbname!)
     requireOwner(ddl, row.owner, 'database', row.name)
     const { change } = optionsOf(ddl, node.options)
-    if (change.allowConnections === false && row.oid === ddl.editor.databaseOid) throw sqlError('22023', 'cannot disallow connections for current database')
+    if (change.allowConnections === false && row.oid === ddl.editor.databaseOid)
+      throw sqlError('22023', 'cannot disallow connections for current database')
     ddl.editor.put('database', { ...row, ...change })
     return 'ALTER DATABASE'
   })

@@ -65,7 +65,8 @@ function* vectorUses(ddl: Ddl): Iterable<Dependency> {
   for (const row of ddl.editor.ownAll('relation')) {
     if (row.kind === 'i') continue
     for (const column of row.columns) {
-      if (!column.dropped && types.has(column.type)) yield { from: { classOid: CLASS.relation, object: row.oid, sub: column.number }, to: type, type: 'n' }
+      if (!column.dropped && types.has(column.type))
+        yield { from: { classOid: CLASS.relation, object: row.oid, sub: column.number }, to: type, type: 'n' }
     }
   }
 }
@@ -75,7 +76,8 @@ interface Frame {
   readonly below: Frame | undefined
 }
 
-const covers = (a: ObjectAddress, b: ObjectAddress): boolean => a.classOid === b.classOid && a.object === b.object && (a.sub === b.sub || a.sub === 0)
+const covers = (a: ObjectAddress, b: ObjectAddress): boolean =>
+  a.classOid === b.classOid && a.object === b.object && (a.sub === b.sub || a.sub === 0)
 const onStack = (frame: Frame | undefined, address: ObjectAddress): boolean => {
   for (let f = frame; f !== undefined; f = f.below) if (covers(f.address, address)) return true
   return false
@@ -84,7 +86,11 @@ const onStack = (frame: Frame | undefined, address: ObjectAddress): boolean => {
 /** Everything that goes, dependents first. */
 export function dropList(ddl: Ddl, graph: Graph, targets: readonly ObjectAddress[]): DropItem[] {
   const list: DropItem[] = []
-  const visit = (address: ObjectAddress, flags: { original: boolean; silent: boolean }, stack: Frame | undefined): void => {
+  const visit = (
+    address: ObjectAddress,
+    flags: { original: boolean; silent: boolean },
+    stack: Frame | undefined,
+  ): void => {
     if (onStack(stack, address)) return
     const known = list.find((item) => covers(item.address, address))
     if (known !== undefined) {
@@ -95,9 +101,13 @@ export function dropList(ddl: Ddl, graph: Graph, targets: readonly ObjectAddress
     for (const owner of graph.owners.get(exact(address)) ?? []) {
       if (stack === undefined) {
         if (targets.some((target) => covers(target, owner))) return
-        throw sqlError('2BP01', `cannot drop ${describe(ddl, address.classOid, address.object, address.sub)} because ${describe(ddl, owner.classOid, owner.object, owner.sub)} requires it`, {
-          hint: `You can drop ${describe(ddl, owner.classOid, owner.object, owner.sub)} instead.`,
-        })
+        throw sqlError(
+          '2BP01',
+          `cannot drop ${describe(ddl, address.classOid, address.object, address.sub)} because ${describe(ddl, owner.classOid, owner.object, owner.sub)} requires it`,
+          {
+            hint: `You can drop ${describe(ddl, owner.classOid, owner.object, owner.sub)} instead.`,
+          },
+        )
       }
       if (onStack(stack, owner)) continue
       visit(owner, { original: false, silent: flags.silent }, stack)
@@ -106,9 +116,13 @@ export function dropList(ddl: Ddl, graph: Graph, targets: readonly ObjectAddress
     }
     const frame: Frame = { address, below: stack }
     const edges = (graph.dependents.get(whole(address)) ?? []).filter(
-      (edge) => (address.sub === 0 || edge.to.sub === address.sub) && !(edge.from.classOid === address.classOid && edge.from.object === address.object && address.sub === 0),
+      (edge) =>
+        (address.sub === 0 || edge.to.sub === address.sub) &&
+        !(edge.from.classOid === address.classOid && edge.from.object === address.object && address.sub === 0),
     )
-    const sorted = [...edges].sort((a, b) => b.from.object - a.from.object || a.from.classOid - b.from.classOid || a.from.sub - b.from.sub)
+    const sorted = [...edges].sort(
+      (a, b) => b.from.object - a.from.object || a.from.classOid - b.from.classOid || a.from.sub - b.from.sub,
+    )
     for (const edge of sorted) visit(edge.from, { original: false, silent: edge.type !== 'n' }, frame)
     const again = list.find((item) => covers(item.address, address))
     if (again !== undefined) return
@@ -121,7 +135,12 @@ export function dropList(ddl: Ddl, graph: Graph, targets: readonly ObjectAddress
 const REPORTED_MAX = 100
 
 /** 2BP01 when something else would go and CASCADE was not said; else the NOTICE of what goes with it. */
-export function reportDrop(ddl: Ddl, list: readonly DropItem[], targets: readonly ObjectAddress[], cascade: boolean): void {
+export function reportDrop(
+  ddl: Ddl,
+  list: readonly DropItem[],
+  targets: readonly ObjectAddress[],
+  cascade: boolean,
+): void {
   const lines: string[] = []
   let more = 0
   for (let i = list.length - 1; i >= 0; i--) {
@@ -132,16 +151,29 @@ export function reportDrop(ddl: Ddl, list: readonly DropItem[], targets: readonl
       continue
     }
     const text = describe(ddl, address.classOid, address.object, address.sub)
-    lines.push(cascade ? `drop cascades to ${text}` : `${text} depends on ${describe(ddl, through!.classOid, through!.object, through!.sub)}`)
+    lines.push(
+      cascade
+        ? `drop cascades to ${text}`
+        : `${text} depends on ${describe(ddl, through!.classOid, through!.object, through!.sub)}`,
+    )
   }
   if (lines.length === 0) return
-  const detail = more === 0 ? lines.join('\n') : `${lines.join('\n')}\nand ${more} other object${more === 1 ? '' : 's'} (see server log for list)`
+  const detail =
+    more === 0
+      ? lines.join('\n')
+      : `${lines.join('\n')}\nand ${more} other object${more === 1 ? '' : 's'} (see server log for list)`
   if (!cascade) {
     const only = targets.length === 1 ? targets[0]! : undefined
-    throw sqlError('2BP01', only === undefined ? 'cannot drop desired object(s) because other objects depend on them' : `cannot drop ${describe(ddl, only.classOid, only.object, only.sub)} because other objects depend on it`, {
-      detail,
-      hint: 'Use DROP ... CASCADE to drop the dependent objects too.',
-    })
+    throw sqlError(
+      '2BP01',
+      only === undefined
+        ? 'cannot drop desired object(s) because other objects depend on them'
+        : `cannot drop ${describe(ddl, only.classOid, only.object, only.sub)} because other objects depend on it`,
+      {
+        detail,
+        hint: 'Use DROP ... CASCADE to drop the dependent objects too.',
+      },
+    )
   }
   if (lines.length + more > 1) notice(ddl, `drop cascades to ${lines.length + more} other objects`, '00000', { detail })
   else notice(ddl, lines[0]!)

@@ -9,7 +9,25 @@ import { ownedBy } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { preventInBlock } from '../control.ts'
 import { removeComment } from './comment.ts'
-import { binder, type Ddl, defineDdl, forbidSystemCatalog, itemsOf, KIND_WORDS, lockRelation, lookUpRelation, notice, openRelation, qualifiedName, rangeVarOf, requireOwner, roleOf, shownName, stringNode, update } from './context.ts'
+import {
+  binder,
+  type Ddl,
+  defineDdl,
+  forbidSystemCatalog,
+  itemsOf,
+  KIND_WORDS,
+  lockRelation,
+  lookUpRelation,
+  notice,
+  openRelation,
+  qualifiedName,
+  rangeVarOf,
+  requireOwner,
+  roleOf,
+  shownName,
+  stringNode,
+  update,
+} from './context.ts'
 import { dependencyGraph, dropList, type Graph, type ObjectAddress, reportDrop } from './depend.ts'
 import { removeSequenceState, removeStorage, rewriteTable } from './storage.ts'
 import { removeType } from './types.ts'
@@ -18,7 +36,8 @@ import { removeType } from './types.ts'
 export const dropAll = (ddl: Ddl, targets: readonly ObjectAddress[]): Promise<void> => perform(ddl, targets, true, true)
 
 /** As a DROP statement does: reports, refuses without CASCADE. */
-export const drop = (ddl: Ddl, targets: readonly ObjectAddress[], cascade: boolean): Promise<void> => perform(ddl, targets, cascade, false)
+export const drop = (ddl: Ddl, targets: readonly ObjectAddress[], cascade: boolean): Promise<void> =>
+  perform(ddl, targets, cascade, false)
 
 async function perform(ddl: Ddl, targets: readonly ObjectAddress[], cascade: boolean, quiet: boolean): Promise<void> {
   if (targets.length === 0) return
@@ -26,7 +45,9 @@ async function perform(ddl: Ddl, targets: readonly ObjectAddress[], cascade: boo
   for (;;) {
     const graph = dependencyGraph(ddl)
     const list = dropList(ddl, graph, targets)
-    const relations = list.map((item) => relationOf(ddl, graph, item.address)).filter((each): each is Oid => each !== undefined && !locked.has(each))
+    const relations = list
+      .map((item) => relationOf(ddl, graph, item.address))
+      .filter((each): each is Oid => each !== undefined && !locked.has(each))
     if (relations.length > 0) {
       if (!quiet && !cascade) reportDrop(ddl, list, targets, false)
       for (const relation of relations) {
@@ -64,7 +85,8 @@ function relationOf(ddl: Ddl, graph: Graph, address: ObjectAddress): Oid | undef
 }
 
 function tableOfConstraint(ddl: Ddl, constraint: Oid): RelationRow | undefined {
-  for (const row of ddl.editor.ownAll('relation')) if (row.constraints.some((each) => each.oid === constraint)) return row
+  for (const row of ddl.editor.ownAll('relation'))
+    if (row.constraints.some((each) => each.oid === constraint)) return row
   return undefined
 }
 
@@ -82,8 +104,14 @@ function remove(ddl: Ddl, graph: Graph, address: ObjectAddress, rewritten: Map<O
       const column = graph.defaults.get(address.object)
       const row = column && editor.relation(column.object)
       if (row === undefined || column === undefined) return
-      if (row.columns[column.sub - 1]!.generated !== undefined) return removeColumn(ddl, row, column.sub)
-      update(ddl, { ...row, columns: row.columns.map((each) => (each.number === column.sub ? withoutDefault(each) : each)) })
+      if (row.columns[column.sub - 1]!.generated !== undefined) {
+        removeColumn(ddl, row, column.sub)
+        return
+      }
+      update(ddl, {
+        ...row,
+        columns: row.columns.map((each) => (each.number === column.sub ? withoutDefault(each) : each)),
+      })
       return
     }
     case CLASS.constraint: {
@@ -95,7 +123,11 @@ function remove(ddl: Ddl, graph: Graph, address: ObjectAddress, rewritten: Map<O
       }
       for (const type of editor.ownAll('type')) {
         const checks = type.domain?.checks
-        if (checks?.some((each) => each.oid === address.object)) editor.put('type', { ...type, domain: { ...type.domain!, checks: checks.filter((each) => each.oid !== address.object) } })
+        if (checks?.some((each) => each.oid === address.object))
+          editor.put('type', {
+            ...type,
+            domain: { ...type.domain!, checks: checks.filter((each) => each.oid !== address.object) },
+          })
       }
       return
     }
@@ -118,13 +150,23 @@ function remove(ddl: Ddl, graph: Graph, address: ObjectAddress, rewritten: Map<O
   }
 }
 
-const withoutDefault = ({ default: _, ...column }: RelationRow['columns'][number]): RelationRow['columns'][number] => column
+const withoutDefault = ({ default: _, ...column }: RelationRow['columns'][number]): RelationRow['columns'][number] =>
+  column
 
 function removeColumn(ddl: Ddl, row: RelationRow, number: number): void {
   removeComment(ddl, CLASS.relation, row.oid, number)
-  update(ddl, { ...row, columns: row.columns.map((column) => (column.number === number && !column.dropped ? droppedColumn(column, ddl.editor) : column)) })
+  update(ddl, {
+    ...row,
+    columns: row.columns.map((column) =>
+      column.number === number && !column.dropped ? droppedColumn(column, ddl.editor) : column,
+    ),
+  })
   const statistics = ddl.editor.statistics(row.oid)
-  if (statistics !== undefined) ddl.editor.put('statistics', { ...statistics, columns: statistics.columns.filter((column) => column.column !== number) })
+  if (statistics !== undefined)
+    ddl.editor.put('statistics', {
+      ...statistics,
+      columns: statistics.columns.filter((column) => column.column !== number),
+    })
 }
 
 function removeRelation(ddl: Ddl, row: RelationRow, rewritten: Map<Oid, RelationRow>): void {
@@ -152,7 +194,9 @@ function removeRelation(ddl: Ddl, row: RelationRow, rewritten: Map<Oid, Relation
 // ── The statement ──────────────────────────────────────────────────────────────────────────────────────────────
 
 type Kind = RelationRow['kind']
-const RELATIONS: Partial<Record<NonNullable<DropStmt['removeType']>, { readonly kind: Kind; readonly word: string; readonly code: string }>> = {
+const RELATIONS: Partial<
+  Record<NonNullable<DropStmt['removeType']>, { readonly kind: Kind; readonly word: string; readonly code: string }>
+> = {
   OBJECT_TABLE: { kind: 'r', word: 'table', code: '42P01' },
   OBJECT_VIEW: { kind: 'v', word: 'view', code: '42P01' },
   OBJECT_MATVIEW: { kind: 'm', word: 'materialized view', code: '42P01' },
@@ -170,29 +214,55 @@ const HINTS: Readonly<Record<Kind, string>> = {
   p: 'Use DROP TABLE to remove a table.',
 }
 
-const wordsOf = (type: string): string => type.replace(/^OBJECT_/, '').replace('MATVIEW', 'MATERIALIZED VIEW').replace('FDW', 'FOREIGN DATA WRAPPER').replace('TSCONFIGURATION', 'TEXT SEARCH CONFIGURATION').replace('TSDICTIONARY', 'TEXT SEARCH DICTIONARY').replace('TSPARSER', 'TEXT SEARCH PARSER').replace('TSTEMPLATE', 'TEXT SEARCH TEMPLATE').replace('OPCLASS', 'OPERATOR CLASS').replace('OPFAMILY', 'OPERATOR FAMILY').replace('STATISTIC_EXT', 'STATISTICS').replaceAll('_', ' ')
+const wordsOf = (type: string): string =>
+  type
+    .replace(/^OBJECT_/, '')
+    .replace('MATVIEW', 'MATERIALIZED VIEW')
+    .replace('FDW', 'FOREIGN DATA WRAPPER')
+    .replace('TSCONFIGURATION', 'TEXT SEARCH CONFIGURATION')
+    .replace('TSDICTIONARY', 'TEXT SEARCH DICTIONARY')
+    .replace('TSPARSER', 'TEXT SEARCH PARSER')
+    .replace('TSTEMPLATE', 'TEXT SEARCH TEMPLATE')
+    .replace('OPCLASS', 'OPERATOR CLASS')
+    .replace('OPFAMILY', 'OPERATOR FAMILY')
+    .replace('STATISTIC_EXT', 'STATISTICS')
+    .replaceAll('_', ' ')
 
 export function registerDrop(): void {
-  defineDdl('DropStmt', (node) => `DROP ${wordsOf(node.removeType!)}`, async (ddl, node) => {
-    const type = node.removeType!
-    const tag = `DROP ${wordsOf(type)}`
-    const cascade = node.behavior === 'DROP_CASCADE'
-    if (node.concurrent === true) {
-      preventInBlock(ddl.session, ddl.call, 'DROP INDEX CONCURRENTLY')
-      if ((node.objects?.length ?? 0) > 1) throw sqlError('0A000', 'DROP INDEX CONCURRENTLY does not support dropping multiple objects')
-      if (cascade) throw sqlError('0A000', 'DROP INDEX CONCURRENTLY does not support CASCADE')
-    }
-    const targets: ObjectAddress[] = []
-    for (const object of node.objects ?? []) {
-      const found = await resolve(ddl, type, object, node.missing_ok === true)
-      if (found !== undefined && !targets.some((target) => target.classOid === found.classOid && target.object === found.object)) targets.push(found)
-    }
-    await drop(ddl, targets, cascade)
-    return tag
-  })
+  defineDdl(
+    'DropStmt',
+    (node) => `DROP ${wordsOf(node.removeType!)}`,
+    async (ddl, node) => {
+      const type = node.removeType!
+      const tag = `DROP ${wordsOf(type)}`
+      const cascade = node.behavior === 'DROP_CASCADE'
+      if (node.concurrent === true) {
+        preventInBlock(ddl.session, ddl.call, 'DROP INDEX CONCURRENTLY')
+        if ((node.objects?.length ?? 0) > 1)
+          throw sqlError('0A000', 'DROP INDEX CONCURRENTLY does not support dropping multiple objects')
+        if (cascade) throw sqlError('0A000', 'DROP INDEX CONCURRENTLY does not support CASCADE')
+      }
+      const targets: ObjectAddress[] = []
+      for (const object of node.objects ?? []) {
+        const found = await resolve(ddl, type, object, node.missing_ok === true)
+        if (
+          found !== undefined &&
+          !targets.some((target) => target.classOid === found.classOid && target.object === found.object)
+        )
+          targets.push(found)
+      }
+      await drop(ddl, targets, cascade)
+      return tag
+    },
+  )
 }
 
-async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, object: Node, missingOk: boolean): Promise<ObjectAddress | undefined> {
+async function resolve(
+  ddl: Ddl,
+  type: NonNullable<DropStmt['removeType']>,
+  object: Node,
+  missingOk: boolean,
+): Promise<ObjectAddress | undefined> {
   const relation = RELATIONS[type]
   if (relation !== undefined) return resolveRelation(ddl, relation, itemsOf(object), missingOk)
   const skip = (code: string, message: string): undefined => {
@@ -205,13 +275,22 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
     case 'OBJECT_DOMAIN': {
       if (!('TypeName' in object)) return undefined
       const names = namesOf(object.TypeName.names)
-      if (names.length > 1 && ddl.editor.namespaceByName(names.at(-2)!) === undefined) return skip('3F000', `schema "${names.at(-2)}" does not exist`)
+      if (names.length > 1 && ddl.editor.namespaceByName(names.at(-2)!) === undefined)
+        return skip('3F000', `schema "${names.at(-2)}" does not exist`)
       const row = dropType(ddl, object.TypeName)
       if (row === undefined) return skip('42704', `type "${names.join('.')}" does not exist`)
       if (type === 'OBJECT_DOMAIN' && row.kind !== 'd') throw sqlError('42809', `"${names.join('.')}" is not a domain`)
       const namespace = ddl.editor.namespace(row.namespace)
-      if (!ownedBy(ddl.editor, roleOf(ddl), row.owner) && !(namespace !== undefined && ownedBy(ddl.editor, roleOf(ddl), namespace.owner))) throw sqlError('42501', `must be owner of type ${typeName(binder(ddl), row.oid)}`)
-      if (row.oid < 16384) throw sqlError('2BP01', `cannot drop type ${typeName(binder(ddl), row.oid)} because it is required by the database system`)
+      if (
+        !ownedBy(ddl.editor, roleOf(ddl), row.owner) &&
+        !(namespace !== undefined && ownedBy(ddl.editor, roleOf(ddl), namespace.owner))
+      )
+        throw sqlError('42501', `must be owner of type ${typeName(binder(ddl), row.oid)}`)
+      if (row.oid < 16384)
+        throw sqlError(
+          '2BP01',
+          `cannot drop type ${typeName(binder(ddl), row.oid)} because it is required by the database system`,
+        )
       if (row.kind === 'c') await lockRelation(ddl, row.relation, 'access-exclusive')
       return { classOid: CLASS.type, object: row.oid, sub: 0 }
     }
@@ -220,7 +299,8 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
       const row = ddl.editor.namespaceByName(name)
       if (row === undefined) return skip('3F000', `schema "${name}" does not exist`)
       requireOwner(ddl, row.owner, 'schema', row.name)
-      if (row.oid < 16384 && row.name !== 'public') throw sqlError('2BP01', `cannot drop schema ${row.name} because it is required by the database system`)
+      if (row.oid < 16384 && row.name !== 'public')
+        throw sqlError('2BP01', `cannot drop schema ${row.name} because it is required by the database system`)
       return { classOid: CLASS.namespace, object: row.oid, sub: 0 }
     }
     case 'OBJECT_EXTENSION': {
@@ -234,7 +314,9 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
     case 'OBJECT_COLLATION': {
       const { schema, name } = qualifiedName(itemsOf(object))
       const path = schema === undefined ? ddl.session.searchPath : [ddl.editor.namespaceByName(schema)?.oid ?? oid(0)]
-      const row = path.map((namespace) => ddl.editor.collationByName(namespace, name)).find((each) => each !== undefined)
+      const row = path
+        .map((namespace) => ddl.editor.collationByName(namespace, name))
+        .find((each) => each !== undefined)
       if (row === undefined) return skip('42704', `collation "${name}" for encoding "UTF8" does not exist`)
       throw sqlError('2BP01', `cannot drop collation ${name} because it is required by the database system`)
     }
@@ -248,13 +330,23 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
       const found = ddl.editor.functionsByName(name)
       if (found.length > 0) {
         const only = found[0]!
-        if (only.oid < 16384) throw sqlError('2BP01', `cannot drop function ${name}(${only.argTypes.map((arg) => typeName(binder(ddl), arg)).join(',')}) because it is required by the database system`)
+        if (only.oid < 16384)
+          throw sqlError(
+            '2BP01',
+            `cannot drop function ${name}(${only.argTypes.map((arg) => typeName(binder(ddl), arg)).join(',')}) because it is required by the database system`,
+          )
         return { classOid: CLASS.function, object: only.oid, sub: 0 }
       }
       const given = (object.ObjectWithArgs.objargs ?? []).flatMap((arg) => ('TypeName' in arg ? [arg.TypeName] : []))
-      const args = given.map((arg) => (missingOk ? namesOf(arg.names).join('.') : typeName(binder(ddl), resolveTypeName(binder(ddl), arg).type)))
+      const args = given.map((arg) =>
+        missingOk ? namesOf(arg.names).join('.') : typeName(binder(ddl), resolveTypeName(binder(ddl), arg).type),
+      )
       const shown = schema === undefined ? name : `${schema}.${name}`
-      if (object.ObjectWithArgs.args_unspecified === true) return skip('42883', missingOk ? `${word} ${shown}() does not exist` : `could not find a ${word} named "${shown}"`)
+      if (object.ObjectWithArgs.args_unspecified === true)
+        return skip(
+          '42883',
+          missingOk ? `${word} ${shown}() does not exist` : `could not find a ${word} named "${shown}"`,
+        )
       return skip('42883', `${word} ${shown}(${args.join(',')}) does not exist`)
     }
     case 'OBJECT_TRIGGER':
@@ -266,7 +358,10 @@ async function resolve(ddl: Ddl, type: NonNullable<DropStmt['removeType']>, obje
       const name = stringNode(parts.at(-1))!
       if (row === undefined) return skip('42P01', `relation "${shownName(table)}" does not exist`)
       const word = type.slice('OBJECT_'.length).toLowerCase()
-      return skip('42704', `${word} "${name}" for ${word === 'trigger' ? 'table' : word === 'rule' ? 'relation' : 'table'} "${row.name}" does not exist`)
+      return skip(
+        '42704',
+        `${word} "${name}" for ${word === 'trigger' ? 'table' : word === 'rule' ? 'relation' : 'table'} "${row.name}" does not exist`,
+      )
     }
     default:
       throw notSupported(`DROP ${wordsOf(type)}`)
@@ -281,9 +376,18 @@ function dropType(ddl: Ddl, node: NonNullable<Extract<Node, { TypeName: unknown 
   return row.array === 0 ? undefined : ddl.editor.typeRow(row.array)
 }
 
-async function resolveRelation(ddl: Ddl, wanted: { readonly kind: Kind; readonly word: string; readonly code: string }, names: readonly Node[], missingOk: boolean): Promise<ObjectAddress | undefined> {
+async function resolveRelation(
+  ddl: Ddl,
+  wanted: { readonly kind: Kind; readonly word: string; readonly code: string },
+  names: readonly Node[],
+  missingOk: boolean,
+): Promise<ObjectAddress | undefined> {
   const name = rangeVarOf(names)
-  if (name.schemaname !== undefined && name.schemaname !== 'pg_temp' && ddl.editor.namespaceByName(name.schemaname) === undefined) {
+  if (
+    name.schemaname !== undefined &&
+    name.schemaname !== 'pg_temp' &&
+    ddl.editor.namespaceByName(name.schemaname) === undefined
+  ) {
     const message = `schema "${name.schemaname}" does not exist`
     if (!missingOk) throw sqlError('3F000', message)
     notice(ddl, `${message}, skipping`)
@@ -293,7 +397,11 @@ async function resolveRelation(ddl: Ddl, wanted: { readonly kind: Kind; readonly
   if (seen !== undefined) {
     const kind = seen.kind === 'p' ? 'r' : seen.kind
     if (kind !== wanted.kind) {
-      throw sqlError('42809', `"${seen.name}" is not ${'aeiou'.includes(wanted.word[0]!) ? 'an' : 'a'} ${wanted.word}`, { hint: HINTS[seen.kind] })
+      throw sqlError(
+        '42809',
+        `"${seen.name}" is not ${'aeiou'.includes(wanted.word[0]!) ? 'an' : 'a'} ${wanted.word}`,
+        { hint: HINTS[seen.kind] },
+      )
     }
     const namespace = ddl.editor.namespace(seen.namespace)
     const mine = namespace !== undefined && ownedBy(ddl.editor, roleOf(ddl), namespace.owner) && seen.oid >= 16384

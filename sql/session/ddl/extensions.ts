@@ -1,8 +1,9 @@
 /** CREATE EXTENSION and DROP EXTENSION: vector and plpgsql are part of the server, so that creating one only says so. */
-import { sqlError } from '../../types/error.ts'
+
 import type { Oid } from '../../../storage/keys/brand.ts'
-import { creationNamespace, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
+import { sqlError } from '../../types/error.ts'
 import { PG_CATALOG } from '../../types/oids.ts'
+import { creationNamespace, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
 
 const AVAILABLE: Readonly<Record<string, string>> = { vector: '0.8.0', plpgsql: '1.0' }
 
@@ -28,7 +29,8 @@ export function registerExtensions(): void {
       const { defname, arg } = option.DefElem
       const text = arg !== undefined && 'String' in arg ? (arg.String.sval ?? '') : ''
       if (defname === 'schema') namespace = requireSchema(ddl, text).oid
-      else if (defname === 'new_version' && text !== version) throw sqlError('22023', `extension "${name}" has no installation script nor update path for version "${text}"`)
+      else if (defname === 'new_version' && text !== version)
+        throw sqlError('22023', `extension "${name}" has no installation script nor update path for version "${text}"`)
     }
     ddl.editor.put('extension', { oid: ddl.editor.nextOid(), name, owner: roleOf(ddl), namespace, version })
     return 'CREATE EXTENSION'

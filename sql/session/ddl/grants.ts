@@ -2,12 +2,34 @@
 import type { GrantStmt, Node } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { resolveTypeName, typeName } from '../../binder/binder.ts'
-import { ACL_RIGHTS, type AclObject, aclAllows, defaultAcl, grantAcl, parseAclItem, PRIVILEGE_NAMES, revokeAcl } from '../../catalog/acl.ts'
+import {
+  ACL_RIGHTS,
+  type AclObject,
+  aclAllows,
+  defaultAcl,
+  grantAcl,
+  PRIVILEGE_NAMES,
+  parseAclItem,
+  revokeAcl,
+} from '../../catalog/acl.ts'
 import type { ColumnRow, DatabaseRow, FunctionRow, NamespaceRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import { memberships } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { withColumn } from './alter-table.ts'
-import { binder, current, type Ddl, defineDdl, lookUpRelation, noRelation, qualifiedName, requireSchema, roleFrom, roleOf, stringNode, warning } from './context.ts'
+import {
+  binder,
+  current,
+  type Ddl,
+  defineDdl,
+  lookUpRelation,
+  noRelation,
+  qualifiedName,
+  requireSchema,
+  roleFrom,
+  roleOf,
+  stringNode,
+  warning,
+} from './context.ts'
 import { findColumn } from './index-make.ts'
 import { requireDatabase } from './roles.ts'
 import { requireType } from './type-statements.ts'
@@ -23,23 +45,45 @@ interface Securable {
   put(acl: readonly string[] | undefined): void
 }
 
-const LETTERS: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(PRIVILEGE_NAMES).flatMap(([letter, name]) => [[name.toLowerCase(), letter], ...(name === 'TEMPORARY' ? [['temp', letter]] : [])]))
-const PLURAL: Partial<Record<AclObject, string>> = { relation: 'table', sequence: 'sequence', database: 'database', function: 'function', namespace: 'schema', type: 'type', column: 'column', language: 'language' }
+const LETTERS: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(PRIVILEGE_NAMES).flatMap(([letter, name]) => [
+    [name.toLowerCase(), letter],
+    ...(name === 'TEMPORARY' ? [['temp', letter]] : []),
+  ]),
+)
+const PLURAL: Partial<Record<AclObject, string>> = {
+  relation: 'table',
+  sequence: 'sequence',
+  database: 'database',
+  function: 'function',
+  namespace: 'schema',
+  type: 'type',
+  column: 'column',
+  language: 'language',
+}
 
 export function registerGrants(): void {
-  defineDdl('GrantStmt', (node) => (node.is_grant === true ? 'GRANT' : 'REVOKE'), (ddl, node) => {
-    grant(ddl, node)
-    return node.is_grant === true ? 'GRANT' : 'REVOKE'
-  })
+  defineDdl(
+    'GrantStmt',
+    (node) => (node.is_grant === true ? 'GRANT' : 'REVOKE'),
+    (ddl, node) => {
+      grant(ddl, node)
+      return node.is_grant === true ? 'GRANT' : 'REVOKE'
+    },
+  )
   defineDdl('AlterDefaultPrivilegesStmt', 'ALTER DEFAULT PRIVILEGES', () => {
     throw notSupported('ALTER DEFAULT PRIVILEGES')
   })
 }
 
 function grant(ddl: Ddl, node: GrantStmt): void {
-  const grantees = (node.grantees ?? []).flatMap((each) => ('RoleSpec' in each ? [roleFrom(ddl, each.RoleSpec, true)] : []))
-  if (node.is_grant === true && node.grant_option === true && grantees.includes(oid(0))) throw sqlError('0LP01', 'grant options can only be granted to roles')
-  if (node.grantor !== undefined && roleFrom(ddl, node.grantor) !== roleOf(ddl)) throw sqlError('0A000', 'grantor must be current user')
+  const grantees = (node.grantees ?? []).flatMap((each) =>
+    'RoleSpec' in each ? [roleFrom(ddl, each.RoleSpec, true)] : [],
+  )
+  if (node.is_grant === true && node.grant_option === true && grantees.includes(oid(0)))
+    throw sqlError('0LP01', 'grant options can only be granted to roles')
+  if (node.grantor !== undefined && roleFrom(ddl, node.grantor) !== roleOf(ddl))
+    throw sqlError('0A000', 'grantor must be current user')
   for (const target of targetsOf(ddl, node)) {
     const whole: string[] = []
     let all = (node.privileges?.length ?? 0) === 0
@@ -63,18 +107,27 @@ function letterOf(name: string, kind: AclObject): string {
   if (letter === undefined) throw sqlError('42601', `unrecognized privilege type "${name}"`)
   const allowed = ACL_RIGHTS[kind].all
   // GRANT ... ON TABLE takes a sequence too, and then its rights.
-  if (!allowed.includes(letter)) throw sqlError('0LP01', `invalid privilege type ${PRIVILEGE_NAMES[letter]} for ${PLURAL[kind] ?? kind}`)
+  if (!allowed.includes(letter))
+    throw sqlError('0LP01', `invalid privilege type ${PRIVILEGE_NAMES[letter]} for ${PLURAL[kind] ?? kind}`)
   return letter
 }
 
-function columns(ddl: Ddl, node: GrantStmt, target: Securable & { relation?: Oid }, name: string | undefined, cols: readonly Node[], grantees: readonly Oid[]): void {
+function columns(
+  ddl: Ddl,
+  node: GrantStmt,
+  target: Securable & { relation?: Oid },
+  name: string | undefined,
+  cols: readonly Node[],
+  grantees: readonly Oid[],
+): void {
   if (target.relation === undefined) throw sqlError('0LP01', 'column privileges are only valid for relations')
   const letters = name === undefined || name === '' ? ACL_RIGHTS.column.all : letterOf(name, 'column')
   for (const col of cols) {
     const table = current(ddl, target.relation)
     const columnName = stringNode(col)!
     const column = findColumn(table, columnName)
-    if (column === undefined) throw sqlError('42703', `column "${columnName}" of relation "${table.name}" does not exist`)
+    if (column === undefined)
+      throw sqlError('42703', `column "${columnName}" of relation "${table.name}" does not exist`)
     change(ddl, node, columnTarget(ddl, table, column), letters, name === undefined || name === '', grantees, target)
   }
 }
@@ -87,24 +140,50 @@ const columnTarget = (ddl: Ddl, table: RelationRow, column: ColumnRow): Securabl
   acl: column.acl ?? [],
   put(acl) {
     const { acl: _, ...rest } = column
-    ddl.editor.put('relation', withColumn(current(ddl, table.oid), acl === undefined || acl.length === 0 ? rest : { ...rest, acl }))
+    ddl.editor.put(
+      'relation',
+      withColumn(current(ddl, table.oid), acl === undefined || acl.length === 0 ? rest : { ...rest, acl }),
+    )
   },
 })
 
-function change(ddl: Ddl, node: GrantStmt, target: Securable, letters: string, all: boolean, grantees: readonly Oid[], whole?: Securable): void {
+function change(
+  ddl: Ddl,
+  node: GrantStmt,
+  target: Securable,
+  letters: string,
+  all: boolean,
+  grantees: readonly Oid[],
+  whole?: Securable,
+): void {
   let acl = target.acl ?? defaultAcl(target.kind, target.owner)
   const { grantor, options } = selectGrantor(ddl, target, acl, whole)
   const usable = [...letters].filter((letter) => options.includes(letter)).join('')
   if (options === '') {
     const roles = memberships(ddl.editor, roleOf(ddl), true)
-    const any = [...ACL_RIGHTS[target.kind].all].some((letter) => aclAllows(acl, roles, letter)) || (whole !== undefined && [...ACL_RIGHTS[whole.kind].all].some((letter) => aclAllows(whole.acl ?? defaultAcl(whole.kind, whole.owner), roles, letter)))
+    const any =
+      [...ACL_RIGHTS[target.kind].all].some((letter) => aclAllows(acl, roles, letter)) ||
+      (whole !== undefined &&
+        [...ACL_RIGHTS[whole.kind].all].some((letter) =>
+          aclAllows(whole.acl ?? defaultAcl(whole.kind, whole.owner), roles, letter),
+        ))
     if (!any) throw sqlError('42501', `permission denied for ${target.word} ${target.name}`)
   }
   if (usable.length < letters.length && (usable === '' || !all)) {
     const verb = node.is_grant === true ? 'granted' : 'revoked'
     const code = node.is_grant === true ? '01007' : '01006'
-    if (usable === '') warning(ddl, code, `no privileges ${node.is_grant === true ? 'were granted' : 'could be revoked'} for "${target.name}"`)
-    else warning(ddl, code, `not all privileges ${node.is_grant === true ? `were ${verb}` : `could be ${verb}`} for "${target.name}"`)
+    if (usable === '')
+      warning(
+        ddl,
+        code,
+        `no privileges ${node.is_grant === true ? 'were granted' : 'could be revoked'} for "${target.name}"`,
+      )
+    else
+      warning(
+        ddl,
+        code,
+        `not all privileges ${node.is_grant === true ? `were ${verb}` : `could be ${verb}`} for "${target.name}"`,
+      )
   }
   if (usable === '') return
   const before = acl
@@ -117,13 +196,27 @@ function change(ddl: Ddl, node: GrantStmt, target: Securable, letters: string, a
 }
 
 /** REVOKE: what the grantee has granted on with a right it no longer may goes too, or nothing goes. */
-function revoke(ddl: Ddl, acl: readonly string[], grantee: Oid, grantor: Oid, letters: string, optionOnly: boolean, cascade: boolean): string[] {
-  const could = new Set([...letters].filter((letter) => acl.map(parseAclItem).some((item) => item.grantee === grantee && item.grantable.includes(letter))))
+function revoke(
+  ddl: Ddl,
+  acl: readonly string[],
+  grantee: Oid,
+  grantor: Oid,
+  letters: string,
+  optionOnly: boolean,
+  cascade: boolean,
+): string[] {
+  const could = new Set(
+    [...letters].filter((letter) =>
+      acl.map(parseAclItem).some((item) => item.grantee === grantee && item.grantable.includes(letter)),
+    ),
+  )
   let out = revokeAcl(acl, grantee, grantor, letters, optionOnly)
   if (grantee === 0) return out
   for (const letter of could) {
     if (out.map(parseAclItem).some((item) => item.grantee === grantee && item.grantable.includes(letter))) continue
-    for (const dependent of out.map(parseAclItem).filter((item) => item.grantor === grantee && item.grantee !== grantee && item.privileges.includes(letter))) {
+    for (const dependent of out
+      .map(parseAclItem)
+      .filter((item) => item.grantor === grantee && item.grantee !== grantee && item.privileges.includes(letter))) {
       if (!cascade) throw sqlError('2BP01', 'dependent privileges exist', { hint: 'Use CASCADE to revoke them too.' })
       out = revoke(ddl, out, dependent.grantee, grantee, letter, false, true)
     }
@@ -132,7 +225,12 @@ function revoke(ddl: Ddl, acl: readonly string[], grantee: Oid, grantor: Oid, le
 }
 
 /** PostgreSQL's select_best_grantor: the owner's rights for who has them, else the role that may grant most. */
-function selectGrantor(ddl: Ddl, target: Securable, acl: readonly string[], whole: Securable | undefined): { readonly grantor: Oid; readonly options: string } {
+function selectGrantor(
+  ddl: Ddl,
+  target: Securable,
+  acl: readonly string[],
+  whole: Securable | undefined,
+): { readonly grantor: Oid; readonly options: string } {
   const { editor } = ddl
   const me = roleOf(ddl)
   const roles = memberships(editor, me, true)
@@ -141,7 +239,9 @@ function selectGrantor(ddl: Ddl, target: Securable, acl: readonly string[], whol
   let best = { grantor: me, options: '' }
   const lists = whole === undefined ? [acl] : [acl, whole.acl ?? defaultAcl(whole.kind, whole.owner)]
   for (const role of roles) {
-    const options = [...all].filter((letter) => lists.some((list) => aclAllows(list, new Set([role]), letter, true))).join('')
+    const options = [...all]
+      .filter((letter) => lists.some((list) => aclAllows(list, new Set([role]), letter, true)))
+      .join('')
     if (options.length > best.options.length) best = { grantor: role, options }
   }
   return best
@@ -155,9 +255,14 @@ function targetsOf(ddl: Ddl, node: GrantStmt): (Securable & { relation?: Oid })[
   if (node.targtype === 'ACL_TARGET_ALL_IN_SCHEMA') {
     const namespaces = (node.objects ?? []).map((each) => requireSchema(ddl, stringNode(each)!))
     return namespaces.flatMap((namespace) => {
-      if (type === 'OBJECT_FUNCTION' || type === 'OBJECT_PROCEDURE' || type === 'OBJECT_ROUTINE') return [...editor.ownAll('function')].filter((row) => row.namespace === namespace.oid).map((row) => functionTarget(ddl, row))
+      if (type === 'OBJECT_FUNCTION' || type === 'OBJECT_PROCEDURE' || type === 'OBJECT_ROUTINE')
+        return [...editor.ownAll('function')]
+          .filter((row) => row.namespace === namespace.oid)
+          .map((row) => functionTarget(ddl, row))
       const kinds = type === 'OBJECT_SEQUENCE' ? ['S'] : ['r', 'v', 'm', 'p']
-      return [...editor.ownAll('relation')].filter((row) => row.namespace === namespace.oid && kinds.includes(row.kind)).map((row) => relationTarget(ddl, row))
+      return [...editor.ownAll('relation')]
+        .filter((row) => row.namespace === namespace.oid && kinds.includes(row.kind))
+        .map((row) => relationTarget(ddl, row))
     })
   }
   if (node.targtype === 'ACL_TARGET_DEFAULTS') throw notSupported('ALTER DEFAULT PRIVILEGES')
@@ -186,9 +291,18 @@ function targetsOf(ddl: Ddl, node: GrantStmt): (Securable & { relation?: Oid })[
         if (!('ObjectWithArgs' in each)) throw notSupported('this GRANT')
         const b = binder(ddl)
         const { name } = qualifiedName(each.ObjectWithArgs.objname ?? [])
-        const args = (each.ObjectWithArgs.objargs ?? []).map((arg) => ('TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0)))
-        const row = editor.functionsByName(name).find((one) => each.ObjectWithArgs.args_unspecified === true || (one.argTypes.length === args.length && one.argTypes.every((arg, i) => arg === args[i])))
-        if (row === undefined) throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
+        const args = (each.ObjectWithArgs.objargs ?? []).map((arg) =>
+          'TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0),
+        )
+        const row = editor
+          .functionsByName(name)
+          .find(
+            (one) =>
+              each.ObjectWithArgs.args_unspecified === true ||
+              (one.argTypes.length === args.length && one.argTypes.every((arg, i) => arg === args[i])),
+          )
+        if (row === undefined)
+          throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
         return functionTarget(ddl, row)
       }
       default:

@@ -4,12 +4,21 @@
  */
 import type { IndexElem, Node } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
-import { bindTableCondition, bindTableExpression, columnName, errorAt, findCollation, namesOf, settle, typeName } from '../../binder/binder.ts'
+import {
+  bindTableCondition,
+  bindTableExpression,
+  columnName,
+  errorAt,
+  findCollation,
+  namesOf,
+  settle,
+  typeName,
+} from '../../binder/binder.ts'
 import type { ColumnRow, IndexKey, IndexRow, RelationRow } from '../../catalog/catalog.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { sqlError } from '../../types/error.ts'
-import { type Ddl, binder, current, update } from './context.ts'
 import { isImmutable } from './columns.ts'
+import { binder, current, type Ddl, update } from './context.ts'
 import { indexColumnNames } from './names.ts'
 
 export interface KeySpec extends IndexKey {
@@ -53,9 +62,13 @@ export function keyOfColumn(ddl: Ddl, column: ColumnRow, method: 'btree' | 'hash
 function defaultOpclass(ddl: Ddl, type: Oid, method: 'btree' | 'hash'): Oid {
   const found = ddl.editor.defaultOpclass(method, type)
   if (found === undefined) {
-    throw sqlError('42704', `data type ${typeName(binder(ddl), type)} has no default operator class for access method "${method}"`, {
-      hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
-    })
+    throw sqlError(
+      '42704',
+      `data type ${typeName(binder(ddl), type)} has no default operator class for access method "${method}"`,
+      {
+        hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
+      },
+    )
   }
   return found.oid
 }
@@ -70,12 +83,19 @@ export function keyOfElement(ddl: Ddl, table: RelationRow, element: IndexElem, m
       if (SYSTEM_COLUMNS.has(element.name)) throw sqlError('0A000', 'index creation on system columns is not supported')
       throw sqlError('42703', `column "${element.name}" does not exist`)
     }
-    key = { name: column.name, column: column.number, type: column.type, typmod: column.typmod, collation: column.collation }
+    key = {
+      name: column.name,
+      column: column.number,
+      type: column.type,
+      typmod: column.typmod,
+      collation: column.collation,
+    }
   } else {
     const e = settle(b, bindTableExpression(b, table, element.expr!, 'index expression'))
     const name = columnName(element.expr!)
     const bare = e.kind === 'var' && e.column > 0 ? table.columns[e.column - 1] : undefined
-    if (bare !== undefined) key = { name: bare.name, column: bare.number, type: bare.type, typmod: bare.typmod, collation: bare.collation }
+    if (bare !== undefined)
+      key = { name: bare.name, column: bare.number, type: bare.type, typmod: bare.typmod, collation: bare.collation }
     else {
       if (!isImmutable(ddl, e)) throw sqlError('42P17', 'functions in index expression must be marked IMMUTABLE')
       key = {
@@ -90,14 +110,19 @@ export function keyOfElement(ddl: Ddl, table: RelationRow, element: IndexElem, m
   }
   let { collation } = key
   if (element.collation !== undefined && element.collation.length > 0) {
-    if ((ddl.editor.typeRow(key.type)?.collation ?? 0) === 0) throw sqlError('42804', `collations are not supported by type ${typeName(b, key.type)}`)
+    if ((ddl.editor.typeRow(key.type)?.collation ?? 0) === 0)
+      throw sqlError('42804', `collations are not supported by type ${typeName(b, key.type)}`)
     collation = findCollation(b, namesOf(element.collation))
   }
-  if (element.opclassopts !== undefined && element.opclassopts.length > 0) throw sqlError('22023', `operator class options are not supported by access method "${method}"`)
+  if (element.opclassopts !== undefined && element.opclassopts.length > 0)
+    throw sqlError('22023', `operator class options are not supported by access method "${method}"`)
   const descending = element.ordering === 'SORTBY_DESC'
-  if (method === 'hash' && element.ordering !== undefined && element.ordering !== 'SORTBY_DEFAULT') throw sqlError('0A000', 'access method "hash" does not support ASC/DESC options')
-  if (method === 'hash' && element.nulls_ordering !== undefined && element.nulls_ordering !== 'SORTBY_NULLS_DEFAULT') throw sqlError('0A000', 'access method "hash" does not support NULLS FIRST/LAST options')
-  const nullsFirst = element.nulls_ordering === 'SORTBY_NULLS_FIRST' || (element.nulls_ordering !== 'SORTBY_NULLS_LAST' && descending)
+  if (method === 'hash' && element.ordering !== undefined && element.ordering !== 'SORTBY_DEFAULT')
+    throw sqlError('0A000', 'access method "hash" does not support ASC/DESC options')
+  if (method === 'hash' && element.nulls_ordering !== undefined && element.nulls_ordering !== 'SORTBY_NULLS_DEFAULT')
+    throw sqlError('0A000', 'access method "hash" does not support NULLS FIRST/LAST options')
+  const nullsFirst =
+    element.nulls_ordering === 'SORTBY_NULLS_FIRST' || (element.nulls_ordering !== 'SORTBY_NULLS_LAST' && descending)
   return { ...key, collation, opclass: opclassOf(ddl, key.type, element.opclass, method), descending, nullsFirst }
 }
 
@@ -106,9 +131,13 @@ function opclassOf(ddl: Ddl, type: Oid, names: readonly Node[] | undefined, meth
   const parts = namesOf(names)
   const namespace = parts.length > 1 ? ddl.editor.namespaceByName(parts.at(-2)!)?.oid : undefined
   const found = ddl.editor.opclassByName(method, namespace, parts.at(-1)!)
-  if (found === undefined) throw sqlError('42704', `operator class "${parts.join('.')}" does not exist for access method "${method}"`)
+  if (found === undefined)
+    throw sqlError('42704', `operator class "${parts.join('.')}" does not exist for access method "${method}"`)
   if (!ddl.editor.binaryCoercible(type, found.inputType)) {
-    throw sqlError('42804', `operator class "${parts.join('.')}" does not accept data type ${typeName(binder(ddl), type)}`)
+    throw sqlError(
+      '42804',
+      `operator class "${parts.join('.')}" does not accept data type ${typeName(binder(ddl), type)}`,
+    )
   }
   return found.oid
 }
@@ -119,12 +148,18 @@ export function bindPredicate(ddl: Ddl, table: RelationRow, node: Node): Express
   return predicate
 }
 
-export function includeColumns(ddl: Ddl, table: RelationRow, nodes: readonly Node[] | undefined, named: (node: Node) => string | undefined): number[] {
+export function includeColumns(
+  ddl: Ddl,
+  table: RelationRow,
+  nodes: readonly Node[] | undefined,
+  named: (node: Node) => string | undefined,
+): number[] {
   return (nodes ?? []).map((node) => {
     const name = named(node)
     if (name === undefined) throw errorAt(binder(ddl), '0A000', 'expressions are not supported in included columns')
     const column = findColumn(table, name)
-    if (column === undefined) throw sqlError('42703', `column "${name}" ${'IndexElem' in node ? '' : 'named in key '}does not exist`)
+    if (column === undefined)
+      throw sqlError('42703', `column "${name}" ${'IndexElem' in node ? '' : 'named in key '}does not exist`)
     return column.number
   })
 }
@@ -132,13 +167,17 @@ export function includeColumns(ddl: Ddl, table: RelationRow, nodes: readonly Nod
 /** Puts the index and adds it to its table; no entries are made. */
 export function putIndex(ddl: Ddl, tableOid: Oid, spec: IndexSpec): RelationRow {
   const table = current(ddl, tableOid)
-  if (spec.keys.length + spec.include.length > 32) throw sqlError('54011', 'cannot use more than 32 columns in an index')
+  if (spec.keys.length + spec.include.length > 32)
+    throw sqlError('54011', 'cannot use more than 32 columns in an index')
   if (spec.method === 'hash') {
     if (spec.unique) throw sqlError('0A000', 'access method "hash" does not support unique indexes')
     if (spec.include.length > 0) throw sqlError('0A000', 'access method "hash" does not support included columns')
     if (spec.keys.length > 1) throw sqlError('0A000', 'access method "hash" does not support multicolumn indexes')
   }
-  const names = indexColumnNames([...spec.keys.map((key) => key.name), ...spec.include.map((number) => table.columns[number - 1]!.name)])
+  const names = indexColumnNames([
+    ...spec.keys.map((key) => key.name),
+    ...spec.include.map((number) => table.columns[number - 1]!.name),
+  ])
   const columns: ColumnRow[] = names.map((name, i) => {
     const key = spec.keys[i]
     const included = key === undefined ? table.columns[spec.include[i - spec.keys.length]! - 1]! : undefined

@@ -3,9 +3,25 @@ import type { IndexStmt } from '@pgsql/types'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { preventInBlock } from '../control.ts'
-import { current, type Ddl, defineDdl, forbidSystemCatalog, KIND_WORDS, lockName, lockRelation, notice, openRelation, requireOpen, requireOwner, requireRelationOwner, requireRight, requireSchema, shownName } from './context.ts'
+import {
+  current,
+  type Ddl,
+  defineDdl,
+  forbidSystemCatalog,
+  KIND_WORDS,
+  lockName,
+  lockRelation,
+  notice,
+  openRelation,
+  requireOpen,
+  requireOwner,
+  requireRelationOwner,
+  requireRight,
+  requireSchema,
+  shownName,
+} from './context.ts'
 import { bindPredicate, includeColumns, keyOfElement, putIndex } from './index-make.ts'
-import { chooseRelationName, nameAddition, indexColumnNames } from './names.ts'
+import { chooseRelationName, indexColumnNames, nameAddition } from './names.ts'
 import { optionList } from './options.ts'
 import { fillIndex, refillIndex } from './storage.ts'
 
@@ -16,7 +32,9 @@ export function registerIndexes(): void {
   })
 
   defineDdl('ReindexStmt', 'REINDEX', async (ddl, node) => {
-    const concurrently = (node.params ?? []).some((each) => 'DefElem' in each && each.DefElem.defname === 'concurrently')
+    const concurrently = (node.params ?? []).some(
+      (each) => 'DefElem' in each && each.DefElem.defname === 'concurrently',
+    )
     if (concurrently) preventInBlock(ddl.session, ddl.call, 'REINDEX CONCURRENTLY')
     switch (node.kind!) {
       case 'REINDEX_OBJECT_INDEX': {
@@ -39,16 +57,25 @@ export function registerIndexes(): void {
       case 'REINDEX_OBJECT_SCHEMA': {
         const namespace = requireSchema(ddl, node.name!)
         requireOwner(ddl, namespace.owner, 'schema', namespace.name)
-        for (const row of [...ddl.editor.ownAll('relation')]) if (row.kind === 'r' && row.namespace === namespace.oid) await reindexTable(ddl, row)
+        for (const row of [...ddl.editor.ownAll('relation')])
+          if (row.kind === 'r' && row.namespace === namespace.oid) await reindexTable(ddl, row)
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_SYSTEM':
       case 'REINDEX_OBJECT_DATABASE': {
-        preventInBlock(ddl.session, ddl.call, node.kind === 'REINDEX_OBJECT_SYSTEM' ? 'REINDEX SYSTEM' : 'REINDEX DATABASE')
-        if (node.name !== undefined && node.name !== '' && node.name !== ddl.editor.databaseName) throw sqlError('0A000', 'can only reindex the currently open database')
+        preventInBlock(
+          ddl.session,
+          ddl.call,
+          node.kind === 'REINDEX_OBJECT_SYSTEM' ? 'REINDEX SYSTEM' : 'REINDEX DATABASE',
+        )
+        if (node.name !== undefined && node.name !== '' && node.name !== ddl.editor.databaseName)
+          throw sqlError('0A000', 'can only reindex the currently open database')
         const database = ddl.editor.database(ddl.editor.databaseOid)!
         requireOwner(ddl, database.owner, 'database', database.name)
-        if (node.kind === 'REINDEX_OBJECT_DATABASE') for (const row of [...ddl.editor.ownAll('relation')]) if (row.kind === 'r' && (row.session === undefined || row.session === ddl.session.pid)) await reindexTable(ddl, row)
+        if (node.kind === 'REINDEX_OBJECT_DATABASE')
+          for (const row of [...ddl.editor.ownAll('relation')])
+            if (row.kind === 'r' && (row.session === undefined || row.session === ddl.session.pid))
+              await reindexTable(ddl, row)
         return 'REINDEX'
       }
     }
@@ -69,21 +96,31 @@ export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   // CONCURRENTLY keeps writers out as well while it builds: an index that misses a row would be worse than the wait.
   const table = await requireOpen(ddl, node.relation!, 'share')
   if (table.kind !== 'r') {
-    throw sqlError('42809', `cannot create index on relation "${table.name}"`, { detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.` })
+    throw sqlError('42809', `cannot create index on relation "${table.name}"`, {
+      detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
+    })
   }
   forbidSystemCatalog(table)
   requireRelationOwner(ddl, table)
-  if (table.session !== undefined && table.session !== ddl.session.pid) throw sqlError('0A000', 'cannot create indexes on temporary tables of other sessions')
+  if (table.session !== undefined && table.session !== ddl.session.pid)
+    throw sqlError('0A000', 'cannot create indexes on temporary tables of other sessions')
   if (table.namespace !== ddl.session.tempNamespace) requireRight(ddl, 'namespace', table.namespace, 'C')
   if (MISSING_METHODS.has(method)) throw notSupported(`index access method "${method}"`)
   if (method !== 'btree' && method !== 'hash') throw sqlError('42704', `access method "${method}" does not exist`)
   if ((node.excludeOpNames?.length ?? 0) > 0) throw notSupported('exclusion constraints')
   const elements = (node.indexParams ?? []).flatMap((each) => ('IndexElem' in each ? [each.IndexElem] : []))
-  const including = (node.indexIncludingParams ?? []).map((each) => ('IndexElem' in each ? each.IndexElem.name : undefined))
+  const including = (node.indexIncludingParams ?? []).map((each) =>
+    'IndexElem' in each ? each.IndexElem.name : undefined,
+  )
   const keys = elements.map((element) => keyOfElement(ddl, table, element, method))
-  const include = includeColumns(ddl, table, node.indexIncludingParams, (each) => ('IndexElem' in each ? each.IndexElem.name || undefined : undefined))
+  const include = includeColumns(ddl, table, node.indexIncludingParams, (each) =>
+    'IndexElem' in each ? each.IndexElem.name || undefined : undefined,
+  )
   const names = indexColumnNames([...keys.map((key) => key.name), ...including])
-  const name = node.idxname === undefined || node.idxname === '' ? chooseRelationName(ddl.editor, table.namespace, table.name, nameAddition(names), 'idx') : node.idxname
+  const name =
+    node.idxname === undefined || node.idxname === ''
+      ? chooseRelationName(ddl.editor, table.namespace, table.name, nameAddition(names), 'idx')
+      : node.idxname
   await lockName(ddl, 'relation', { name, namespace: table.namespace })
   if (ddl.editor.relationByName(table.namespace, name) !== undefined) {
     if (node.if_not_exists !== true) throw sqlError('42P07', `relation "${name}" already exists`)

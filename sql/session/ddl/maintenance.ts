@@ -11,23 +11,56 @@ import type { Backend } from '../backend.ts'
 import { preventInBlock, requireBlock } from '../control.ts'
 import { define } from '../utility.ts'
 import { analyzeTable } from './analyze.ts'
-import { beginDdl, type Ddl, defineDdl, hasRight, KIND_WORDS, lockRelation, noRelation, openRelation, requireOpen, requireOwner, requireRight, roleOf, warning } from './context.ts'
+import {
+  beginDdl,
+  type Ddl,
+  defineDdl,
+  hasRight,
+  KIND_WORDS,
+  lockRelation,
+  noRelation,
+  openRelation,
+  requireOpen,
+  requireOwner,
+  requireRight,
+  roleOf,
+  warning,
+} from './context.ts'
 import { findColumn } from './index-make.ts'
 import { refillIndex } from './storage.ts'
 
-const MODES = ['access-share', 'access-share', 'row-share', 'row-exclusive', 'share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'] as const
+const MODES = [
+  'access-share',
+  'access-share',
+  'row-share',
+  'row-exclusive',
+  'share-update-exclusive',
+  'share',
+  'share-row-exclusive',
+  'exclusive',
+  'access-exclusive',
+] as const
 
 export function registerMaintenance(): void {
   define('VacuumStmt', async (session, node, call, statement) => {
-    const options = new Map((node.options ?? []).flatMap((each) => ('DefElem' in each ? [[each.DefElem.defname!, each.DefElem.arg] as const] : [])))
+    const options = new Map(
+      (node.options ?? []).flatMap((each) =>
+        'DefElem' in each ? [[each.DefElem.defname!, each.DefElem.arg] as const] : [],
+      ),
+    )
     const vacuum = node.is_vacuumcmd === true
     const command = vacuum ? 'VACUUM' : 'ANALYZE'
     checkOptions(options, vacuum)
     if (vacuum) preventInBlock(session, call, 'VACUUM')
     const ddl = beginDdl(session, call, statement)
     const targets = await tablesOf(ddl, node, command)
-    if (vacuum) await collect(session, node.rels === undefined || node.rels.length === 0 ? undefined : targets.map((each) => each.table))
-    if (!vacuum || truth(options, 'analyze')) for (const { table, columns } of targets) await analyzeTable(ddl, table, columns)
+    if (vacuum)
+      await collect(
+        session,
+        node.rels === undefined || node.rels.length === 0 ? undefined : targets.map((each) => each.table),
+      )
+    if (!vacuum || truth(options, 'analyze'))
+      for (const { table, columns } of targets) await analyzeTable(ddl, table, columns)
     await ddl.editor.settled()
     return command
   })
@@ -41,10 +74,12 @@ export function registerMaintenance(): void {
     if (table.kind !== 'r') throw sqlError('42809', `"${table.name}" is not a table`)
     requireOwner(ddl, table.owner, 'table', table.name)
     if (node.indexname === undefined || node.indexname === '') {
-      if (!table.indexes.some((each) => ddl.editor.relation(each)?.index?.clustered === true)) throw sqlError('42704', `there is no previously clustered index for table "${table.name}"`)
+      if (!table.indexes.some((each) => ddl.editor.relation(each)?.index?.clustered === true))
+        throw sqlError('42704', `there is no previously clustered index for table "${table.name}"`)
     } else {
       const index = ddl.editor.relationByName(table.namespace, node.indexname)
-      if (index?.index === undefined || index.index.table !== table.oid) throw sqlError('42704', `index "${node.indexname}" for table "${table.name}" does not exist`)
+      if (index?.index === undefined || index.index.table !== table.oid)
+        throw sqlError('42704', `index "${node.indexname}" for table "${table.name}" does not exist`)
       if (!index.index.clustered) throw notSupported('CLUSTER on an index other than the primary key')
     }
     for (const each of table.indexes) await refillIndex(ddl, ddl.editor.relation(each)!)
@@ -52,7 +87,8 @@ export function registerMaintenance(): void {
   })
 
   define('CheckPointStmt', (session) => {
-    if (!session.isSuperuser) throw sqlError('42501', 'must be superuser or have privileges of pg_checkpoint to do CHECKPOINT')
+    if (!session.isSuperuser)
+      throw sqlError('42501', 'must be superuser or have privileges of pg_checkpoint to do CHECKPOINT')
     // Every commit is durable when it is acknowledged: there is nothing to write.
     return 'CHECKPOINT'
   })
@@ -66,11 +102,17 @@ export function registerMaintenance(): void {
       if (!('RangeVar' in each)) continue
       const table = findToLock(session, each.RangeVar.schemaname, each.RangeVar.relname!)
       if (table === undefined) throw noRelation(each.RangeVar)
-      if (!['r', 'v', 'p'].includes(table.kind)) throw sqlError('42809', `cannot lock relation "${table.name}"`, { detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.` })
+      if (!['r', 'v', 'p'].includes(table.kind))
+        throw sqlError('42809', `cannot lock relation "${table.name}"`, {
+          detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
+        })
       const letters = mode === 'access-share' ? 'r' : mode === 'row-share' || mode === 'row-exclusive' ? 'wdDa' : 'wdD'
-      if (![...letters].some((letter) => hasRight(ddl, 'relation', table.oid, letter))) requireRight(ddl, 'relation', table.oid, letters[0]!)
+      if (![...letters].some((letter) => hasRight(ddl, 'relation', table.oid, letter)))
+        requireRight(ddl, 'relation', table.oid, letters[0]!)
       // 'skip' answers false where 'nowait' would throw the words for a row.
-      const granted = session.transaction.ensure().lockTarget(`relation ${table.oid}`, mode, node.nowait === true ? 'skip' : 'wait')
+      const granted = session.transaction
+        .ensure()
+        .lockTarget(`relation ${table.oid}`, mode, node.nowait === true ? 'skip' : 'wait')
       if (granted === false) throw sqlError('55P03', `could not obtain lock on relation "${table.name}"`)
       if (granted instanceof Promise) await session.interruptible(granted, 'Lock')
     }
@@ -79,7 +121,8 @@ export function registerMaintenance(): void {
 }
 
 function findToLock(session: Backend, schema: string | undefined, name: string): RelationRow | undefined {
-  const path = schema === undefined || schema === '' ? session.searchPath : [session.catalog.namespaceByName(schema)?.oid]
+  const path =
+    schema === undefined || schema === '' ? session.searchPath : [session.catalog.namespaceByName(schema)?.oid]
   for (const namespace of path) {
     const found = namespace === undefined ? undefined : session.catalog.relationByName(namespace, name)
     if (found !== undefined) return found
@@ -87,10 +130,23 @@ function findToLock(session: Backend, schema: string | undefined, name: string):
   return undefined
 }
 
-const VACUUM_OPTIONS = new Set(['analyze', 'verbose', 'freeze', 'full', 'disable_page_skipping', 'skip_locked', 'index_cleanup', 'process_toast', 'process_main', 'truncate', 'parallel'])
+const VACUUM_OPTIONS = new Set([
+  'analyze',
+  'verbose',
+  'freeze',
+  'full',
+  'disable_page_skipping',
+  'skip_locked',
+  'index_cleanup',
+  'process_toast',
+  'process_main',
+  'truncate',
+  'parallel',
+])
 function checkOptions(options: ReadonlyMap<string, Node | undefined>, vacuum: boolean): void {
   for (const name of options.keys()) {
-    if (vacuum ? !VACUUM_OPTIONS.has(name) : name !== 'verbose' && name !== 'skip_locked') throw sqlError('42601', `unrecognized ${vacuum ? 'VACUUM' : 'ANALYZE'} option "${name}"`)
+    if (vacuum ? !VACUUM_OPTIONS.has(name) : name !== 'verbose' && name !== 'skip_locked')
+      throw sqlError('42601', `unrecognized ${vacuum ? 'VACUUM' : 'ANALYZE'} option "${name}"`)
   }
 }
 function truth(options: ReadonlyMap<string, Node | undefined>, name: string): boolean {
@@ -112,7 +168,10 @@ async function tablesOf(ddl: Ddl, node: VacuumStmt, command: string): Promise<Ta
   const verb = command === 'VACUUM' ? 'vacuum' : 'analyze'
   const mine = (row: RelationRow): boolean => {
     const database = ddl.editor.database(ddl.editor.databaseOid)
-    return ownedBy(ddl.editor, roleOf(ddl), row.owner) || (database !== undefined && ownedBy(ddl.editor, roleOf(ddl), database.owner))
+    return (
+      ownedBy(ddl.editor, roleOf(ddl), row.owner) ||
+      (database !== undefined && ownedBy(ddl.editor, roleOf(ddl), database.owner))
+    )
   }
   if (node.rels === undefined || node.rels.length === 0) {
     for (const row of [...ddl.editor.ownAll('relation')]) {
@@ -156,7 +215,8 @@ async function collect(session: Backend, tables: readonly RelationRow[] | undefi
   }
   for (const table of tables) {
     for (const row of [table, ...table.indexes.map((each) => session.catalog.relation(each))]) {
-      if (row !== undefined && row.storageId !== 0) await session.interruptible(session.kv.collectGarbage(relationSpan(session.databaseOid, row)), undefined)
+      if (row !== undefined && row.storageId !== 0)
+        await session.interruptible(session.kv.collectGarbage(relationSpan(session.databaseOid, row)), undefined)
     }
   }
 }

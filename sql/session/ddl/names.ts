@@ -40,7 +40,15 @@ export function constraintNameTaken(catalog: Catalog, namespace: Oid, name: stri
 }
 
 /** For an index, a sequence: also no constraint's name when `constraint`. */
-export function chooseRelationName(catalog: Catalog, namespace: Oid, first: string, second: string | undefined, label: string, constraint = false, others: readonly string[] = []): string {
+export function chooseRelationName(
+  catalog: Catalog,
+  namespace: Oid,
+  first: string,
+  second: string | undefined,
+  label: string,
+  constraint = false,
+  others: readonly string[] = [],
+): string {
   for (let pass = 0; ; pass++) {
     const name = objectName(first, second, pass === 0 ? label : `${label}${pass}`)
     if (others.includes(name) || catalog.relationByName(namespace, name) !== undefined) continue
@@ -49,7 +57,14 @@ export function chooseRelationName(catalog: Catalog, namespace: Oid, first: stri
   }
 }
 
-export function chooseConstraintName(catalog: Catalog, namespace: Oid, first: string, second: string | undefined, label: string, others: readonly string[]): string {
+export function chooseConstraintName(
+  catalog: Catalog,
+  namespace: Oid,
+  first: string,
+  second: string | undefined,
+  label: string,
+  others: readonly string[],
+): string {
   for (let pass = 0; ; pass++) {
     const name = objectName(first, second, pass === 0 ? label : `${label}${pass}`)
     if (!others.includes(name) && !constraintNameTaken(catalog, namespace, name)) return name

@@ -37,9 +37,19 @@ const VACUUM: Readonly<Record<string, Parameter>> = {
 }
 
 const PARAMETERS: Readonly<Record<Kind, Readonly<Record<string, Parameter>>>> = {
-  table: { fillfactor: int(10, 100), toast_tuple_target: int(128, 8160), parallel_workers: int(0, 1024), user_catalog_table: BOOL, ...VACUUM },
+  table: {
+    fillfactor: int(10, 100),
+    toast_tuple_target: int(128, 8160),
+    parallel_workers: int(0, 1024),
+    user_catalog_table: BOOL,
+    ...VACUUM,
+  },
   index: { fillfactor: int(10, 100), deduplicate_items: BOOL, vacuum_cleanup_index_scale_factor: real(0, 1e10) },
-  view: { security_barrier: BOOL, security_invoker: BOOL, check_option: { type: 'enum', values: ['local', 'cascaded'] } },
+  view: {
+    security_barrier: BOOL,
+    security_invoker: BOOL,
+    check_option: { type: 'enum', values: ['local', 'cascaded'] },
+  },
 }
 
 function textOf(arg: Node | undefined): string {
@@ -48,28 +58,37 @@ function textOf(arg: Node | undefined): string {
   if ('Float' in arg) return arg.Float.fval ?? '0'
   if ('Boolean' in arg) return arg.Boolean.boolval === true ? 'true' : 'false'
   if ('String' in arg) return arg.String.sval ?? ''
-  if ('TypeName' in arg) return (arg.TypeName.names ?? []).map((each) => ('String' in each ? (each.String.sval ?? '') : '')).at(-1) ?? ''
+  if ('TypeName' in arg)
+    return (arg.TypeName.names ?? []).map((each) => ('String' in each ? (each.String.sval ?? '') : '')).at(-1) ?? ''
   return ''
 }
 
 function check(name: string, text: string, parameter: Parameter): void {
   if (parameter.type === 'bool') {
-    if (!/^(t|true|f|false|on|off|yes|no|1|0|tr|tru|fa|fal|fals|y|n|ye|of)$/i.test(text)) throw sqlError('22023', `invalid value for boolean option "${name}": ${text}`)
+    if (!/^(t|true|f|false|on|off|yes|no|1|0|tr|tru|fa|fal|fals|y|n|ye|of)$/i.test(text))
+      throw sqlError('22023', `invalid value for boolean option "${name}": ${text}`)
     return
   }
   if (parameter.type === 'enum') {
     if (!parameter.values!.includes(text.toLowerCase())) {
-      throw sqlError('22023', `invalid value for enum option "${name}": ${text}`, { detail: `Valid values are ${parameter.values!.map((value) => `"${value}"`).join(name === 'check_option' ? ' and ' : ', ')}.` })
+      throw sqlError('22023', `invalid value for enum option "${name}": ${text}`, {
+        detail: `Valid values are ${parameter.values!.map((value) => `"${value}"`).join(name === 'check_option' ? ' and ' : ', ')}.`,
+      })
     }
     return
   }
   const n = Number(text)
   if (text.trim() === '' || Number.isNaN(n) || (parameter.type === 'int' && !Number.isInteger(n))) {
-    throw sqlError('22023', `invalid value for ${parameter.type === 'int' ? 'integer' : 'floating point'} option "${name}": ${text}`)
+    throw sqlError(
+      '22023',
+      `invalid value for ${parameter.type === 'int' ? 'integer' : 'floating point'} option "${name}": ${text}`,
+    )
   }
   if (n < parameter.min! || n > parameter.max!) {
     const shown = (x: number): string => (parameter.type === 'real' ? x.toFixed(6) : String(x))
-    throw sqlError('22023', `value ${text} out of bounds for option "${name}"`, { detail: `Valid values are between "${shown(parameter.min!)}" and "${shown(parameter.max!)}".` })
+    throw sqlError('22023', `value ${text} out of bounds for option "${name}"`, {
+      detail: `Valid values are between "${shown(parameter.min!)}" and "${shown(parameter.max!)}".`,
+    })
   }
 }
 
@@ -95,16 +114,26 @@ export function optionList(_ddl: Ddl, nodes: readonly Node[] | undefined, kind: 
     const parameter = PARAMETERS[kind][name]
     if (parameter === undefined) throw sqlError('22023', `unrecognized parameter "${name}"`)
     check(name, text, parameter)
-    if (out.some((each) => each.startsWith(`${name}=`))) throw sqlError('22023', `parameter "${name}" specified more than once`)
+    if (out.some((each) => each.startsWith(`${name}=`)))
+      throw sqlError('22023', `parameter "${name}" specified more than once`)
     out.push(`${name}=${text}`)
   }
   return out.length === 0 ? undefined : out
 }
 
 /** After ALTER … SET (…) or RESET (…). */
-export function changeOptions(ddl: Ddl, before: readonly string[] | undefined, nodes: readonly Node[] | undefined, kind: Kind, reset: boolean): string[] | undefined {
+export function changeOptions(
+  ddl: Ddl,
+  before: readonly string[] | undefined,
+  nodes: readonly Node[] | undefined,
+  kind: Kind,
+  reset: boolean,
+): string[] | undefined {
   const named = new Set((nodes ?? []).map((node) => ('DefElem' in node ? node.DefElem.defname!.toLowerCase() : '')))
-  if (reset) for (const name of named) if (PARAMETERS[kind][name] === undefined && name !== 'oids') throw sqlError('22023', `unrecognized parameter "${name}"`)
+  if (reset)
+    for (const name of named)
+      if (PARAMETERS[kind][name] === undefined && name !== 'oids')
+        throw sqlError('22023', `unrecognized parameter "${name}"`)
   const kept = (before ?? []).filter((each) => !named.has(each.slice(0, each.indexOf('='))))
   const out = reset ? kept : [...kept, ...(optionList(ddl, nodes, kind) ?? [])]
   return out.length === 0 ? undefined : out

@@ -13,7 +13,8 @@ import { bindContext, planQuery } from '../statement.ts'
 import type { Ddl } from './context.ts'
 
 /** A table's name as any search path understands it. */
-export const fullName = (ddl: Ddl, row: RelationRow): string => quoteQualified(ddl.editor.namespace(row.namespace)?.name, row.name)
+export const fullName = (ddl: Ddl, row: RelationRow): string =>
+  quoteQualified(ddl.editor.namespace(row.namespace)?.name, row.name)
 export const quoted = quoteIdentifier
 
 export function parseOne(sql: string): Node {
@@ -28,7 +29,7 @@ export function ownQuery(ddl: Ddl, sql: string): Query {
 }
 
 /** Runs a query to its end, or until `visit` answers false. Rows must be copied to be kept. */
-export async function eachRow(ddl: Ddl, query: Query, visit: (row: Row) => boolean | void): Promise<void> {
+export async function eachRow(ddl: Ddl, query: Query, visit: (row: Row) => boolean | undefined): Promise<void> {
   const { session } = ddl
   const prepared = planQuery(session, bindContext(session, '', [], true), query, true)
   const txn = session.transaction.ensure()
@@ -37,7 +38,7 @@ export async function eachRow(ddl: Ddl, query: Query, visit: (row: Row) => boole
 }
 
 /** Drives steps of an operator or of storage work: pauses are waited for, rows are visited. */
-export async function drive(ddl: Ddl, steps: Steps, visit: (row: Row) => boolean | void = () => {}): Promise<void> {
+export async function drive(ddl: Ddl, steps: Steps, visit: (row: Row) => boolean | undefined = () => {}): Promise<void> {
   const { session } = ddl
   startSlice()
   for (;;) {

@@ -1,10 +1,10 @@
 /** Roles: CREATE, ALTER, DROP, membership, settings. Passwords are kept as verifiers only. */
 import type { Node, VariableSetStmt } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
-import { CLASS } from '../../catalog/classes.ts'
 import type { RoleRow } from '../../catalog/catalog.ts'
-import { memberships } from '../../catalog/privileges.ts'
+import { CLASS } from '../../catalog/classes.ts'
 import { quoteIdentifier } from '../../catalog/names.ts'
+import { memberships } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import { isMd5Verifier, makeMd5Verifier, makeScramVerifier, parseScramVerifier } from '../scram-verifier.ts'
@@ -68,12 +68,21 @@ function roleOptions(ddl: Ddl, nodes: readonly Node[] | undefined, name: string)
     } else if (key === 'sysid') notice(ddl, 'SYSID can no longer be specified')
     else throw sqlError('42601', `unrecognized role option "${key}"`)
   }
-  return { change, clearPassword, memberOf: lists.addroleto, members: lists.rolemembers, admins: lists.adminmembers, names }
+  return {
+    change,
+    clearPassword,
+    memberOf: lists.addroleto,
+    members: lists.rolemembers,
+    admins: lists.adminmembers,
+    names,
+  }
 }
 
 function verifier(ddl: Ddl, password: string, name: string): string {
   if (parseScramVerifier(password) !== undefined || isMd5Verifier(password)) return password
-  return ddl.session.settings.get('password_encryption') === 'md5' ? makeMd5Verifier(password, name) : makeScramVerifier(password)
+  return ddl.session.settings.get('password_encryption') === 'md5'
+    ? makeMd5Verifier(password, name)
+    : makeScramVerifier(password)
 }
 
 /** VALID UNTIL as ISO text in UTC, or 'infinity'. */
@@ -86,14 +95,19 @@ function isoText(ddl: Ddl, text: string): string {
 function mayAlter(ddl: Ddl, role: RoleRow, change: Partial<RoleRow>): void {
   const self = me(ddl)
   if (self.superuser) return
-  if (role.superuser || change.superuser !== undefined) throw sqlError('42501', 'must be superuser to alter superuser roles or change superuser attribute')
-  if (role.replication || change.replication !== undefined) throw sqlError('42501', 'must be superuser to alter replication roles or change replication attribute')
+  if (role.superuser || change.superuser !== undefined)
+    throw sqlError('42501', 'must be superuser to alter superuser roles or change superuser attribute')
+  if (role.replication || change.replication !== undefined)
+    throw sqlError('42501', 'must be superuser to alter replication roles or change replication attribute')
   if (change.bypassRls !== undefined) throw sqlError('42501', 'must be superuser to change bypassrls attribute')
   if (!self.createRole) throw sqlError('42501', 'permission denied')
 }
 
 function reserved(name: string): void {
-  if (name.startsWith('pg_')) throw sqlError('42939', `role name "${name}" is reserved`, { detail: 'Role names starting with "pg_" are reserved.' })
+  if (name.startsWith('pg_'))
+    throw sqlError('42939', `role name "${name}" is reserved`, {
+      detail: 'Role names starting with "pg_" are reserved.',
+    })
   if (name === 'public' || name === 'none') throw sqlError('42939', `role name "${name}" is reserved`)
 }
 
@@ -104,8 +118,10 @@ export function registerRoles(): void {
     const { change } = options
     const self = me(ddl)
     if (change.superuser === true && !self.superuser) throw sqlError('42501', 'must be superuser to create superusers')
-    if (change.replication === true && !self.superuser) throw sqlError('42501', 'must be superuser to create replication users')
-    if (change.bypassRls === true && !self.superuser) throw sqlError('42501', 'must be superuser to create bypassrls users')
+    if (change.replication === true && !self.superuser)
+      throw sqlError('42501', 'must be superuser to create replication users')
+    if (change.bypassRls === true && !self.superuser)
+      throw sqlError('42501', 'must be superuser to create bypassrls users')
     if (!self.createRole && !self.superuser) throw sqlError('42501', 'permission denied to create role')
     reserved(name)
     await lockName(ddl, 'role', { name })
@@ -154,7 +170,8 @@ export function registerRoles(): void {
     for (const each of node.roles ?? []) {
       if (!('RoleSpec' in each)) continue
       const spec = each.RoleSpec
-      if (spec.roletype !== undefined && spec.roletype !== 'ROLESPEC_CSTRING') throw sqlError('42602', 'cannot use special role specifier in DROP ROLE')
+      if (spec.roletype !== undefined && spec.roletype !== 'ROLESPEC_CSTRING')
+        throw sqlError('42602', 'cannot use special role specifier in DROP ROLE')
       const row = ddl.editor.roleByName(spec.rolename!)
       if (row === undefined) {
         const message = `role "${spec.rolename}" does not exist`
@@ -165,45 +182,59 @@ export function registerRoles(): void {
       if (row.oid === ddl.session.userOid) throw sqlError('55006', 'current user cannot be dropped')
       if (row.oid === ddl.session.sessionUser) throw sqlError('55006', 'session user cannot be dropped')
       if (row.superuser && !self.superuser) throw sqlError('42501', 'must be superuser to drop superusers')
-      if (row.oid < 16384) throw sqlError('2BP01', `cannot drop role ${row.name} because it is required by the database system`)
+      if (row.oid < 16384)
+        throw sqlError('2BP01', `cannot drop role ${row.name} because it is required by the database system`)
       const uses = roleUses(ddl, row.oid)
-      if (uses.length > 0) throw sqlError('2BP01', `role "${row.name}" cannot be dropped because some objects depend on it`, { detail: uses.join('\n') })
+      if (uses.length > 0)
+        throw sqlError('2BP01', `role "${row.name}" cannot be dropped because some objects depend on it`, {
+          detail: uses.join('\n'),
+        })
       for (const other of [...ddl.editor.roles()]) {
-        if (other.memberOf.some((each) => each.role === row.oid)) ddl.editor.put('role', { ...other, memberOf: other.memberOf.filter((each) => each.role !== row.oid) })
+        if (other.memberOf.some((each) => each.role === row.oid))
+          ddl.editor.put('role', { ...other, memberOf: other.memberOf.filter((each) => each.role !== row.oid) })
       }
       ddl.editor.remove('role', row.oid)
     }
     return 'DROP ROLE'
   })
 
-  defineDdl('GrantRoleStmt', (node) => (node.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE'), (ddl, node) => {
-    const grantor = node.grantor === undefined ? roleOf(ddl) : roleFrom(ddl, node.grantor)
-    let admin: boolean | undefined
-    for (const option of node.opt ?? []) {
-      if (!('DefElem' in option)) continue
-      if (option.DefElem.defname !== 'admin') throw notSupported(`the ${option.DefElem.defname} option of GRANT`)
-      admin = truth(option.DefElem.arg)
-    }
-    const members = (node.grantee_roles ?? []).flatMap((each) => ('RoleSpec' in each ? [roleFrom(ddl, each.RoleSpec)] : []))
-    for (const granted of node.granted_roles ?? []) {
-      if (!('AccessPriv' in granted)) continue
-      if ((granted.AccessPriv.cols?.length ?? 0) > 0) throw sqlError('0LP01', 'column names cannot be included in GRANT/REVOKE ROLE')
-      const role = requireRole(ddl, granted.AccessPriv.priv_name!)
-      requireAdmin(ddl, role)
-      for (const member of members) {
-        if (node.is_grant === true) addMember(ddl, role.oid, member, admin === true, grantor)
-        else removeMember(ddl, role.oid, member, admin !== undefined)
+  defineDdl(
+    'GrantRoleStmt',
+    (node) => (node.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE'),
+    (ddl, node) => {
+      const grantor = node.grantor === undefined ? roleOf(ddl) : roleFrom(ddl, node.grantor)
+      let admin: boolean | undefined
+      for (const option of node.opt ?? []) {
+        if (!('DefElem' in option)) continue
+        if (option.DefElem.defname !== 'admin') throw notSupported(`the ${option.DefElem.defname} option of GRANT`)
+        admin = truth(option.DefElem.arg)
       }
-    }
-    return node.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE'
-  })
+      const members = (node.grantee_roles ?? []).flatMap((each) =>
+        'RoleSpec' in each ? [roleFrom(ddl, each.RoleSpec)] : [],
+      )
+      for (const granted of node.granted_roles ?? []) {
+        if (!('AccessPriv' in granted)) continue
+        if ((granted.AccessPriv.cols?.length ?? 0) > 0)
+          throw sqlError('0LP01', 'column names cannot be included in GRANT/REVOKE ROLE')
+        const role = requireRole(ddl, granted.AccessPriv.priv_name!)
+        requireAdmin(ddl, role)
+        for (const member of members) {
+          if (node.is_grant === true) addMember(ddl, role.oid, member, admin === true, grantor)
+          else removeMember(ddl, role.oid, member, admin !== undefined)
+        }
+      }
+      return node.is_grant === true ? 'GRANT ROLE' : 'REVOKE ROLE'
+    },
+  )
 
   defineDdl('AlterRoleSetStmt', 'ALTER ROLE', (ddl, node) => {
     const self = me(ddl)
-    const scope = node.database === undefined || node.database === '' ? '0' : String(requireDatabase(ddl, node.database).oid)
+    const scope =
+      node.database === undefined || node.database === '' ? '0' : String(requireDatabase(ddl, node.database).oid)
     if (node.role === undefined) throw notSupported('ALTER ROLE ALL SET')
     const role = ddl.editor.role(roleFrom(ddl, node.role))!
-    if (role.superuser ? !self.superuser : !self.superuser && !self.createRole && role.oid !== self.oid) throw sqlError('42501', role.superuser ? 'must be superuser to alter superusers' : 'permission denied')
+    if (role.superuser ? !self.superuser : !self.superuser && !self.createRole && role.oid !== self.oid)
+      throw sqlError('42501', role.superuser ? 'must be superuser to alter superusers' : 'permission denied')
     const settings = changeSettings(ddl, role.settings?.[scope] ?? [], node.setstmt!)
     const { settings: before, ...rest } = role
     const all = { ...before, [scope]: settings }
@@ -225,7 +256,10 @@ export function changeSettings(ddl: Ddl, before: readonly string[], node: Variab
   const name = node.name!.toLowerCase()
   const others = before.filter((each) => each.slice(0, each.indexOf('=')).toLowerCase() !== name)
   if (node.kind === 'VAR_RESET' || node.kind === 'VAR_SET_DEFAULT') return others
-  const value = node.kind === 'VAR_SET_CURRENT' ? ddl.session.settings.get(name) : (node.args ?? []).map((arg) => settingText(arg, (node.args?.length ?? 0) > 1)).join(', ')
+  const value =
+    node.kind === 'VAR_SET_CURRENT'
+      ? ddl.session.settings.get(name)
+      : (node.args ?? []).map((arg) => settingText(arg, (node.args?.length ?? 0) > 1)).join(', ')
   // What SET would refuse is refused here: it is set and taken back.
   const mark = ddl.session.settings.mark()
   ddl.session.settings.set(name, value, true, ddl.session.isSuperuser)
@@ -248,7 +282,8 @@ function requireAdmin(ddl: Ddl, role: RoleRow): void {
   if (role.superuser) throw sqlError('42501', 'must be superuser to alter superusers')
   if (self.createRole) return
   const mine = memberships(ddl.editor, self.oid, false)
-  for (const each of mine) if (ddl.editor.role(each)?.memberOf.some((one) => one.role === role.oid && one.admin) === true) return
+  for (const each of mine)
+    if (ddl.editor.role(each)?.memberOf.some((one) => one.role === role.oid && one.admin) === true) return
   throw sqlError('42501', `must have admin option on role "${role.name}"`)
 }
 
@@ -263,7 +298,10 @@ function addMember(ddl: Ddl, group: Oid, member: Oid, admin: boolean, grantor: O
     notice(ddl, `role "${row.name}" is already a member of role "${groupName}"`, '00000')
     return
   }
-  ddl.editor.put('role', { ...row, memberOf: [...row.memberOf.filter((each) => each.role !== group), { role: group, admin, grantor }] })
+  ddl.editor.put('role', {
+    ...row,
+    memberOf: [...row.memberOf.filter((each) => each.role !== group), { role: group, admin, grantor }],
+  })
 }
 
 function removeMember(ddl: Ddl, group: Oid, member: Oid, adminOnly: boolean): void {
@@ -280,7 +318,8 @@ function removeMember(ddl: Ddl, group: Oid, member: Oid, adminOnly: boolean): vo
 /** 'owner of table t', 'privileges for schema s': of this database; for others how many there are. */
 function roleUses(ddl: Ddl, role: Oid): string[] {
   const out: string[] = []
-  const has = (acl: readonly string[] | undefined): boolean => (acl ?? []).some((item) => item.startsWith(`${role}=`) || item.endsWith(`/${role}`))
+  const has = (acl: readonly string[] | undefined): boolean =>
+    (acl ?? []).some((item) => item.startsWith(`${role}=`) || item.endsWith(`/${role}`))
   for (const row of ddl.editor.databases()) {
     if (row.owner === role) out.push(`owner of database ${row.name}`)
     else if (has(row.acl)) out.push(`privileges for database ${row.name}`)
@@ -298,7 +337,8 @@ function roleUses(ddl: Ddl, role: Oid): string[] {
       if (row.owner === role) out.push(`owner of ${describe(ddl, classOid, row.oid)}`)
       else if (has(row.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid)}`)
       if (kind === 'relation' && 'columns' in row) {
-        for (const column of row.columns) if (has(column.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid, column.number)}`)
+        for (const column of row.columns)
+          if (has(column.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid, column.number)}`)
       }
     }
   }

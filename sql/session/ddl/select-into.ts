@@ -16,5 +16,12 @@ export function selectInto(node: Node): Node {
   if (!('SelectStmt' in node)) return node
   const found = cut(node.SelectStmt)
   if (found === undefined) return node
-  return { CreateTableAsStmt: { query: { SelectStmt: found.select }, into: found.into, objtype: 'OBJECT_TABLE', is_select_into: true } }
+  return {
+    CreateTableAsStmt: {
+      query: { SelectStmt: found.select },
+      into: found.into,
+      objtype: 'OBJECT_TABLE',
+      is_select_into: true,
+    },
+  }
 }

@@ -6,7 +6,7 @@ import type { ColumnRow, RelationRow, SequenceRow } from '../../catalog/catalog.
 import { sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import type { Int64 } from '../../types/value.ts'
-import { type Ddl, binder } from './context.ts'
+import { binder, type Ddl } from './context.ts'
 
 interface Limits {
   readonly name: string
@@ -30,7 +30,8 @@ export interface SequenceOptions {
   readonly changed: boolean
 }
 
-export const int64 = (n: bigint): Int64 => (n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(n) : n)
+export const int64 = (n: bigint): Int64 =>
+  n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(n) : n
 
 function integerOf(node: Node | undefined): bigint | undefined {
   if (node === undefined) return undefined
@@ -50,7 +51,11 @@ function bigintOf(text: string): bigint {
 }
 
 /** `before`: what ALTER SEQUENCE starts from. `type`: an identity column's, where none is stated. */
-export function sequenceOptions(ddl: Ddl, nodes: readonly Node[] | undefined, options: { before?: SequenceRow; type?: Oid; identity?: boolean } = {}): SequenceOptions {
+export function sequenceOptions(
+  ddl: Ddl,
+  nodes: readonly Node[] | undefined,
+  options: { before?: SequenceRow; type?: Oid; identity?: boolean } = {},
+): SequenceOptions {
   const b = binder(ddl)
   const given = new Map<string, Node | undefined>()
   for (const node of nodes ?? []) {
@@ -64,27 +69,57 @@ export function sequenceOptions(ddl: Ddl, nodes: readonly Node[] | undefined, op
   let type = before?.type ?? options.type ?? OID.int8
   if (stated !== undefined && 'TypeName' in stated) type = resolveTypeName(b, stated.TypeName).type
   const limits = LIMITS.get(type)
-  if (limits === undefined) throw sqlError('22023', options.identity === true ? 'identity column type must be smallint, integer, or bigint' : 'sequence type must be smallint, integer, or bigint')
+  if (limits === undefined)
+    throw sqlError(
+      '22023',
+      options.identity === true
+        ? 'identity column type must be smallint, integer, or bigint'
+        : 'sequence type must be smallint, integer, or bigint',
+    )
   const increment = integerOf(given.get('increment')) ?? (before === undefined ? 1n : BigInt(before.increment))
   if (increment === 0n) throw sqlError('22023', 'INCREMENT must not be zero')
   const cycleNode = given.get('cycle')
-  const cycle = cycleNode === undefined ? (before?.cycle ?? false) : 'Boolean' in cycleNode ? cycleNode.Boolean.boolval === true : true
+  const cycle =
+    cycleNode === undefined
+      ? (before?.cycle ?? false)
+      : 'Boolean' in cycleNode
+        ? cycleNode.Boolean.boolval === true
+        : true
 
   // A limit that was its old type's default follows the new type.
   const old = before === undefined ? undefined : LIMITS.get(before.type)
-  const keptMax = before !== undefined && !(type !== before.type && BigInt(before.max) === (BigInt(before.increment) > 0n ? old!.max : -1n)) ? BigInt(before.max) : undefined
-  const keptMin = before !== undefined && !(type !== before.type && BigInt(before.min) === (BigInt(before.increment) < 0n ? old!.min : 1n)) ? BigInt(before.min) : undefined
-  const max = integerOf(given.get('maxvalue')) ?? (given.has('maxvalue') ? undefined : keptMax) ?? (increment > 0n ? limits.max : -1n)
-  const min = integerOf(given.get('minvalue')) ?? (given.has('minvalue') ? undefined : keptMin) ?? (increment < 0n ? limits.min : 1n)
-  if (max < limits.min || max > limits.max) throw sqlError('22023', `MAXVALUE (${max}) is out of range for sequence data type ${limits.name}`)
-  if (min < limits.min || min > limits.max) throw sqlError('22023', `MINVALUE (${min}) is out of range for sequence data type ${limits.name}`)
+  const keptMax =
+    before !== undefined &&
+    !(type !== before.type && BigInt(before.max) === (BigInt(before.increment) > 0n ? old!.max : -1n))
+      ? BigInt(before.max)
+      : undefined
+  const keptMin =
+    before !== undefined &&
+    !(type !== before.type && BigInt(before.min) === (BigInt(before.increment) < 0n ? old!.min : 1n))
+      ? BigInt(before.min)
+      : undefined
+  const max =
+    integerOf(given.get('maxvalue')) ??
+    (given.has('maxvalue') ? undefined : keptMax) ??
+    (increment > 0n ? limits.max : -1n)
+  const min =
+    integerOf(given.get('minvalue')) ??
+    (given.has('minvalue') ? undefined : keptMin) ??
+    (increment < 0n ? limits.min : 1n)
+  if (max < limits.min || max > limits.max)
+    throw sqlError('22023', `MAXVALUE (${max}) is out of range for sequence data type ${limits.name}`)
+  if (min < limits.min || min > limits.max)
+    throw sqlError('22023', `MINVALUE (${min}) is out of range for sequence data type ${limits.name}`)
   if (min >= max) throw sqlError('22023', `MINVALUE (${min}) must be less than MAXVALUE (${max})`)
-  const start = integerOf(given.get('start')) ?? (before === undefined ? (increment > 0n ? min : max) : BigInt(before.start))
+  const start =
+    integerOf(given.get('start')) ?? (before === undefined ? (increment > 0n ? min : max) : BigInt(before.start))
   if (start < min) throw sqlError('22023', `START value (${start}) cannot be less than MINVALUE (${min})`)
   if (start > max) throw sqlError('22023', `START value (${start}) cannot be greater than MAXVALUE (${max})`)
   const restart = given.has('restart') ? (integerOf(given.get('restart')) ?? start) : undefined
-  if (restart !== undefined && restart < min) throw sqlError('22023', `RESTART value (${restart}) cannot be less than MINVALUE (${min})`)
-  if (restart !== undefined && restart > max) throw sqlError('22023', `RESTART value (${restart}) cannot be greater than MAXVALUE (${max})`)
+  if (restart !== undefined && restart < min)
+    throw sqlError('22023', `RESTART value (${restart}) cannot be less than MINVALUE (${min})`)
+  if (restart !== undefined && restart > max)
+    throw sqlError('22023', `RESTART value (${restart}) cannot be greater than MAXVALUE (${max})`)
   const cache = integerOf(given.get('cache')) ?? (before === undefined ? 1n : BigInt(before.cache))
   if (cache <= 0n) throw sqlError('22023', `CACHE (${cache}) must be greater than zero`)
   const ownedBy = given.get('owned_by')
@@ -107,11 +142,27 @@ export function sequenceOptions(ddl: Ddl, nodes: readonly Node[] | undefined, op
   }
 }
 
-const sequenceColumn = (number: number, name: string, type: Oid): ColumnRow => ({ number, name, type, typmod: -1, collation: oid(0), notNull: true, dropped: false })
-const SEQUENCE_COLUMNS: readonly ColumnRow[] = [sequenceColumn(1, 'last_value', OID.int8), sequenceColumn(2, 'log_cnt', OID.int8), sequenceColumn(3, 'is_called', OID.bool)]
+const sequenceColumn = (number: number, name: string, type: Oid): ColumnRow => ({
+  number,
+  name,
+  type,
+  typmod: -1,
+  collation: oid(0),
+  notNull: true,
+  dropped: false,
+})
+const SEQUENCE_COLUMNS: readonly ColumnRow[] = [
+  sequenceColumn(1, 'last_value', OID.int8),
+  sequenceColumn(2, 'log_cnt', OID.int8),
+  sequenceColumn(3, 'is_called', OID.bool),
+]
 
 /** Makes the sequence with its first value. */
-export function putSequence(ddl: Ddl, base: Pick<RelationRow, 'oid' | 'name' | 'namespace' | 'owner' | 'persistence'> & { readonly session?: number }, sequence: SequenceRow): RelationRow {
+export function putSequence(
+  ddl: Ddl,
+  base: Pick<RelationRow, 'oid' | 'name' | 'namespace' | 'owner' | 'persistence'> & { readonly session?: number },
+  sequence: SequenceRow,
+): RelationRow {
   const row: RelationRow = {
     ...base,
     kind: 'S',

@@ -2,7 +2,20 @@
 import type { Node } from '@pgsql/types'
 import type { RelationRow, SequenceRow } from '../../catalog/catalog.ts'
 import { sqlError } from '../../types/error.ts'
-import { type Ddl, defineDdl, lockName, notice, openRelation, rangeVarOf, relationNamespace, requireOwner, roleOf, shownName, stringNode, update } from './context.ts'
+import {
+  type Ddl,
+  defineDdl,
+  lockName,
+  notice,
+  openRelation,
+  rangeVarOf,
+  relationNamespace,
+  requireOwner,
+  roleOf,
+  shownName,
+  stringNode,
+  update,
+} from './context.ts'
 import { findColumn } from './index-make.ts'
 import { putSequence, type SequenceOptions, sequenceOptions } from './sequence-options.ts'
 import { removeSequenceState } from './storage.ts'
@@ -52,7 +65,9 @@ export function registerSequences(): void {
     if (options.ownedBy !== undefined) {
       if (changed.sequence!.ownedBy?.identity === true) {
         const table = ddl.editor.relation(changed.sequence!.ownedBy.table)
-        throw sqlError('0A000', 'cannot change ownership of identity sequence', { detail: `Sequence "${row.name}" is linked to table "${table?.name}".` })
+        throw sqlError('0A000', 'cannot change ownership of identity sequence', {
+          detail: `Sequence "${row.name}" is linked to table "${table?.name}".`,
+        })
       }
       await setOwnedBy(ddl, changed, options.ownedBy)
     }
@@ -68,12 +83,19 @@ export function changeSequence(ddl: Ddl, row: RelationRow, options: SequenceOpti
   const { min, max } = options.row
   if (options.restart === undefined) {
     if (value < BigInt(min)) throw sqlError('22023', `RESTART value (${value}) cannot be less than MINVALUE (${min})`)
-    if (value > BigInt(max)) throw sqlError('22023', `RESTART value (${value}) cannot be greater than MAXVALUE (${max})`)
+    if (value > BigInt(max))
+      throw sqlError('22023', `RESTART value (${value}) cannot be greater than MAXVALUE (${max})`)
   }
   return restart(ddl, row, options.row, value, called)
 }
 
-export function restart(ddl: Ddl, row: RelationRow, sequence: SequenceRow, value: bigint, called: boolean): RelationRow {
+export function restart(
+  ddl: Ddl,
+  row: RelationRow,
+  sequence: SequenceRow,
+  value: bigint,
+  called: boolean,
+): RelationRow {
   const changed = update(ddl, { ...row, sequence, storageId: ddl.editor.nextStorageId() })
   ddl.session.sequences.create(changed, value, called)
   removeSequenceState(ddl, row, false)
@@ -82,18 +104,24 @@ export function restart(ddl: Ddl, row: RelationRow, sequence: SequenceRow, value
 
 export async function setOwnedBy(ddl: Ddl, row: RelationRow, names: readonly Node[]): Promise<RelationRow> {
   if (names.length === 1) {
-    if (stringNode(names[0]) !== 'none') throw sqlError('42601', 'invalid OWNED BY option', { hint: 'Specify OWNED BY table.column or OWNED BY NONE.' })
+    if (stringNode(names[0]) !== 'none')
+      throw sqlError('42601', 'invalid OWNED BY option', { hint: 'Specify OWNED BY table.column or OWNED BY NONE.' })
     const { ownedBy: _, ...rest } = row.sequence!
     return update(ddl, { ...row, sequence: rest })
   }
   const name = rangeVarOf(names.slice(0, -1))
   const table = await openRelation(ddl, name, 'access-share')
   if (table === undefined) throw sqlError('42P01', `relation "${shownName(name)}" does not exist`)
-  if (!['r', 'v', 'p'].includes(table.kind)) throw sqlError('42809', `sequence cannot be owned by relation "${table.name}"`)
+  if (!['r', 'v', 'p'].includes(table.kind))
+    throw sqlError('42809', `sequence cannot be owned by relation "${table.name}"`)
   if (table.owner !== row.owner) throw sqlError('55000', 'sequence must have same owner as table it is linked to')
-  if (table.namespace !== row.namespace) throw sqlError('55000', 'sequence must be in same schema as table it is linked to')
+  if (table.namespace !== row.namespace)
+    throw sqlError('55000', 'sequence must be in same schema as table it is linked to')
   const columnName = stringNode(names.at(-1))!
   const column = findColumn(table, columnName)
   if (column === undefined) throw sqlError('42703', `column "${columnName}" of relation "${table.name}" does not exist`)
-  return update(ddl, { ...row, sequence: { ...row.sequence!, ownedBy: { table: table.oid, column: column.number, identity: false } } })
+  return update(ddl, {
+    ...row,
+    sequence: { ...row.sequence!, ownedBy: { table: table.oid, column: column.number, identity: false } },
+  })
 }

@@ -31,12 +31,23 @@ const execution = (ddl: Ddl) => ddl.session.newExecution(ddl.session.transaction
  * Every row of `before` written again as `after` has it (columns, clustered key), and the indexes made anew. `convert`
  * makes a row of after's live columns from one of before's; without it they must be the same columns.
  */
-export async function rewriteTable(ddl: Ddl, before: RelationRow, after: RelationRow, convert: (old: Row) => MutableRow = (old) => [...old]): Promise<RelationRow> {
+export async function rewriteTable(
+  ddl: Ddl,
+  before: RelationRow,
+  after: RelationRow,
+  convert: (old: Row) => MutableRow = (old) => [...old],
+): Promise<RelationRow> {
   const columns = after.columns.map(({ missing: _, ...column }) => column)
   const next = update(ddl, { ...after, columns, storageId: ddl.editor.nextStorageId() })
   // Constraints are checked by who asks for the rewrite, in its words.
   const bare = (row: RelationRow): RelationRow => ({ ...row, constraints: [] })
-  const moved: Generator<Pause, unknown, undefined> = moveRows(execution(ddl), compileEnv(ddl.editor, 'often'), { ...bare(before), indexes: [] }, bare(next), convert)
+  const moved: Generator<Pause, unknown, undefined> = moveRows(
+    execution(ddl),
+    compileEnv(ddl.editor, 'often'),
+    { ...bare(before), indexes: [] },
+    bare(next),
+    convert,
+  )
   await drivePauses(ddl, moved)
   removeStorage(ddl, before)
   for (const each of next.indexes) await refillIndex(ddl, current(ddl, each))

@@ -14,10 +14,14 @@ import { onCommit } from './temporary.ts'
 import { columnsFrom, settled } from './views.ts'
 
 export function registerTableAs(): void {
-  defineDdl('CreateTableAsStmt', (node) => (node.objtype === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS'), async (ddl, node) => {
-    if (node.objtype === 'OBJECT_MATVIEW') throw notSupported('CREATE MATERIALIZED VIEW')
-    return createTableAs(ddl, node)
-  })
+  defineDdl(
+    'CreateTableAsStmt',
+    (node) => (node.objtype === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS'),
+    async (ddl, node) => {
+      if (node.objtype === 'OBJECT_MATVIEW') throw notSupported('CREATE MATERIALIZED VIEW')
+      return createTableAs(ddl, node)
+    },
+  )
 }
 
 async function createTableAs(ddl: Ddl, node: CreateTableAsStmt): Promise<string> {
@@ -43,8 +47,16 @@ async function createTableAs(ddl: Ddl, node: CreateTableAsStmt): Promise<string>
   return `SELECT ${rows}`
 }
 
-async function makeTable(ddl: Ddl, into: IntoClause, query: Node, source: string, types: Ddl['statement']['givenTypes'], ifNotExists: boolean): Promise<RelationRow | undefined> {
-  if (into.tableSpaceName !== undefined && into.tableSpaceName !== '' && into.tableSpaceName !== 'pg_default') throw sqlError('42704', `tablespace "${into.tableSpaceName}" does not exist`)
+async function makeTable(
+  ddl: Ddl,
+  into: IntoClause,
+  query: Node,
+  source: string,
+  types: Ddl['statement']['givenTypes'],
+  ifNotExists: boolean,
+): Promise<RelationRow | undefined> {
+  if (into.tableSpaceName !== undefined && into.tableSpaceName !== '' && into.tableSpaceName !== 'pg_default')
+    throw sqlError('42704', `tablespace "${into.tableSpaceName}" does not exist`)
   const b = bindContext(ddl.session, source, types, false)
   const bound = settled(ddl, bind(b, query))
   const names = namesOf(into.colNames)
@@ -52,15 +64,30 @@ async function makeTable(ddl: Ddl, into: IntoClause, query: Node, source: string
   if (names.length > infos.length) throw sqlError('42601', 'too many column names were specified')
   const base = await newRelation(ddl, into.rel!, ifNotExists)
   if (base === undefined) return undefined
-  const columns = columnsFrom(ddl, infos.map((info, i) => ({ ...info, name: names[i] ?? info.name })))
+  const columns = columnsFrom(
+    ddl,
+    infos.map((info, i) => ({ ...info, name: names[i] ?? info.name })),
+  )
   const commit = onCommitOf(into.onCommit, base.persistence)
   const options = optionList(ddl, into.options, 'table')
-  const row = putTable(ddl, { ...base, columns, ...(options === undefined ? {} : { options }), ...(commit === undefined ? {} : { onCommit: commit }) })
+  const row = putTable(ddl, {
+    ...base,
+    columns,
+    ...(options === undefined ? {} : { options }),
+    ...(commit === undefined ? {} : { onCommit: commit }),
+  })
   if (commit !== undefined && commit !== 'preserve') onCommit(ddl, row.oid, commit)
   return row
 }
 
-async function fill(ddl: Ddl, table: RelationRow, query: Node, source: string, types: Ddl['statement']['givenTypes'], parameters: readonly Value[]): Promise<number> {
+async function fill(
+  ddl: Ddl,
+  table: RelationRow,
+  query: Node,
+  source: string,
+  types: Ddl['statement']['givenTypes'],
+  parameters: readonly Value[],
+): Promise<number> {
   const schema = ddl.editor.namespace(table.namespace)!.name
   const insert: InsertStmt = {
     relation: { schemaname: schema, relname: table.name, inh: true, relpersistence: table.persistence },
@@ -74,7 +101,9 @@ async function fill(ddl: Ddl, table: RelationRow, query: Node, source: string, t
   const prepared = planQuery(session, b, bind(b, node), false)
   const given = parameters.map((value, i) => {
     const type = prepared.parameterTypes[i] ?? oid(25)
-    return (types[i] ?? 0) === 0 && type !== 25 && typeof value === 'string' ? session.catalog.type(type).input(value, -1, session.context) : value
+    return (types[i] ?? 0) === 0 && type !== 25 && typeof value === 'string'
+      ? session.catalog.type(type).input(value, -1, session.context)
+      : value
   })
   const tag = await session.runQuery(statement, prepared, given, ddl.call.sink, false)
   return Number(tag.slice(tag.lastIndexOf(' ') + 1))

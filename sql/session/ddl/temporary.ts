@@ -4,11 +4,11 @@
  */
 import type { Oid } from '../../../storage/keys/brand.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
-import { toSqlError } from '../sqlstate-of.ts'
+import { CLASS } from '../../catalog/classes.ts'
 import type { Backend } from '../backend.ts'
+import { toSqlError } from '../sqlstate-of.ts'
 import type { Ddl } from './context.ts'
 import { dropAll } from './drop.ts'
-import { CLASS } from '../../catalog/classes.ts'
 import { replaceStorage } from './storage.ts'
 
 /** At the end of this transaction (drop), or of every one (delete). */
@@ -16,7 +16,8 @@ export function onCommit(ddl: Ddl, table: Oid, action: 'delete' | 'drop'): void 
   const { session } = ddl
   if (action === 'drop') {
     session.hooks.beforeCommit.push(async () => {
-      if (ddl.editor.relation(table) !== undefined) await dropAll(ddl, [{ classOid: CLASS.relation, object: table, sub: 0 }])
+      if (ddl.editor.relation(table) !== undefined)
+        await dropAll(ddl, [{ classOid: CLASS.relation, object: table, sub: 0 }])
     })
     return
   }
@@ -41,7 +42,10 @@ function emptyAtCommit(session: Backend): void {
   })
 }
 
-const ownTables = (session: Backend): RelationRow[] => [...session.catalog.relations()].filter((row) => row.session !== undefined && row.namespace === session.tempNamespace && row.kind !== 'i')
+const ownTables = (session: Backend): RelationRow[] =>
+  [...session.catalog.relations()].filter(
+    (row) => row.session !== undefined && row.namespace === session.tempNamespace && row.kind !== 'i',
+  )
 
 /** Drops everything in the temporary schema: the session is closing, DISCARD TEMP, or the schema was left behind. */
 export async function dropTemporary(ddl: Ddl): Promise<void> {
@@ -68,7 +72,11 @@ export async function prepareTemporary(ddl: Ddl): Promise<void> {
 }
 
 async function dropAtClose(session: Backend, made: Ddl): Promise<void> {
-  if (session.tempNamespace === 0 || session.server.catalogs.catalog(session.databaseOid).namespace(session.tempNamespace) === undefined) return
+  if (
+    session.tempNamespace === 0 ||
+    session.server.catalogs.catalog(session.databaseOid).namespace(session.tempNamespace) === undefined
+  )
+    return
   try {
     session.transaction.start('implicit', 0)
     session.transaction.readOnly = false
@@ -77,6 +85,8 @@ async function dropAtClose(session: Backend, made: Ddl): Promise<void> {
     await session.transaction.commit()
   } catch (error) {
     session.transaction.rollback()
-    session.server.log('warn', `temporary tables were not dropped: ${(toSqlError(error) as Error).message}`, { process: session.pid })
+    session.server.log('warn', `temporary tables were not dropped: ${(toSqlError(error) as Error).message}`, {
+      process: session.pid,
+    })
   }
 }

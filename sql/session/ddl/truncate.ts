@@ -1,9 +1,21 @@
 /** TRUNCATE: tables under new, empty storage, in the transaction as anything else; others see the rows until it commits. */
 import type { Oid } from '../../../storage/keys/brand.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
-import { sqlError } from '../../types/error.ts'
-import { current, type Ddl, defineDdl, forbidSystemCatalog, KIND_WORDS, lockRelation, notice, requireOpen, requireOwner, requireRight, hasRight } from './context.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
+import { sqlError } from '../../types/error.ts'
+import {
+  current,
+  type Ddl,
+  defineDdl,
+  forbidSystemCatalog,
+  hasRight,
+  KIND_WORDS,
+  lockRelation,
+  notice,
+  requireOpen,
+  requireOwner,
+  requireRight,
+} from './context.ts'
 import { restart } from './sequences.ts'
 import { replaceStorage } from './storage.ts'
 
@@ -49,6 +61,8 @@ export function registerTruncate(): void {
 function check(ddl: Ddl, row: RelationRow): void {
   if (row.kind !== 'r') throw sqlError('42809', `"${row.name}" is not a table`)
   forbidSystemCatalog(row)
-  if (!hasRight(ddl, 'relation', row.oid, 'D')) requireRight(ddl, 'relation', row.oid, 'D', `permission denied for ${KIND_WORDS[row.kind]} ${row.name}`)
-  if (row.session !== undefined && row.session !== ddl.session.pid) throw sqlError('0A000', 'cannot truncate temporary tables of other sessions')
+  if (!hasRight(ddl, 'relation', row.oid, 'D'))
+    requireRight(ddl, 'relation', row.oid, 'D', `permission denied for ${KIND_WORDS[row.kind]} ${row.name}`)
+  if (row.session !== undefined && row.session !== ddl.session.pid)
+    throw sqlError('0A000', 'cannot truncate temporary tables of other sessions')
 }

@@ -4,12 +4,25 @@ import { findType, namesOf, typeName } from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { draftColumn } from './columns.ts'
-import { binder, creationNamespace, type Ddl, defineDdl, lockName, notice, qualifiedName, relationNamespace, requireOwner, roleOf, update } from './context.ts'
+import {
+  binder,
+  creationNamespace,
+  type Ddl,
+  defineDdl,
+  lockName,
+  notice,
+  qualifiedName,
+  relationNamespace,
+  requireOwner,
+  roleOf,
+  update,
+} from './context.ts'
 import { freeTypeName, putEnumType, putRowType } from './types.ts'
 
 const LABEL_BYTES_MAX = 63
 function checkLabel(label: string): void {
-  if (label === '' || Buffer.byteLength(label) > LABEL_BYTES_MAX) throw sqlError('42602', `invalid enum label "${label}"`, { detail: 'Labels must be 63 bytes or less.' })
+  if (label === '' || Buffer.byteLength(label) > LABEL_BYTES_MAX)
+    throw sqlError('42602', `invalid enum label "${label}"`, { detail: 'Labels must be 63 bytes or less.' })
 }
 
 export function registerTypes(): void {
@@ -46,7 +59,10 @@ export function registerTypes(): void {
       const old = labels.find((each) => each.label === node.oldVal)
       if (old === undefined) throw sqlError('22023', `"${node.oldVal}" is not an existing enum label`)
       if (labels.some((each) => each.label === value)) throw sqlError('42710', `enum label "${value}" already exists`)
-      ddl.editor.put('type', { ...row, enumLabels: labels.map((each) => (each === old ? { ...each, label: value } : each)) })
+      ddl.editor.put('type', {
+        ...row,
+        enumLabels: labels.map((each) => (each === old ? { ...each, label: value } : each)),
+      })
       return 'ALTER TYPE'
     }
     if (labels.some((each) => each.label === value)) {
@@ -62,7 +78,10 @@ export function registerTypes(): void {
       const upper = labels[node.newValIsAfter === true ? at + 1 : at]?.order
       order = lower === undefined ? upper! - 1 : upper === undefined ? lower + 1 : (lower + upper) / 2
     }
-    ddl.editor.put('type', { ...row, enumLabels: [...labels, { oid: ddl.editor.nextOid(), label: value, order }].sort((a, b) => a.order - b.order) })
+    ddl.editor.put('type', {
+      ...row,
+      enumLabels: [...labels, { oid: ddl.editor.nextOid(), label: value, order }].sort((a, b) => a.order - b.order),
+    })
     return 'ALTER TYPE'
   })
 
@@ -70,12 +89,14 @@ export function registerTypes(): void {
     const name = node.typevar!
     const { namespace } = relationNamespace(ddl, name)
     await lockName(ddl, 'relation', { name: name.relname!, namespace: namespace.oid })
-    if (ddl.editor.relationByName(namespace.oid, name.relname!) !== undefined) throw sqlError('42P07', `relation "${name.relname}" already exists`)
+    if (ddl.editor.relationByName(namespace.oid, name.relname!) !== undefined)
+      throw sqlError('42P07', `relation "${name.relname}" already exists`)
     const columns: ColumnRow[] = []
     for (const each of node.coldeflist ?? []) {
       if (!('ColumnDef' in each)) continue
       const { row } = draftColumn(ddl, name.relname!, each.ColumnDef, columns.length + 1)
-      if (columns.some((other) => other.name === row.name)) throw sqlError('42701', `column "${row.name}" specified more than once`)
+      if (columns.some((other) => other.name === row.name))
+        throw sqlError('42701', `column "${row.name}" specified more than once`)
       columns.push(row)
     }
     freeTypeName(ddl, namespace.oid, name.relname!, false)

@@ -36,14 +36,23 @@ export function freeTypeName(ddl: Ddl, namespace: Oid, name: string, forRelation
     return
   }
   throw sqlError('42710', `type "${name}" already exists`, {
-    ...(forRelation ? { hint: 'A relation has an associated type of the same name, so you must use a name that doesn\'t conflict with any existing type.' } : {}),
+    ...(forRelation
+      ? {
+          hint: "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.",
+        }
+      : {}),
   })
 }
 
 /** Puts an array type for `element` and gives its oid. */
 export function putArrayType(ddl: Ddl, element: Base & Partial<TypeRow>, arrayOid: Oid): void {
   ddl.editor.put('type', {
-    ...plain({ oid: arrayOid, name: arrayTypeName(ddl.editor, element.namespace, element.name), namespace: element.namespace, owner: element.owner }),
+    ...plain({
+      oid: arrayOid,
+      name: arrayTypeName(ddl.editor, element.namespace, element.name),
+      namespace: element.namespace,
+      owner: element.owner,
+    }),
     kind: 'b',
     category: 'A',
     element: element.oid,
@@ -85,7 +94,12 @@ export function putEnumType(ddl: Ddl, base: Base, labels: readonly string[]): Ty
   return type
 }
 
-export function putDomainType(ddl: Ddl, base: Base, of: TypeRow, rest: Pick<TypeRow, 'typmod' | 'collation' | 'notNull' | 'domain'>): TypeRow {
+export function putDomainType(
+  ddl: Ddl,
+  base: Base,
+  of: TypeRow,
+  rest: Pick<TypeRow, 'typmod' | 'collation' | 'notNull' | 'domain'>,
+): TypeRow {
   const type: TypeRow = {
     ...plain(base),
     length: of.length,
@@ -113,7 +127,13 @@ export function changeType(ddl: Ddl, type: Oid, change: Partial<Pick<TypeRow, 'n
   if (change.name !== undefined || change.namespace !== undefined) {
     freeTypeName(ddl, moved.namespace, moved.name, false)
     ddl.editor.put('type', moved)
-    if (array !== undefined) ddl.editor.put('type', { ...array, namespace: moved.namespace, owner: moved.owner, name: arrayTypeName(ddl.editor, moved.namespace, moved.name) })
+    if (array !== undefined)
+      ddl.editor.put('type', {
+        ...array,
+        namespace: moved.namespace,
+        owner: moved.owner,
+        name: arrayTypeName(ddl.editor, moved.namespace, moved.name),
+      })
     return
   }
   ddl.editor.put('type', moved)

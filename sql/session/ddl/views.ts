@@ -9,7 +9,19 @@ import type { ColumnRow, RelationRow } from '../../catalog/catalog.ts'
 import type { ColumnInfo, Query } from '../../plan/query.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
-import { binder, type Ddl, defineDdl, KIND_WORDS, lockName, lockRelation, notice, relationNamespace, requireOwner, roleOf, update } from './context.ts'
+import {
+  binder,
+  type Ddl,
+  defineDdl,
+  KIND_WORDS,
+  lockName,
+  lockRelation,
+  notice,
+  relationNamespace,
+  requireOwner,
+  roleOf,
+  update,
+} from './context.ts'
 import { optionList } from './options.ts'
 import { prepareTemporary } from './temporary.ts'
 import { freeTypeName, putRowType } from './types.ts'
@@ -22,18 +34,25 @@ export function registerViews(): void {
 }
 
 async function createView(ddl: Ddl, node: ViewStmt): Promise<void> {
-  if (node.withCheckOption !== undefined && node.withCheckOption !== 'NO_CHECK_OPTION') throw notSupported('WITH CHECK OPTION')
-  if (node.view!.relpersistence === 'u') throw sqlError('42601', 'views cannot be unlogged because they do not have storage')
+  if (node.withCheckOption !== undefined && node.withCheckOption !== 'NO_CHECK_OPTION')
+    throw notSupported('WITH CHECK OPTION')
+  if (node.view!.relpersistence === 'u')
+    throw sqlError('42601', 'views cannot be unlogged because they do not have storage')
   const b = binder(ddl)
   const select = node.query!
   if (!('SelectStmt' in select)) throw notSupported('this view definition')
   if (select.SelectStmt.intoClause !== undefined) throw sqlError('0A000', 'views must not contain SELECT INTO')
   let query = settled(ddl, bind(b, select))
-  if (query.ctes.some((cte) => cte.query.command !== 'select')) throw sqlError('0A000', 'views must not contain data-modifying statements in WITH')
+  if (query.ctes.some((cte) => cte.query.command !== 'select'))
+    throw sqlError('0A000', 'views must not contain data-modifying statements in WITH')
   const names = namesOf(node.aliases)
-  if (names.length > query.targets.filter((target) => !target.junk).length) throw sqlError('42601', 'CREATE VIEW specifies more column names than columns')
+  if (names.length > query.targets.filter((target) => !target.junk).length)
+    throw sqlError('42601', 'CREATE VIEW specifies more column names than columns')
   let next = 0
-  query = { ...query, targets: query.targets.map((target) => (target.junk ? target : { ...target, name: names[next++] ?? target.name })) }
+  query = {
+    ...query,
+    targets: query.targets.map((target) => (target.junk ? target : { ...target, name: names[next++] ?? target.name })),
+  }
   const columns = columnsFrom(ddl, outputColumns(query))
 
   let name = node.view!
@@ -53,7 +72,8 @@ async function createView(ddl: Ddl, node: ViewStmt): Promise<void> {
     if (existing.kind !== 'v') throw sqlError('42809', `"${existing.name}" is not a view`)
     requireOwner(ddl, existing.owner, KIND_WORDS.v, existing.name)
     checkReplacement(ddl, existing, columns)
-    if (contains(query, existing.oid)) throw sqlError('42P17', `infinite recursion detected in rules for relation "${existing.name}"`)
+    if (contains(query, existing.oid))
+      throw sqlError('42P17', `infinite recursion detected in rules for relation "${existing.name}"`)
     const { options: _, ...rest } = existing
     const merged = columns.map((column, i) => ({ ...existing.columns[i], ...column }))
     update(ddl, { ...rest, columns: merged, view: { query }, ...(options === undefined ? {} : { options }) })
@@ -86,19 +106,33 @@ export function settled(ddl: Ddl, query: Query): Query {
   const b = binder(ddl)
   return {
     ...query,
-    targets: query.targets.map((target) => (target.junk || target.expression.type !== OID.unknown ? target : { ...target, expression: coerceTo(b, settle(b, target.expression), OID.text, -1, 'implicit', 'implicit') })),
+    targets: query.targets.map((target) =>
+      target.junk || target.expression.type !== OID.unknown
+        ? target
+        : { ...target, expression: coerceTo(b, settle(b, target.expression), OID.text, -1, 'implicit', 'implicit') },
+    ),
   }
 }
 
 export function columnsFrom(ddl: Ddl, infos: readonly ColumnInfo[]): ColumnRow[] {
   infos.forEach((info, i) => {
-    if (infos.findIndex((other) => other.name === info.name) !== i) throw sqlError('42701', `column "${info.name}" specified more than once`)
+    if (infos.findIndex((other) => other.name === info.name) !== i)
+      throw sqlError('42701', `column "${info.name}" specified more than once`)
   })
   return infos.map((info, i) => {
     const type = info.type === OID.unknown ? OID.text : info.type
     const row = ddl.editor.typeRow(type)
-    if (row?.kind === 'p') throw sqlError('42P16', `column "${info.name}" has pseudo-type ${typeName(binder(ddl), type)}`)
-    return { number: i + 1, name: info.name, type, typmod: info.typmod, collation: info.collation ?? row?.collation ?? oid(0), notNull: false, dropped: false }
+    if (row?.kind === 'p')
+      throw sqlError('42P16', `column "${info.name}" has pseudo-type ${typeName(binder(ddl), type)}`)
+    return {
+      number: i + 1,
+      name: info.name,
+      type,
+      typmod: info.typmod,
+      collation: info.collation ?? row?.collation ?? oid(0),
+      notNull: false,
+      dropped: false,
+    }
   })
 }
 
@@ -114,7 +148,10 @@ function checkReplacement(ddl: Ddl, existing: RelationRow, columns: readonly Col
       })
     }
     if (now.type !== before.type || now.typmod !== before.typmod) {
-      throw sqlError('42P16', `cannot change data type of view column "${before.name}" from ${typeName(b, before.type, before.typmod)} to ${typeName(b, now.type, now.typmod)}`)
+      throw sqlError(
+        '42P16',
+        `cannot change data type of view column "${before.name}" from ${typeName(b, before.type, before.typmod)} to ${typeName(b, now.type, now.typmod)}`,
+      )
     }
   })
 }
@@ -131,7 +168,8 @@ const contains = (tree: unknown, view: RelationRow['oid']): boolean => {
 /** Every stored query that reads the view gets its new definition. */
 export function replaceInside(ddl: Ddl, view: RelationRow['oid'], query: Query): void {
   for (const row of [...ddl.editor.ownAll('relation')]) {
-    if (row.view === undefined || !('query' in row.view) || row.oid === view || !contains(row.view.query, view)) continue
+    if (row.view === undefined || !('query' in row.view) || row.oid === view || !contains(row.view.query, view))
+      continue
     update(ddl, { ...row, view: { query: replaced(row.view.query, view, query) as Query } })
   }
 }
@@ -167,8 +205,18 @@ function renamed(tree: unknown, relation: number, from: string, to: string, colu
     out[key] = renamed(value, relation, from, to, column)
     changed ||= out[key] !== value
   }
-  const node = tree as { kind?: string; oid?: number; viewOid?: number; aliased?: boolean; alias?: string; columns?: readonly ColumnInfo[] }
-  if ((node.kind === 'table' ? node.oid : node.kind === 'subquery' ? node.viewOid : undefined) === relation && node.columns !== undefined) {
+  const node = tree as {
+    kind?: string
+    oid?: number
+    viewOid?: number
+    aliased?: boolean
+    alias?: string
+    columns?: readonly ColumnInfo[]
+  }
+  if (
+    (node.kind === 'table' ? node.oid : node.kind === 'subquery' ? node.viewOid : undefined) === relation &&
+    node.columns !== undefined
+  ) {
     if (column === 0 && node.aliased === false && node.alias === from) {
       out['alias'] = to
       changed = true
