@@ -19,7 +19,7 @@ import { type Execution, type Instrument, Pause, SLICE_OVER } from '../executor/
 import { type ParsedStatement, parse } from '../parser/parser.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { type Notice, type SqlError, sqlError } from '../types/error.ts'
-import { OID, PG_CATALOG } from '../types/oids.ts'
+import { PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
@@ -42,6 +42,7 @@ import {
 } from './statement.ts'
 import { Suspend, Suspensions, type Wait } from './suspend.ts'
 import { Transaction } from './transaction.ts'
+import { rowSink } from './utilities/query.ts'
 import { type Utility, utilityFor } from './utility.ts'
 import { variantOf } from './variants.ts'
 
@@ -132,6 +133,8 @@ export class Backend implements Session, ContextHost {
   #running = false
   #closed = false
   #path: Path | undefined
+  /** Settings whose new values the client is told when the statement is over, with what it knows. */
+  readonly #toReport = new Map<string, string>()
   /** Inside a simple Query with several statements: they share one implicit transaction. */
   #severalStatements = false
 
@@ -156,7 +159,9 @@ export class Backend implements Session, ContextHost {
       ended: (committed) => this.#transactionEnded(committed),
     })
     this.transaction.marked.push(this.deferred)
-    settings.onReport((name, value) => this.#sink?.parameterStatus(name, value))
+    settings.onReport((name, before) => {
+      if (!this.#toReport.has(name)) this.#toReport.set(name, before)
+    })
     settings.computed.set('transaction_isolation', {
       get: () =>
         this.transaction.block === 'idle'
@@ -309,6 +314,7 @@ export class Backend implements Session, ContextHost {
   query(sql: string, sink: Sink): MaybePromise<void> {
     this.#begin(sql, sink)
     return this.#guard(() => {
+      this.prepared.delete('')
       const { cache } = this.#searchPath()
       const shape = shapeOf(sql)
       const lifted = shape === undefined ? undefined : cache.shapes.find(shape)
@@ -461,13 +467,31 @@ export class Backend implements Session, ContextHost {
           this.keepPrepared(name, makeStatement({ List: {} }, '', '', []), undefined, false, sql)
           return
         }
-        const statement = makeStatement(node, sql, sql, parameterTypes)
+        const statement = this.#withInnerTypes(makeStatement(node, sql, sql, parameterTypes))
         cache.keepExtended(sql, parameterTypes, statement)
         keep(statement)
       }
       const parsed = parse(sql)
       return parsed instanceof Promise ? parsed.then(make) : make(parsed)
     })
+  }
+
+  /** EXPLAIN, DECLARE and CREATE TABLE AS take the parameters of their query, and fail where it does. */
+  #withInnerTypes(statement: Statement): Statement {
+    const { node } = statement
+    const inner =
+      'ExplainStmt' in node
+        ? node.ExplainStmt.query
+        : 'DeclareCursorStmt' in node
+          ? node.DeclareCursorStmt.query
+          : 'CreateTableAsStmt' in node
+            ? node.CreateTableAsStmt.query
+            : undefined
+    if (inner === undefined || !isQueryNode(inner)) return statement
+    this.#checkFailed(statement)
+    this.#ensureTransaction()
+    const query = makeStatement(inner, statement.text, statement.source, statement.givenTypes)
+    return { ...statement, givenTypes: prepareQuery(this, query, true).parameterTypes }
   }
 
   keepPrepared(
@@ -533,9 +557,10 @@ export class Backend implements Session, ContextHost {
         this.#ensureTransaction()
         prepared = this.preparedQuery(name)
         parameters = this.#parameters(prepared.parameterTypes, formats, values, name)
-      } else if (values.length > 0) {
-        parameters = this.#parameters(utilityParameters(statement, values.length), formats, values, name)
-      }
+      } else parameters = this.#parameters(statement.givenTypes, formats, values, name)
+      const columns = prepared?.fields?.length
+      if (resultFormats.length > 1 && columns !== undefined && resultFormats.length !== columns)
+        throw sqlError('08P01', `bind message has ${resultFormats.length} result formats but query has ${columns} columns`)
       this.portals.set(portal, {
         name: portal,
         statement,
@@ -602,13 +627,15 @@ export class Backend implements Session, ContextHost {
     return this.#guard(() => {
       const portal = this.#portal(name)
       const { statement } = portal
-      const fields = isQueryNode(statement.node) ? portal.fields : this.#utility(statement)?.fields?.(this, statement)
+      const isRun = isQueryNode(statement.node) || portal.cursor !== undefined
+      const fields = isRun ? portal.fields : this.#utility(statement)?.fields?.(this, statement)
       return { fields, formats: portal.formats }
     })
   }
 
   execute(name: string, maxRows: number, sink: Sink): MaybePromise<void> {
     return this.#guard(() => {
+      if (this.transaction.block === 'failed' && name !== '' && !this.portals.has(name)) throw aborted()
       const portal = this.#portal(name)
       const { statement } = portal
       this.#begin(statement.text, sink)
@@ -617,19 +644,9 @@ export class Backend implements Session, ContextHost {
         return undefined
       }
       this.#checkFailed(statement)
-      if (portal.prepared === undefined) {
-        if (portal.done) {
-          sink.commandComplete('')
-          return undefined
-        }
-        const tag = this.runStatement(statement, portal.parameters, sink, false)
-        portal.done = true
-        const finish = (text: string): MaybePromise<void> => {
-          // COMMIT and ROLLBACK end here; anything else waits for Sync.
-          sink.commandComplete(text)
-        }
-        return tag instanceof Promise ? tag.then(finish) : finish(tag)
-      }
+      if (portal.prepared === undefined) return this.#executeUtility(portal, maxRows, sink)
+      // What gives no rows runs once.
+      if (portal.done && portal.fields === undefined) throw sqlError('55000', `portal "${name}" cannot be run`)
       if (portal.fields !== undefined) sink.fields(portal.fields, portal.formats)
       const result = this.runPortal(portal, maxRows, sink)
       const finish = (tag: string | undefined): void => {
@@ -638,6 +655,44 @@ export class Backend implements Session, ContextHost {
       }
       return result instanceof Promise ? result.then(finish) : finish(result)
     })
+  }
+
+  /** With a row limit its rows are kept, so that they can be taken in portions. */
+  #executeUtility(portal: Portal, maxRows: number, sink: Sink): MaybePromise<void> {
+    const { statement } = portal
+    const give = (): void => {
+      const to = maxRows === 0 ? portal.pending.length : Math.min(portal.pending.length, portal.pendingAt + maxRows)
+      const given = to - portal.pendingAt
+      while (portal.pendingAt < to) sink.row(portal.pending[portal.pendingAt++]!)
+      if (given === maxRows && maxRows > 0) sink.portalSuspended()
+      else sink.commandComplete(portal.tag!.replace(/\d+$/, String(given)))
+    }
+    const fields = portal.done ? portal.fields : this.#utility(statement)?.fields?.(this, statement)
+    if (portal.done && fields === undefined) throw sqlError('55000', `portal "${portal.name}" cannot be run`)
+    portal.done = true
+    portal.fields = fields
+    if (fields !== undefined) sink.fields(fields, portal.formats)
+    if (portal.tag !== undefined) return give()
+    if (maxRows === 0 || fields === undefined) {
+      const tag = this.runStatement(statement, portal.parameters, sink, false)
+      const finish = (text: string): void => {
+        // COMMIT and ROLLBACK end here; anything else waits for Sync.
+        portal.tag = text
+        sink.commandComplete(text)
+      }
+      return tag instanceof Promise ? tag.then(finish) : finish(tag)
+    }
+    const tag = this.runStatement(
+      statement,
+      portal.parameters,
+      rowSink(sink, (row) => portal.pending.push(row.slice())),
+      false,
+    )
+    const finish = (text: string): void => {
+      portal.tag = text
+      give()
+    }
+    return tag instanceof Promise ? tag.then(finish) : finish(tag)
   }
 
   closeStatement(name: string): void {
@@ -804,6 +859,7 @@ export class Backend implements Session, ContextHost {
   /** Streams rows of a statement that only reads. */
   #rows(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
     let left = maxRows === 0 ? Number.POSITIVE_INFINITY : maxRows
+    const before = portal.sent
     const emit = (): void => {
       while (portal.pendingAt < portal.pending.length && left > 0) {
         sink.row(portal.pending[portal.pendingAt++]!)
@@ -816,11 +872,11 @@ export class Backend implements Session, ContextHost {
         emit()
         if (portal.pendingAt < portal.pending.length) return undefined
         if (left <= 0 && maxRows > 0) return undefined
-        if (portal.done) return this.#tag(portal)
+        if (portal.done) return this.#tag(portal, before)
         const step = portal.steps!.next()
         if (step.done) {
           portal.done = true
-          return this.#tag(portal)
+          return this.#tag(portal, before)
         }
         if (step.value instanceof Pause) return this.#pause(step.value).then(go)
         portal.pending = step.value
@@ -941,18 +997,11 @@ export class Backend implements Session, ContextHost {
     })
   }
 
-  #tag(portal: Portal): string {
-    const { planned } = portal.prepared!
-    switch (planned.command) {
-      case 'select':
-        return `SELECT ${portal.sent}`
-      case 'insert':
-        return `INSERT 0 ${portal.execution!.affected}`
-      case 'update':
-        return `UPDATE ${portal.execution!.affected}`
-      case 'delete':
-        return `DELETE ${portal.execution!.affected}`
-    }
+  /** Counts the rows changed, or those given since `before`: a portal that is read in portions says the last one's. */
+  #tag(portal: Portal, before: number): string {
+    const { command } = portal.prepared!.planned
+    const count = portal.fields === undefined ? portal.execution!.affected : portal.sent - before
+    return command === 'insert' ? `INSERT 0 ${count}` : `${command.toUpperCase()} ${count}`
   }
 
   /** Shared locks on the tables of a statement, so that DDL waits for open transactions and they for it. */
@@ -1007,7 +1056,7 @@ export class Backend implements Session, ContextHost {
       )
         return
     }
-    throw sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
+    throw aborted()
   }
 
   #beforeCommit(): Promise<void> | undefined {
@@ -1028,11 +1077,12 @@ export class Backend implements Session, ContextHost {
   }
 
   /** Runs the deferred constraint checks that are due. */
-  runDeferred(): Promise<void> | undefined {
+  runDeferred(onlyDue = false): Promise<void> | undefined {
     if (this.deferred.empty) return undefined
     const txn = this.transaction.ensure()
     txn.beginStatement()
-    const steps = this.deferred.run(this.newExecution(txn, 0, []))
+    const x = this.newExecution(txn, 0, [])
+    const steps = onlyDue ? this.deferred.runDue(x) : this.deferred.run(x)
     const go = (): Promise<void> | undefined => {
       for (;;) {
         const step = steps.next()
@@ -1112,6 +1162,13 @@ export class Backend implements Session, ContextHost {
   #idle(): void {
     const now = this.#running
     this.#running = false
+    if (this.#toReport.size > 0) {
+      for (const [name, known] of this.#toReport) {
+        const value = this.settings.get(name)
+        if (value !== known) this.#sink?.parameterStatus(name, value)
+      }
+      this.#toReport.clear()
+    }
     if (this.#whenIdle.length > 0 && this.transaction.block === 'idle') {
       for (const work of this.#whenIdle.splice(0)) work(this.#sink ?? this.identity.options.idleSink)
     }
@@ -1202,6 +1259,9 @@ export class Backend implements Session, ContextHost {
   }
 }
 
+const aborted = (): SqlError =>
+  sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
+
 const changedResult = (): SqlError => sqlError('0A000', 'cached plan must not change result type')
 
 const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction (aborted)' } as const
@@ -1225,10 +1285,6 @@ function utf8(bytes: Buffer): string {
   }
   return bytes.latin1Slice(0, bytes.length)
 }
-
-/** Utility statements take parameters only where they contain queries; without types they are text. */
-const utilityParameters = (statement: Statement, count: number): Oid[] =>
-  Array.from({ length: count }, (_, i) => statement.givenTypes[i] || OID.text)
 
 /** Statements whose rows must be held back until they are complete. */
 const mayRestart = (prepared: PreparedQuery): boolean => prepared.suspends

@@ -21,6 +21,8 @@ export interface Portal {
   done: boolean
   /** Rows given so far. */
   sent: number
+  /** Of a finished utility statement whose rows are kept in `pending`. */
+  tag?: string
   /** SQL cursors, and the protocol's portals once FETCH has read from them. */
   cursor: CursorState | undefined
   /** EXPLAIN ANALYZE: the plan's counters. */

@@ -406,7 +406,7 @@ export class SessionSettings {
   readonly #custom = new Map<string, string>()
   #undo: Undo[] = []
   #locals: Undo[] = []
-  #onReport: (name: string, value: string) => void = () => {}
+  #onReport: (name: string, before: string) => void = () => {}
   /** Values that are not kept here but asked for (transaction_isolation …). */
   readonly computed = new Map<string, { readonly get: () => string; readonly set: (value: string) => void }>()
 
@@ -427,7 +427,8 @@ export class SessionSettings {
     this.epoch = this.#literalsRead()
   }
 
-  onReport(listener: (name: string, value: string) => void): void {
+  /** `before`: its value until now. */
+  onReport(listener: (name: string, before: string) => void): void {
     this.#onReport = listener
   }
 
@@ -562,7 +563,7 @@ export class SessionSettings {
     const now = this.get(definition.name)
     if (now === before) return
     this.#applied(definition.name)
-    if (definition.reported) this.#onReport(definition.name, now)
+    if (definition.reported) this.#onReport(definition.name, before)
   }
 
   #applied(name: string): void {

@@ -109,10 +109,10 @@ export class Transaction {
   }
 
   setIsolation(name: string): void {
-    if (this.txn?.hasWrites === true || (this.txn !== undefined && this.#levels.length > 0)) {
-      if (name !== this.isolationName)
-        throw sqlError('25001', 'SET TRANSACTION ISOLATION LEVEL must be called before any query')
-      return
+    if (this.txn !== undefined && name !== this.isolationName) {
+      if (this.txn.hasBegun) throw sqlError('25001', 'SET TRANSACTION ISOLATION LEVEL must be called before any query')
+      if (this.#levels.length > 0)
+        throw sqlError('25001', 'SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction')
     }
     this.isolationName = name
     const isolation =
