@@ -10,7 +10,17 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Display, Expression } from '../plan/expression.ts'
 import { OID } from '../types/oids.ts'
-import { arrayTypeOf, at, type BindContext, baseType, elementType, errorAt, placeOf, typeName } from './context.ts'
+import {
+  arrayTypeOf,
+  at,
+  type BindContext,
+  baseType,
+  elementType,
+  errorAt,
+  located,
+  placeOf,
+  typeName,
+} from './context.ts'
 
 export type CoercionContext = 'implicit' | 'assignment' | 'explicit'
 const LEVEL: Readonly<Record<CoercionContext, number>> = { implicit: 0, assignment: 1, explicit: 2 }
@@ -145,7 +155,10 @@ export function coerceType(
   if (e.type === target || target === OID.any) return e
   if (isPolymorphic(target)) return e
   if (e.type === OID.unknown) {
-    if (e.kind === 'const') return readLiteral(b, e.value as string | null, target, typmod, location ?? placeOf(e))
+    if (e.kind === 'const') {
+      const place = location ?? placeOf(e)
+      return located(readLiteral(b, e.value as string | null, target, typmod, place), place)
+    }
     if (e.kind === 'param') {
       const known = b.parameters[e.index - 1] ?? 0
       if (known === 0 || known === OID.unknown) b.parameters[e.index - 1] = target

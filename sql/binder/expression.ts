@@ -97,6 +97,15 @@ const FEATURES: Readonly<Record<string, string>> = {
 export const bindList = (b: BindContext, scope: Scope, nodes: readonly Node[] | undefined): Expression[] =>
   (nodes ?? []).map((node) => bindExpression(b, scope, node))
 
+/** A list in which `t.*` stands for its columns: of ROW() and VALUES. */
+export function bindWithStars(b: BindContext, scope: Scope, nodes: readonly Node[]): Expression[] {
+  return nodes.flatMap((node) => {
+    const star = starOf(node)
+    if (star === undefined) return [bindExpression(b, scope, node)]
+    return expandStar(b, scope, star).map((column) => located({ ...column.expression }, star.location))
+  })
+}
+
 const text = (value: string | null): Expression => ({ kind: 'const', value, type: OID.unknown, typmod: -1 })
 const boolean = (value: boolean | null): Expression => ({ kind: 'const', value, type: OID.bool, typmod: -1 })
 const BOOL = { type: OID.bool, typmod: -1 } as const
@@ -161,12 +170,7 @@ const HANDLERS: Handlers = {
   },
   A_ArrayExpr: (b, scope, node) => bindArray(b, scope, node.elements ?? [], undefined, node.location),
   RowExpr: (b, scope, node) => {
-    const fields: Expression[] = []
-    for (const arg of node.args ?? []) {
-      const star = starOf(arg)
-      if (star === undefined) fields.push(bindExpression(b, scope, arg))
-      else fields.push(...expandStar(b, scope, star).map((column) => column.expression))
-    }
+    const fields = bindWithStars(b, scope, node.args ?? [])
     return { kind: 'row', fields, names: undefined, type: OID.record, typmod: -1 }
   },
   CollateClause: (b, scope, node) => {
@@ -190,7 +194,9 @@ const HANDLERS: Handlers = {
     const level = placeAggregate(b, scope, args, [], 'grouping operations', node.location)
     return { kind: 'grouping', refs: [], level, args, type: OID.int4, typmod: -1 }
   },
-  SetToDefault: () => ({ kind: 'default', type: OID.unknown, typmod: -1 }),
+  SetToDefault: (b, _, node) => {
+    throw errorAt(b, '42601', 'DEFAULT is not allowed in this context', node.location)
+  },
   CurrentOfExpr: () => {
     throw notSupported('WHERE CURRENT OF')
   },

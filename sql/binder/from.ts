@@ -290,14 +290,20 @@ function firstLocation(node: unknown): number | undefined {
 /** A bare VALUES list inside a subquery: its rows, when nothing else is around it. */
 function valuesRows(query: Query): readonly (readonly Expression[])[] | undefined {
   const only = query.relations.length === 1 ? query.relations[0] : undefined
+  if (query.command !== 'select' || only?.kind !== 'values' || query.targets.length !== only.columns.length)
+    return undefined
   const bare =
-    query.command === 'select' &&
-    only?.kind === 'values' &&
     query.orderBy.length === 0 &&
     query.limit === undefined &&
     query.offset === undefined &&
     query.ctes.length === 0 &&
-    query.where === undefined
+    query.where === undefined &&
+    query.groupBy.length === 0 &&
+    query.groupingSets === undefined &&
+    !query.hasAggregates &&
+    query.windows.length === 0 &&
+    query.distinct.kind === 'none' &&
+    query.targets.every(({ expression: e }, i) => e.kind === 'var' && e.level === 0 && e.column === i + 1)
   if (!bare || only.rows.some((row) => row.some((e) => e.kind !== 'const'))) return undefined
   return only.rows
 }

@@ -3,7 +3,7 @@
  * primary key is grouped (parse_agg.c's check_ungrouped_columns and finalize_grouping_exprs).
  */
 import type { Expression } from '../plan/expression.ts'
-import type { GroupKey, Target } from '../plan/query.ts'
+import type { GroupKey, Query, Target } from '../plan/query.ts'
 import { sameExpression } from '../plan/walk.ts'
 import { type BindContext, errorAt, ownPlace, placeOf } from './context.ts'
 import type { Scope } from './scope.ts'
@@ -113,8 +113,13 @@ function checkTree(c: Check, node: unknown, depth: number, direct: boolean): voi
     if (e.level === depth) checkColumn(c, e, depth, direct)
     return
   }
-  const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
-  for (const value of Object.values(e)) checkTree(c, value, here, direct)
+  if (e.command !== undefined && e.relations !== undefined) {
+    // In PostgreSQL's order, so that the same column is complained of.
+    const { targets, from, where, having, ctes, relations, ...rest } = e as unknown as Query
+    for (const part of [targets, from, where, having, rest, ctes, relations]) checkTree(c, part, depth + 1, direct)
+    return
+  }
+  for (const value of Object.values(e)) checkTree(c, value, depth, direct)
 }
 
 const sameColumn = (key: Expression, relation: number, column: number): boolean =>

@@ -16,11 +16,11 @@ import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { canCoerce, coerceTo, coerceToBoolean } from './coerce.ts'
-import { type BindContext, errorAt, typeName } from './context.ts'
+import { type BindContext, errorAt, located, placeOf, typeName } from './context.ts'
 import { bindExpression, bindSubscript, locationOf } from './expression.ts'
 import { bindFrom, columnsOf, type FromBinders, outputColumns, requireRelation } from './from.ts'
 import { createScope, itemOf, type Scope, within } from './scope.ts'
-import { bindQuery, bindSelect, EMPTY_QUERY, TargetList, WITH_BINDERS } from './select.ts'
+import { bindQuery, bindSelect, EMPTY_QUERY, outputTargets, TargetList, WITH_BINDERS } from './select.ts'
 import { bindWith, finishCte } from './with.ts'
 
 function targetRelation(
@@ -122,6 +122,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
     if (listed.some((other, j) => j < i && other.column === column))
       throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
   })
+  const places = listed.length > 0 ? listed.map((each) => each.location) : undefined
   const overriding = OVERRIDING[node.override ?? 'OVERRIDING_NOT_SET']
   const select =
     node.selectStmt !== undefined && 'SelectStmt' in node.selectStmt ? node.selectStmt.SelectStmt : undefined
@@ -129,7 +130,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   const source =
     select === undefined
       ? { from: [] as Query['from'], values: [] as Expression[] }
-      : bindSource(b, scope, select, columns, listed.length > 0, overriding)
+      : bindSource(b, scope, select, columns, places, overriding)
   const used = columns.slice(0, source.values.length)
 
   const targets: Target[] = source.values.map((expression, i) => ({
@@ -167,13 +168,25 @@ function bindSource(
   scope: Scope,
   select: SelectStmt,
   columns: readonly ColumnRow[],
-  listed: boolean,
+  /** Where the listed columns stand; undefined: none are listed. */
+  listed: readonly (number | undefined)[] | undefined,
   overriding: 'none' | 'user' | 'system',
 ): { from: Query['from']; values: Expression[] } {
-  const check = (count: number, location?: number): void => {
-    if (count > columns.length) throw errorAt(b, '42601', 'INSERT has more expressions than target columns', location)
-    if (listed && count < columns.length)
-      throw errorAt(b, '42601', 'INSERT has more target columns than expressions', location)
+  const check = (given: readonly Expression[]): void => {
+    if (given.length > columns.length) {
+      const place = placeOf(given[columns.length]!)
+      throw errorAt(b, '42601', 'INSERT has more expressions than target columns', place)
+    }
+    if (listed === undefined || given.length >= columns.length) return
+    const only = given.length === 1 ? given[0]! : undefined
+    const row = only?.kind === 'row' && only.fields.length === columns.length
+    throw errorAt(b, '42601', 'INSERT has more target columns than expressions', listed[given.length], {
+      ...(row
+        ? {
+            hint: 'The insertion source is a row expression containing the same number of columns expected by the INSERT. Did you accidentally use extra parentheses?',
+          }
+        : {}),
+    })
   }
   const bareValues =
     select.valuesLists !== undefined &&
@@ -183,16 +196,19 @@ function bindSource(
     select.limitOffset === undefined &&
     select.withClause === undefined
   if (bareValues) {
-    const inner = createScope(scope.parent, 'values')
+    const inner = createScope(scope.parent, select.valuesLists!.length === 1 ? 'single values' : 'values')
     inner.ctes.push(...scope.ctes)
     const rows = select.valuesLists!.map((list) => {
       const items = 'List' in list ? (list.List.items ?? []) : []
-      return items.map((item) => ({ e: bindExpression(b, inner, item), location: locationOf(item) }))
+      return items.map((item) => ({
+        e: located(bindOrDefault(b, inner, item), locationOf(item)),
+        location: locationOf(item),
+      }))
     })
     const width = rows[0]!.length
     for (const row of rows)
       if (row.length !== width) throw errorAt(b, '42601', 'VALUES lists must all be the same length', row[0]?.location)
-    check(width, rows[0]![columns.length]?.location ?? rows[0]![0]?.location)
+    for (const row of rows) check(row.map(({ e }) => e))
     const bound = rows.map((row) =>
       row.map(({ e, location }, i) =>
         assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location),
@@ -228,7 +244,7 @@ function bindSource(
   const query = bindSelect(b, { ...scope, items: [], relations: [] }, select, { keepUnknown: true })
   const settled = settleColumns(b, query, columns)
   const given = outputColumns(settled)
-  check(given.length)
+  check(outputTargets(settled).map((target) => target.expression))
   const relation: Relation = {
     kind: 'subquery',
     query: settled,
@@ -290,6 +306,10 @@ function checkGenerated(
   }
   return e
 }
+
+/** DEFAULT stands for a whole value only. */
+const bindOrDefault = (b: BindContext, scope: Scope, node: Node): Expression =>
+  'SetToDefault' in node ? { kind: 'default', type: OID.unknown, typmod: -1 } : bindExpression(b, scope, node)
 
 function bindOnConflict(b: BindContext, scope: Scope, row: RelationRow, node: OnConflictClause): OnConflict {
   const indexes = node.infer === undefined ? [] : inferIndexes(b, scope, row, node)
@@ -417,14 +437,14 @@ function bindAssignments(
 
 /** (a, b) = (x, y) and (a, b) = (SELECT …) come as one MultiAssignRef a column. */
 function assignedValue(b: BindContext, scope: Scope, node: Node): Expression {
-  if (!('MultiAssignRef' in node)) return bindExpression(b, scope, node)
+  if (!('MultiAssignRef' in node)) return bindOrDefault(b, scope, node)
   const { source, colno, ncolumns } = node.MultiAssignRef
   const at = (colno ?? 1) - 1
   if ('RowExpr' in source!) {
     const fields = source.RowExpr.args ?? []
     if (fields.length !== ncolumns)
       throw errorAt(b, '42601', 'number of columns does not match number of values', source.RowExpr.location)
-    return bindExpression(b, scope, fields[at]!)
+    return bindOrDefault(b, scope, fields[at]!)
   }
   if ('SubLink' in source!) {
     const select = source.SubLink.subselect!
@@ -465,7 +485,7 @@ export function bindUpdate(
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node, 'UPDATE')
-  scope.items = [targetItem(b, scope, row)]
+  scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
   const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
   const where =
@@ -495,7 +515,7 @@ export function bindDelete(
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node, 'DELETE')
-  scope.items = [targetItem(b, scope, row)]
+  scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))
   const where =
     node.whereClause &&

@@ -28,6 +28,8 @@ export interface Item {
   /** Visible only to LATERAL items; `lateralOk` false: naming it is an error (the wrong side of a join). */
   lateralOnly: boolean
   lateralOk: boolean
+  /** What UPDATE or DELETE changes: FROM's items do not see it. */
+  readonly target?: boolean
 }
 
 export interface CteScope {
@@ -179,7 +181,11 @@ export function findColumn(b: BindContext, scope: Scope, name: string, location?
 function checkLateral(b: BindContext, item: Item, location?: number): void {
   if (item.lateralOnly && !item.lateralOk) {
     throw errorAt(b, '42P10', `invalid reference to FROM-clause entry for table "${item.alias}"`, location, {
-      detail: 'The combining JOIN type must be INNER or LEFT for a LATERAL reference.',
+      ...(item.target
+        ? {
+            hint: `There is an entry for table "${item.alias}", but it cannot be referenced from this part of the query.`,
+          }
+        : { detail: 'The combining JOIN type must be INNER or LEFT for a LATERAL reference.' }),
     })
   }
 }
@@ -225,6 +231,14 @@ export function missingItem(b: BindContext, scope: Scope, alias: string, locatio
   return errorAt(b, '42P01', `missing FROM-clause entry for table "${alias}"`, location)
 }
 
+/** The nearest column names so far (parse_relation.c's FuzzyAttrMatchState). */
+interface Nearest {
+  distance: number
+  first: string | undefined
+  second: string | undefined
+}
+const FUZZY_DISTANCE_MAX = 3
+
 export function missingColumn(
   b: BindContext,
   scope: Scope,
@@ -232,32 +246,43 @@ export function missingColumn(
   name: string,
   location?: number,
 ) {
-  const shown = qualifier === undefined ? `"${name}"` : `${qualifier}.${name}`
-  const message = `column ${shown} does not exist`
-  const near: string[] = []
-  let best = 4
+  const message = `column ${qualifier === undefined ? `"${name}"` : `${qualifier}.${name}`} does not exist`
+  const nearest: Nearest = { distance: FUZZY_DISTANCE_MAX + 1, first: undefined, second: undefined }
   for (let s: Scope | undefined = scope; s !== undefined; s = s.parent) {
-    for (const item of s.items) {
-      if (qualifier !== undefined && item.alias !== qualifier) continue
-      for (const column of item.columns) {
-        const far = distance(name, column.name, best)
-        if (far > Math.min(3, name.length / 2)) continue
-        const full = `${item.alias}.${column.name}`
-        if (far < best) {
-          best = far
-          near.length = 0
-        }
-        if (far === best && !near.includes(full)) near.push(full)
+    for (const relation of s.relations) {
+      const penalty = qualifier === undefined ? 0 : distance(qualifier, relation.alias, FUZZY_DISTANCE_MAX + 1)
+      const columns = relation.columns.filter((column) => column.type !== 0)
+      if (penalty === 0 && columns.some((column) => column.name === name)) {
+        const hint = `There is a column named "${name}" in table "${relation.alias}", but it cannot be referenced from this part of the query.`
+        return errorAt(b, '42703', message, location, { hint })
       }
+      for (const column of columns) considerNear(nearest, name, relation.alias, column.name, penalty)
     }
   }
-  const hint =
-    near.length === 1
-      ? `Perhaps you meant to reference the column "${near[0]}".`
-      : near.length === 2
-        ? `Perhaps you meant to reference the column "${near[0]}" or the column "${near[1]}".`
-        : undefined
-  return errorAt(b, '42703', message, location, hint === undefined ? {} : { hint })
+  if (nearest.first === undefined) return errorAt(b, '42703', message, location)
+  const or = nearest.second === undefined ? '' : ` or the column "${nearest.second}"`
+  const hint = `Perhaps you meant to reference the column "${nearest.first}"${or}.`
+  return errorAt(b, '42703', message, location, { hint })
+}
+
+function considerNear(nearest: Nearest, name: string, alias: string, column: string, penalty: number): void {
+  if (penalty > nearest.distance) return
+  const far = distance(name, column, nearest.distance + 1 - penalty)
+  if (far > Math.floor(name.length / 2)) return
+  const total = far + penalty
+  const shown = `${alias}.${column}`
+  if (total < nearest.distance) {
+    nearest.distance = total
+    nearest.first = shown
+    nearest.second = undefined
+  } else if (total === nearest.distance) {
+    if (nearest.second !== undefined) {
+      // Three of a kind tell nothing; only nearer ones count from here.
+      nearest.first = nearest.second = undefined
+      nearest.distance = total - 1
+    } else if (nearest.first !== undefined) nearest.second = shown
+    else if (total <= FUZZY_DISTANCE_MAX) nearest.first = shown
+  }
 }
 
 /** Levenshtein distance, given up above `limit`. */

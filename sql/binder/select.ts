@@ -33,7 +33,7 @@ import {
   selectCommonType,
 } from './coerce.ts'
 import { type BindContext, errorAt, located, placeOf, typeName } from './context.ts'
-import { bindExpression, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
+import { bindExpression, bindWithStars, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
 import { checkGrouped, resolveGrouping } from './grouping.ts'
 import { firstAggregate, requireNoVariables } from './placement.ts'
@@ -96,8 +96,7 @@ export function bindSelect(
   if (node.op !== undefined && node.op !== 'SETOP_NONE') return bindSetOperation(b, parent, node)
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
-  if (node.valuesLists !== undefined && node.valuesLists.length > 0)
-    return bindValues(b, scope, node, ctes, options.keepUnknown === true)
+  if (node.valuesLists !== undefined && node.valuesLists.length > 0) return bindValues(b, scope, node, ctes)
 
   const from = within(scope, 'from', () =>
     bindFrom(b, scope, node.fromClause ?? [], {
@@ -231,7 +230,7 @@ function originOf(
   }
   return undefined
 }
-const outputTargets = (query: Query): readonly Target[] =>
+export const outputTargets = (query: Query): readonly Target[] =>
   (query.command === 'select' ? query.targets : (query.modify?.returning ?? [])).filter((target) => !target.junk)
 
 /** The name PostgreSQL gives an unnamed output column. */
@@ -588,44 +587,25 @@ function checkLockable(
 
 // ── VALUES ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function bindValues(
-  b: BindContext,
-  scope: Scope,
-  node: SelectStmt,
-  ctes: readonly CteScope[],
-  keepUnknown: boolean,
-): Query {
+function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readonly CteScope[]): Query {
   const rows = node.valuesLists!.map((list) => {
     const items = 'List' in list ? (list.List.items ?? []) : []
-    return within(scope, 'values', () => items.map((item) => bindExpression(b, scope, item)))
+    return within(scope, 'values', () => bindWithStars(b, scope, items))
   })
   const width = rows[0]!.length
   rows.forEach((row, i) => {
-    if (row.length !== width)
-      throw errorAt(b, '42601', 'VALUES lists must all be the same length', locationOf(firstOf(node.valuesLists![i]!)))
-    if (!keepUnknown && row.some((e) => e.kind === 'default'))
-      throw errorAt(b, '42601', 'DEFAULT is not allowed in this context')
+    if (row.length === width) return
+    throw errorAt(b, '42601', 'VALUES lists must all be the same length', locationOf(firstOf(node.valuesLists![i]!)))
   })
   const columns: ColumnInfo[] = []
-  if (keepUnknown) {
-    for (let i = 0; i < width; i++) columns.push({ name: `column${i + 1}`, type: rows[0]![i]!.type, typmod: -1 })
-  } else {
-    for (let i = 0; i < width; i++) {
-      const type = commonTypeOf(
-        b,
-        rows.map((row) => row[i]!),
-        'VALUES',
-      )
-      for (const row of rows) row[i] = coerceToCommon(b, row[i]!, type, 'VALUES')
-      columns.push({
-        name: `column${i + 1}`,
-        type,
-        typmod: commonTypmod(
-          rows.map((row) => row[i]!),
-          type,
-        ),
-      })
-    }
+  for (let i = 0; i < width; i++) {
+    const list = rows.map((row) => row[i]!)
+    const type = commonTypeOf(b, list, 'VALUES')
+    for (const row of rows) row[i] = coerceToCommon(b, row[i]!, type, 'VALUES')
+    const converted = rows.map((row) => row[i]!)
+    const { collation } = converted[0]!
+    const info = { name: `column${i + 1}`, type, typmod: commonTypmod(converted, type) }
+    columns.push(collation === undefined ? info : { ...info, collation })
   }
   const relation: Relation = { kind: 'values', rows, alias: '*VALUES*', aliased: false, columns, lateral: false }
   scope.relations.push(relation)

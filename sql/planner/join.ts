@@ -13,7 +13,7 @@ import { COST, type Estimator } from './estimate.ts'
 import { layoutOf } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Path, pathOf, rowsOf } from './path.ts'
-import { conjunction, conjuncts, isVolatile, relationsIn } from './scan.ts'
+import { collectRelations, conjunction, conjuncts, isVolatile, relationsIn, relationsInQuery } from './scan.ts'
 
 const DP_RELATIONS = 9 // subsets to look at double with each; above it the order is found greedily
 
@@ -90,16 +90,35 @@ function baseMember(c: JoinContext, relation: number): Member {
   }
 }
 
+const needsKnown = new WeakMap<Relation, ReadonlySet<number>>()
+/** Other relations of this level that a relation's own definition reads. */
 function lateralNeeds(relation: Relation, self: number): ReadonlySet<number> {
+  const known = needsKnown.get(relation)
+  if (known !== undefined) return known
   const needs = new Set<number>()
-  if (relation.kind === 'function') for (const source of relation.calls) relationsIn(source.call, needs)
-  else if (relation.kind === 'values') for (const row of relation.rows) for (const e of row) relationsIn(e, needs)
-  else if (relation.kind === 'subquery' && relation.lateral)
-    relationsIn(
-      { kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 },
-      needs,
-    )
+  if (relation.kind === 'function') for (const source of relation.calls) collectRelations(source.call, needs)
+  else if (relation.kind === 'values') for (const row of relation.rows) for (const e of row) collectRelations(e, needs)
+  else if (relation.kind === 'subquery') relationsInQuery(relation.query, needs)
   needs.delete(self)
+  needsKnown.set(relation, needs)
+  return needs
+}
+
+/** What an item reads of relations that are not inside it: laterally, or in the conditions of its joins. */
+function needsOf(
+  c: JoinContext,
+  item: FromItem,
+  inside: ReadonlySet<number>,
+  needs: Set<number> = new Set(),
+): Set<number> {
+  if (item.kind === 'relation') {
+    if (item.relation < 0) return needs
+    for (const need of lateralNeeds(c.relations[item.relation]!, item.relation)) if (!inside.has(need)) needs.add(need)
+    return needs
+  }
+  needsOf(c, item.left, inside, needs)
+  needsOf(c, item.right, inside, needs)
+  if (item.on !== undefined) for (const need of relationsIn(item.on)) if (!inside.has(need)) needs.add(need)
   return needs
 }
 
@@ -117,18 +136,18 @@ function outerJoinMember(c: JoinContext, item: FromItem & { kind: 'join' }): Mem
   const left = relationsOf(item.left)
   const right = relationsOf(item.right)
   const all = new Set([...left, ...right])
-  const needs = new Set<number>()
-  for (const relation of all)
-    for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!all.has(need)) needs.add(need)
   return {
     relations: all,
-    needs,
+    needs: needsOf(c, item, all),
     base: false,
     paths: (conditions, available, slotOf) => [outerJoin(c, item, left, right, conditions, available, slotOf)],
   }
 }
 
-const within = (e: Expression, set: ReadonlySet<number>): boolean => [...relationsIn(e)].every((each) => set.has(each))
+function within(e: Expression, set: ReadonlySet<number>): boolean {
+  for (const each of relationsIn(e)) if (!set.has(each)) return false
+  return true
+}
 const union = (x: ReadonlySet<number>, y: ReadonlySet<number>): Set<number> => new Set([...x, ...y])
 
 /**
@@ -207,12 +226,9 @@ function planSide(
 
 /** The nullable side of an outer join (or the inner of a semijoin) as one member. */
 function sideMember(c: JoinContext, item: FromItem, set: ReadonlySet<number>, own: readonly Expression[]): Member {
-  const needs = new Set<number>()
-  for (const relation of set)
-    for (const need of lateralNeeds(c.relations[relation]!, relation)) if (!set.has(need)) needs.add(need)
   return {
     relations: set,
-    needs,
+    needs: needsOf(c, item, set),
     base: item.kind === 'relation',
     paths: (conditions, available, slotOf) => planSide(c, item, [...own, ...conditions], available, slotOf),
   }
@@ -305,11 +321,7 @@ function joinPool(
     return [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), result)]
   }
   // Constant conditions are checked at the top; those of one member inside it.
-  const floating = conditions.filter(
-    (e) =>
-      !members.some((member) => within(e, union(member.relations, available)) && relationsIn(e).size > 0) &&
-      [...relationsIn(e)].every((each) => available.has(each)),
-  )
+  const floating = conditions.filter((e) => within(e, available))
   const volatile = conditions.filter((e) => !floating.includes(e) && relationsIn(e).size > 0 && isVolatileCall(c, e))
   const usable = conditions.filter((e) => !floating.includes(e) && !volatile.includes(e))
   const own = (member: Member): Expression[] =>

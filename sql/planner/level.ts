@@ -12,7 +12,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Query } from '../plan/query.ts'
-import { mapChildren, sameExpression } from '../plan/walk.ts'
+import { mapChildren, raiseExpression, sameExpression } from '../plan/walk.ts'
 import type { Peek } from './estimate.ts'
 import type { Layout } from './layout.ts'
 
@@ -48,6 +48,13 @@ export interface OuterParam {
   readonly expression: Expression
 }
 
+interface PlannedSubquery {
+  readonly child: Level
+  readonly plan: Plan
+  /** Its number in EXPLAIN, given when first asked for. */
+  number(): number
+}
+
 export class Level {
   readonly parent: Level | undefined
   readonly shared: Shared
@@ -55,6 +62,7 @@ export class Level {
   readonly params: OuterParam[] = []
   readonly ctes = new Map<string, CteSource>()
   readonly #planSubquery: (level: Level, query: Query) => Plan
+  readonly #planned = new Map<Query, PlannedSubquery>()
 
   constructor(parent: Level | undefined, shared: Shared, planSubquery: (level: Level, query: Query) => Plan) {
     this.parent = parent
@@ -64,6 +72,22 @@ export class Level {
 
   child(): Level {
     return new Level(this, this.shared, this.#planSubquery)
+  }
+
+  /**
+   * The plan of a subquery, made once however many join orders try it: its slots are filled from wherever it is run, and
+   * only one of the places is in the final plan.
+   */
+  planOnce(query: Query): PlannedSubquery {
+    let known = this.#planned.get(query)
+    if (known === undefined) {
+      const child = this.child()
+      const plan = this.#planSubquery(child, query)
+      let number = 0
+      known = { child, plan, number: () => (number ||= ++this.shared.subplans) }
+      this.#planned.set(query, known)
+    }
+    return known
   }
 
   cte(name: string, level: number): CteSource {
@@ -80,7 +104,7 @@ export class Level {
 
   /** The slot in which the enclosing level hands down this value (an expression whose level is one too high for us). */
   #outer(e: Expression & { level: number }): Expression {
-    const expression = { ...e, level: e.level - 1 } as Expression
+    const expression = raiseExpression(e, -1)
     let param = this.params.find((each) => sameExpression(each.expression, expression))
     if (param === undefined) {
       param = { slot: this.newSlot(), expression }
@@ -122,13 +146,12 @@ export class Level {
           if (node.level > 0) return this.#outer(node)
           break
         case 'subquery': {
-          const level = this.child()
-          const plan = this.#planSubquery(level, node.query)
+          const { child, plan, number } = this.planOnce(node.query)
           const link =
             node.link.kind === 'any' || node.link.kind === 'all'
               ? { ...node.link, left: node.link.left.map(visit) }
               : node.link
-          const params = level.params.map((param) => ({ slot: param.slot, expression: visit(param.expression) }))
+          const params = child.params.map((param) => ({ slot: param.slot, expression: visit(param.expression) }))
           return {
             kind: 'subplan',
             link,
@@ -136,7 +159,7 @@ export class Level {
             params,
             type: node.type,
             typmod: node.typmod,
-            number: ++this.shared.subplans,
+            number: number(),
           }
         }
         default:

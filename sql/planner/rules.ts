@@ -11,7 +11,7 @@ import { mapChildren, raiseExpression, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import type { SemiJoin } from './join.ts'
 import type { Level } from './level.ts'
-import { conjuncts, isVolatile, relationsIn } from './scan.ts'
+import { collectRelations, conjuncts, isVolatile } from './scan.ts'
 
 /** A subquery that is nothing but FROM, WHERE and targets. */
 function isSimple(level: Level, query: Query): boolean {
@@ -285,7 +285,7 @@ function toJoin(
   if (on.some((each) => some(each, (node) => node.kind === 'subquery'))) return undefined
   // Only what really depends on the outer row is worth a join.
   const reads = new Set<number>()
-  for (const each of on) relationsIn(each, reads)
+  for (const each of on) collectRelations(each, reads)
   if (exists && ![...reads].some((each) => each < base)) return undefined
   if (lateralInside(moved.relations, base)) return undefined
   if (e.link.kind === 'any') {
@@ -321,11 +321,11 @@ function lateralInside(relations: readonly Relation[], base: number): boolean {
   return relations.some((relation) => {
     const reads = new Set<number>()
     if (relation.kind === 'subquery')
-      relationsIn(
+      collectRelations(
         { kind: 'subquery', link: { kind: 'exists' }, query: relation.query, type: OID.bool, typmod: -1 },
         reads,
       )
-    else if (relation.kind === 'function') for (const source of relation.calls) relationsIn(source.call, reads)
+    else if (relation.kind === 'function') for (const source of relation.calls) collectRelations(source.call, reads)
     return [...reads].some((each) => each < base)
   })
 }

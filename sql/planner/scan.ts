@@ -11,7 +11,7 @@ import type { IndexRow, RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { IndexBounds } from '../plan/plan.ts'
 import type { Relation } from '../plan/query.ts'
-import { sameExpression, some } from '../plan/walk.ts'
+import { forEachChild, sameExpression, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import { COST, type Estimator, stripRelabel } from './estimate.ts'
 import { layoutOf, ROW_KEY } from './layout.ts'
@@ -32,16 +32,27 @@ export interface ScanRequest {
   slotOf(e: Expression): Expression
 }
 
-export const relationsIn = (e: Expression, into: Set<number> = new Set()): Set<number> => {
-  some(e, (node) => {
-    if (node.kind === 'var' && node.level === 0) into.add(node.relation)
-    if (node.kind === 'subquery') relationsInQuery(node.query, into)
-    return false
-  })
-  return into
+const known = new WeakMap<Expression, ReadonlySet<number>>()
+/** The relations of this level that an expression reads, inside subqueries too. */
+export function relationsIn(e: Expression): ReadonlySet<number> {
+  let found = known.get(e)
+  if (found === undefined) {
+    const into = new Set<number>()
+    collectRelations(e, into)
+    known.set(e, (found = into))
+  }
+  return found
+}
+export function collectRelations(e: Expression, into: Set<number>): void {
+  if (e.kind === 'var') {
+    if (e.level === 0) into.add(e.relation)
+    return
+  }
+  if (e.kind === 'subquery') relationsInQuery(e.query, into)
+  forEachChild(e, (child) => collectRelations(child, into))
 }
 /** Vars of this level inside a subquery: those whose level equals their nesting. */
-function relationsInQuery(tree: unknown, into: Set<number>, depth = 0): void {
+export function relationsInQuery(tree: unknown, into: Set<number>, depth = 0): void {
   if (typeof tree !== 'object' || tree === null) return
   if (Array.isArray(tree)) {
     for (const each of tree) relationsInQuery(each, into, depth)
@@ -104,24 +115,17 @@ export function tablePaths(r: ScanRequest): Path[] {
     ]
   }
   const paths: Path[] = []
-  if (r.conditions.length === local.length) {
-    const cost = pages * COST.page + total * (COST.row + local.length * COST.operator)
-    const clustered = row.indexes
-      .map((index) => r.level.shared.catalog.relation(index)!)
-      .find((index) => index.index?.clustered)
-    const order = clustered?.index === undefined ? [] : indexOrder(clustered.index, r.relation, relation, false)
-    paths.push(
-      pathOf(
-        { kind: 'seq-scan', ...source, filter: conjunction(local.map(lower)) },
-        entries,
-        kept,
-        0,
-        cost,
-        inside,
-        order,
-      ),
-    )
-  }
+  const cost = pages * COST.page + total * (COST.row + r.conditions.length * COST.operator)
+  const clustered = row.indexes
+    .map((index) => r.level.shared.catalog.relation(index)!)
+    .find((index) => index.index?.clustered)
+  const order = clustered?.index === undefined ? [] : indexOrder(clustered.index, r.relation, relation, false)
+  const matching =
+    local.length === r.conditions.length
+      ? kept
+      : total * r.conditions.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
+  const node = { kind: 'seq-scan', ...source, filter: conjunction(r.conditions.map(lower)) } as const
+  paths.push(pathOf(node, entries, matching, 0, cost, inside, order))
   for (const oid of row.indexes) {
     const index = r.level.shared.catalog.relation(oid)
     if (index?.index === undefined || index.index.method !== 'btree' || !index.index.valid) continue

@@ -3,7 +3,7 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Plan, PlanSortKey } from '../plan/plan.ts'
 import type { Cte, Query, Relation, SetOperation, Target, Window } from '../plan/query.ts'
-import { forEachChild, raiseOuter, sameExpression } from '../plan/walk.ts'
+import { forEachChild, raiseExpression, raiseOuter, sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
@@ -12,7 +12,7 @@ import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
 import { mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
-import { entriesOf, relationsIn, tablePaths } from './scan.ts'
+import { entriesOf, isVolatile, tablePaths } from './scan.ts'
 
 export type QueryPlanner = (level: Level, query: Query) => Plan
 
@@ -297,31 +297,46 @@ export interface Planned {
 export function planRows(level: Level, given: Query, extra: readonly Expression[], planQuery: QueryPlanner): Planned {
   const flat = pullUpSubqueries(level, expandCtes(level, given))
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
-  const { query, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
+  const { query: joined, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
+  const query = expandCtes(level, joined)
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
   const used = columnsUsed({ ...query, where: undefined }, [
     extra,
     conditions,
     semis.map((semi) => [semi.on, semi.inner]),
   ])
+  // Planned once, however many join orders try them.
+  const derived = new Map<number, { readonly child: Level; readonly plan: Plan }>()
   const context: JoinContext = {
     level,
     estimator,
     relations: query.relations,
     scan: (relation, own, available, slotOf) =>
-      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery),
+      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery, derived),
   }
-  const split = conditions.flatMap((e) => splitAnd(e))
-  return {
-    query,
-    context,
-    paths: planFrom(
-      context,
-      query.from,
-      split.filter((e) => !(e.kind === 'const' && e.value === true)),
-      semis,
-    ),
-  }
+  const split = conditions.flatMap((e) => splitAnd(e)).filter((e) => !(e.kind === 'const' && e.value === true))
+  if (split.some((e) => e.kind === 'const')) return { query, context, paths: [nothing(level, query, used)] }
+  return { query, context, paths: planFrom(context, query.from, split, semis) }
+}
+
+/** WHERE is false: no rows, of the columns that are asked for. */
+function nothing(level: Level, query: Query, used: ReadonlyMap<number, ReadonlySet<number>>): Path {
+  const entries = [...used].flatMap(([at, columns]) =>
+    [...columns].map((column): Expression => {
+      const relation = query.relations[at]!
+      const info = relation.columns[column - 1]
+      const type =
+        column === 0 ? wholeRowType(level, relation) : column === ROW_KEY ? OID.internal : (info?.type ?? OID.oid)
+      const rest = {
+        typmod: info?.typmod ?? -1,
+        ...(info?.collation === undefined ? {} : { collation: info.collation }),
+      }
+      return { kind: 'var', level: 0, relation: at, column, type, ...rest }
+    }),
+  )
+  const targets = entries.map((e): Expression => ({ kind: 'const', value: null, type: e.type, typmod: e.typmod }))
+  const filter: Expression = { kind: 'const', value: false, type: OID.bool, typmod: -1 }
+  return pathOf({ kind: 'result', targets, filter }, entries, 1, 0, COST.row, new Set(used.keys()))
 }
 const splitAnd = (e: Expression): Expression[] => (e.kind === 'and' ? e.args.flatMap(splitAnd) : [e])
 
@@ -335,6 +350,7 @@ function scanPaths(
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
   planQuery: QueryPlanner,
+  derived: Map<number, { readonly child: Level; readonly plan: Plan }>,
 ): Path[] {
   const relation = query.relations[at]!
   const columns = used.get(at) ?? new Set<number>()
@@ -356,8 +372,12 @@ function scanPaths(
       return wholeRow ? paths.map((path) => addWholeRow(level, path, relation, at, live)) : paths
     }
     case 'subquery': {
-      const child = level.child()
-      const plan = planQuery(child, relation.query)
+      let known = derived.get(at)
+      if (known === undefined) {
+        const child = level.child()
+        derived.set(at, (known = { child, plan: planQuery(child, relation.query) }))
+      }
+      const { child, plan } = known
       const path = derivedPath(level, child, plan, relation, at, conditions, estimator, query, slotOf)
       return [wholeRow ? addWholeRow(level, path, relation, at, allColumns(relation)) : path]
     }
@@ -609,6 +629,11 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
     if (query.targets.some((target) => target.junk)) path = targetPath(level, path, visible, false)
     return named(path.plan, visible)
   }
+  // What is sorted by is computed once, before sorting, not again after it.
+  const computed =
+    given.rowLocks.length === 0 &&
+    order.some((key) => path.layout.find(key.expression) < 0 && isCostly(level, key.expression))
+  if (computed) path = targetPath(level, path, query.targets, false)
   path = sortPath(level, path, order, ties || given.rowLocks.length > 0 ? undefined : limit, offset)
   if (given.rowLocks.length > 0) {
     const locks = given.rowLocks.flatMap((lock, i) => {
@@ -632,6 +657,9 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   path = targetPath(level, path, visible, false)
   return named(path.plan, visible)
 }
+
+/** Volatile, or a subquery: not to be evaluated twice. */
+const isCostly = (level: Level, e: Expression): boolean => isVolatile(level, e)
 
 const limitOf = (query: Query): number | undefined => {
   const count =
@@ -822,94 +850,56 @@ function distinctPath(level: Level, path: Path, query: Query): Path {
 
 type Aggregate = Expression & { kind: 'aggregate' }
 
-/** All aggregate calls of this level in targets, HAVING and windows (also inside subqueries of theirs), each once. */
-function aggregatesIn(query: Query): Aggregate[] {
-  const found: Aggregate[] = []
-  const visit = (tree: unknown, depth: number): void => {
-    if (typeof tree !== 'object' || tree === null) return
-    if (Array.isArray(tree)) {
-      for (const each of tree) visit(each, depth)
-      return
-    }
-    if (Object.getPrototypeOf(tree) !== Object.prototype) return
-    const node = tree as Expression & { command?: unknown; relations?: unknown }
-    if (node.kind === 'aggregate' && node.level === depth) {
-      const own = depth === 0 ? node : lowerLevels(node, depth)
-      if (!found.some((other) => sameExpression(other, own))) found.push(own)
-      return
-    }
-    const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
-    for (const value of Object.values(tree)) visit(value, here)
-  }
-  visit([query.targets.map((target) => target.expression), query.having, query.windows], 0)
-  return found
-}
-const lowerLevels = (e: Aggregate, depth: number): Aggregate => {
-  const visit = (tree: unknown): unknown => {
-    if (typeof tree !== 'object' || tree === null) return tree
-    if (Array.isArray(tree)) return tree.map(visit)
-    if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
-    const result = Object.fromEntries(Object.entries(tree).map(([name, value]) => [name, visit(value)]))
-    if (typeof result['level'] === 'number') result['level'] = (result['level'] as number) - depth
-    return result
-  }
-  return visit(e) as Aggregate
+interface Above {
+  readonly aggregates: Aggregate[]
+  readonly groupings: (Expression & { kind: 'grouping' })[]
+  /** Columns that stand outside of aggregates and keys: they depend on the keys, and are carried along. */
+  readonly carried: Expression[]
 }
 
-function groupingsIn(query: Query): (Expression & { kind: 'grouping' })[] {
-  const found: (Expression & { kind: 'grouping' })[] = []
-  const visit = (e: Expression): void => {
-    if (e.kind === 'grouping' && e.level === 0 && !found.some((other) => sameExpression(other, e))) found.push(e)
-    forEachChild(e, visit)
+/** What stands above the grouping: aggregates, GROUPING calls and columns of this level, also inside subqueries. */
+function collectAbove(tree: unknown, depth: number, keys: readonly Expression[], found: Above): void {
+  if (typeof tree !== 'object' || tree === null) return
+  if (Array.isArray(tree)) {
+    for (const each of tree) collectAbove(each, depth, keys, found)
+    return
   }
-  for (const target of query.targets) visit(target.expression)
-  if (query.having !== undefined) visit(query.having)
-  return found
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return
+  const node = tree as Expression & { command?: unknown; relations?: unknown }
+  if (node.kind === 'const' || node.kind === 'param') return
+  if (node.kind === 'aggregate' && node.level === depth) {
+    addOnce(found.aggregates, raiseExpression(node, -depth) as Aggregate)
+    return
+  }
+  if (node.kind === 'grouping' && node.level === depth) {
+    addOnce(found.groupings, raiseExpression(node, -depth) as Expression & { kind: 'grouping' })
+    return
+  }
+  if (node.kind === 'var') {
+    if (node.level !== depth) return
+    const own = depth === 0 ? node : { ...node, level: 0 }
+    if (!keys.some((key) => sameExpression(key, own))) addOnce(found.carried, own)
+    return
+  }
+  if (depth === 0 && node.kind !== undefined && keys.some((key) => sameExpression(key, node))) return
+  const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
+  for (const value of Object.values(tree)) collectAbove(value, here, keys, found)
+}
+
+function addOnce<E extends Expression>(list: E[], e: E): void {
+  if (!list.some((other) => sameExpression(other, e))) list.push(e)
 }
 
 function aggregatePath(c: JoinContext, path: Path, query: Query): Path {
   const { level, estimator } = c
   const keys = query.groupBy.map((key) => query.targets[key.target]!.expression)
-  const aggregates = aggregatesIn(query)
-  const groupings = groupingsIn(query)
-  // Functionally dependent columns (a grouped primary key's table) are carried along as keys of their own.
-  const carried: Expression[] = []
-  const carry = (e: Expression): void => {
-    if (keys.some((key) => sameExpression(key, e)) || carried.some((other) => sameExpression(other, e))) return
-    if (e.kind === 'aggregate' && e.level === 0) return
-    if (e.kind === 'grouping') return
-    if (e.kind === 'var' && e.level === 0) carried.push(e)
-    else forEachChild(e, carry)
-    if (e.kind === 'subquery') {
-      for (const relation of relationsIn(e)) {
-        const vars = columnsUsed({
-          ...query,
-          targets: [{ name: '', expression: e, junk: false, tableOid: 0 as never, columnNumber: 0 }],
-          where: undefined,
-          having: undefined,
-          from: [],
-          relations: [],
-        }).get(relation)
-        for (const column of vars ?? []) {
-          const info = query.relations[relation]!.columns[column - 1]
-          if (info !== undefined)
-            carry({
-              kind: 'var',
-              level: 0,
-              relation,
-              column,
-              type: info.type,
-              typmod: info.typmod,
-              ...(info.collation === undefined ? {} : { collation: info.collation }),
-            })
-        }
-      }
-    }
-  }
-  for (const target of query.targets) carry(target.expression)
-  if (query.having !== undefined) carry(query.having)
-  for (const window of query.windows) {
-    for (const e of [...window.partitionBy, ...window.orderBy.map((key) => key.expression)]) carry(e)
+  const found: Above = { aggregates: [], groupings: [], carried: [] }
+  const windows = query.windows.map((window) => [window.partitionBy, window.orderBy, window.start, window.end])
+  collectAbove([query.targets.map((target) => target.expression), query.having, windows], 0, keys, found)
+  const { aggregates, groupings, carried } = found
+  if (keys.length + aggregates.length + carried.length === 0 && query.groupingSets === undefined) {
+    // Nothing of the input is asked for: one group, whatever there is.
+    return pathOf({ kind: 'result', targets: [], filter: undefined }, [], 1, 0, COST.row, path.relations)
   }
   const all = [...keys, ...carried]
   const lower = (e: Expression): Expression => level.lower(e, path.layout)
