@@ -79,7 +79,7 @@ function moneyWords(value: Int64): string {
 
 /** Rounds half to even, as rint does. */
 function fromFloat(n: number): Int64 {
-  if (!(n >= -9223372036854775808 && n < 9223372036854775808)) throw outOfRange()
+  if (!(n >= -(2 ** 63) && n < 2 ** 63)) throw outOfRange()
   const below = Math.floor(n)
   const rest = n - below
   return int8(BigInt(rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below))

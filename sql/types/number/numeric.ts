@@ -201,17 +201,20 @@ export function modulo(a: Numeric, b: Numeric): Numeric {
   return numeric(rescale(a.digits, a.scale, scale) % rescale(b.digits, b.scale, scale), scale)
 }
 
+/** No numeric has more digits before the point, nor after it. */
+const placesWithin = (places: number): number => Math.max(Math.min(places, SCALE_MAX), -(INTEGER_DIGITS_MAX + 1))
+
 /** round(a, places); negative places round before the point. */
 export function round(a: Numeric, places: number): Numeric {
   if (a.special !== undefined) return a
-  const to = Math.max(Math.min(places, RESULT_SCALE_MAX), -RESULT_SCALE_MAX)
+  const to = placesWithin(places)
   if (to >= 0) return numeric(rescale(a.digits, a.scale, to), to)
   return numeric(rescale(a.digits, a.scale, to) * pow10(-to), 0)
 }
 
 export function trunc(a: Numeric, places: number): Numeric {
   if (a.special !== undefined) return a
-  const to = Math.max(Math.min(places, RESULT_SCALE_MAX), -RESULT_SCALE_MAX)
+  const to = placesWithin(places)
   if (to >= 0) return numeric(truncate(a.digits, a.scale, to), to)
   return numeric(truncate(a.digits, a.scale, to) * pow10(-to), 0)
 }

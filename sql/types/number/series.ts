@@ -36,9 +36,13 @@ function* bigints(from: Int64, to: Int64, step: Int64, check: () => void): Gener
 function* numerics(from: Numeric, to: Numeric, step: Numeric, check: () => void): Generator<Numeric> {
   let rows = 0
   const up = n.sign(step) > 0
-  for (let i = from; up ? n.compare(i, to) <= 0 : n.compare(i, to) >= 0; i = n.add(i, step)) {
+  if (up ? n.compare(from, to) > 0 : n.compare(from, to) < 0) return
+  for (let i = from; ; i = n.add(i, step)) {
     if (++rows % INTERRUPT_ROWS === 0) check()
     yield i
+    // The one after the last may be more than a numeric holds.
+    const rest = n.compare(n.subtract(to, i), step)
+    if (up ? rest < 0 : rest > 0) return
   }
 }
 

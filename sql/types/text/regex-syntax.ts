@@ -1,10 +1,11 @@
 /**
- * PostgreSQL's advanced regular expressions (ARE) in RE2's words. RE2 runs in linear time and so knows no
- * back-references and no lookahead: those answer 0A000. The reader checks the syntax as PostgreSQL does, because RE2
+ * PostgreSQL's advanced regular expressions (ARE) in RE2's words, and as a tree for the engine of regex-engine.ts: RE2
+ * runs in linear time and so knows no back-references and no lookahead. The reader checks the syntax as PostgreSQL does, because RE2
  * would take some of what PostgreSQL refuses and the other way round.
  * Source: PostgreSQL manual, "POSIX Regular Expressions".
  */
 import { notSupported, sqlError } from '../error.ts'
+import type { RegexNode } from './regex-engine.ts'
 
 export interface RegexFlags {
   readonly ignoreCase: boolean
@@ -27,6 +28,9 @@ export interface Translation {
   /** Some quantifiers are greedy and some are not. */
   readonly mixed: boolean
   readonly ignoreCase: boolean
+  readonly tree: RegexNode
+  /** RE2 cannot say it: it has back-references or lookahead. */
+  readonly needsEngine: boolean
 }
 
 const invalid = (what: string) => sqlError('2201B', `invalid regular expression: ${what}`)
@@ -98,12 +102,57 @@ interface Piece {
   readonly own: string
   readonly greedy: string
   readonly reluctant: string
+  readonly node: RegexNode
 }
 type Preference = 'longest' | 'shortest' | undefined
 interface Preferring extends Piece {
   readonly preference: Preference
 }
-const same = (text: string): Piece => ({ own: text, greedy: text, reluctant: text })
+const same = (text: string, node: RegexNode): Piece => ({ own: text, greedy: text, reluctant: text, node })
+
+/** RE2's words in JavaScript's, for one character or one position. */
+const inJavaScript = (text: string): string =>
+  text
+    .replaceAll(/\\x\{([0-9a-f]+)\}/g, '\\u{$1}')
+    .replaceAll('\\A', '(?<![^])')
+    .replaceAll('\\z', '(?![^])')
+    .replaceAll('(?s:.)', '[^]')
+
+const ASCII_END = 128
+
+function characterNode(text: string, ignoreCase: boolean): RegexNode {
+  const matcher = new RegExp(`^${inJavaScript(text)}$`, ignoreCase ? 'iu' : 'u')
+  const known: (boolean | undefined)[] = []
+  return {
+    kind: 'character',
+    test(point) {
+      if (point >= ASCII_END) return matcher.test(String.fromCodePoint(point))
+      return (known[point] ??= matcher.test(String.fromCharCode(point)))
+    },
+  }
+}
+
+const POSITIONS: Readonly<Record<string, (s: string, at: number) => boolean>> = {
+  '\\A': (_, at) => at === 0,
+  '\\z': (s, at) => at === s.length,
+  '(?m:^)': (s, at) => at === 0 || s[at - 1] === '\n',
+  '(?m:$)': (s, at) => at === s.length || s[at] === '\n',
+}
+const WORD = /[\p{L}\p{N}_]/u
+const isWordAt = (s: string, at: number): boolean => at >= 0 && at < s.length && WORD.test(s[at]!)
+const WORD_POSITIONS: Readonly<Record<string, (before: boolean, after: boolean) => boolean>> = {
+  '\\b': (before, after) => before !== after,
+  '\\B': (before, after) => before === after,
+  '(?:(?<!\\w)\\b)': (before, after) => !before && after,
+  '(?:(?<=\\w)\\b)': (before, after) => before && !after,
+}
+
+function assertionNode(text: string): RegexNode {
+  const holds = POSITIONS[text]
+  if (holds !== undefined) return { kind: 'assertion', holds }
+  const borders = WORD_POSITIONS[text]!
+  return { kind: 'assertion', holds: (s, at) => borders(isWordAt(s, at - 1), isWordAt(s, at)) }
+}
 
 class Reader {
   readonly #source: readonly string[]
@@ -112,6 +161,10 @@ class Reader {
   groups = 0
   sawGreedy = false
   sawReluctant = false
+  needsEngine = false
+  /** Lookaround inside which the reader is: its groups count for nothing there. */
+  #looks = 0
+  readonly #groupNodes: (RegexNode | undefined)[] = []
 
   constructor(source: string, flags: RegexFlags) {
     this.#source = [...source]
@@ -155,6 +208,7 @@ class Reader {
       branches.push(this.#branch())
     }
     return {
+      node: branches.length === 1 ? branches[0]!.node : { kind: 'alternation', branches: branches.map((b) => b.node) },
       own: branches.map((b) => b.own).join('|'),
       greedy: branches.map((b) => b.greedy).join('|'),
       reluctant: branches.map((b) => b.reluctant).join('|'),
@@ -168,16 +222,23 @@ class Reader {
     let greedy = ''
     let reluctant = ''
     let preference: Preference
+    const parts: RegexNode[] = []
+    const shortest: boolean[] = []
     for (;;) {
       this.#skipIgnored()
       const next = this.#peek()
-      if (next === undefined || next === '|' || next === ')') return { own, greedy, reluctant, preference }
+      if (next === undefined || next === '|' || next === ')') {
+        const node: RegexNode = parts.length === 1 ? parts[0]! : { kind: 'concat', parts, shortest }
+        return { own, greedy, reluctant, preference, node }
+      }
       const atom = this.#atom()
       const quantified = this.#quantified(atom)
       own += quantified.own
       greedy += quantified.greedy
       reluctant += quantified.reluctant
       preference ??= quantified.preference
+      parts.push(quantified.node)
+      shortest.push(quantified.preference === 'shortest')
     }
   }
 
@@ -186,7 +247,8 @@ class Reader {
     const quantifier = this.#quantifier()
     if (quantifier === undefined) return { ...atom.piece, preference: atom.preference }
     if (atom.isConstraint) throw invalid('quantifier operand invalid')
-    const { text, isReluctant, isFixed } = quantifier
+    const { text, isReluctant, isFixed, min, max } = quantifier
+    const preference = isFixed ? atom.preference : isReluctant ? 'shortest' : 'longest'
     if (isReluctant) this.sawReluctant = true
     else if (!isFixed) this.sawGreedy = true
     this.#skipIgnored()
@@ -196,22 +258,29 @@ class Reader {
       own: atom.piece.own + text + (isReluctant ? '?' : ''),
       greedy: atom.piece.greedy + text,
       reluctant: `${atom.piece.reluctant}${text}?`,
-      preference: isReluctant ? 'shortest' : isFixed ? atom.preference : 'longest',
+      preference,
+      node: { kind: 'repeat', inner: atom.piece.node, min, max, shortest: preference === 'shortest' },
     }
   }
 
-  #quantifier(): { text: string; isReluctant: boolean; isFixed: boolean } | undefined {
+  #quantifier(): { text: string; isReluctant: boolean; isFixed: boolean; min: number; max: number } | undefined {
     const c = this.#peek()
     let text: string
     let isFixed = false
+    let min = 0
+    let max = Number.POSITIVE_INFINITY
     if (c === '*' || c === '+' || c === '?') {
       this.#at++
       text = c
+      if (c === '+') min = 1
+      if (c === '?') max = 1
     } else if (c === '{' && /[0-9]/.test(this.#peek(1) ?? '')) {
       this.#at++
       const low = this.#number()
       let high: number | undefined = low
-      if (this.#peek() === ',') {
+      // {m} leaves the preference to what it repeats, {m,m} does not.
+      isFixed = this.#peek() !== ','
+      if (!isFixed) {
         this.#at++
         high = /[0-9]/.test(this.#peek() ?? '') ? this.#number() : undefined
       }
@@ -220,14 +289,15 @@ class Reader {
       if (low > REPEAT_MAX || (high !== undefined && (high > REPEAT_MAX || high < low))) {
         throw invalid('invalid repetition count(s)')
       }
-      isFixed = high === low
+      min = low
+      max = high ?? Number.POSITIVE_INFINITY
       text = high === low ? `{${low}}` : `{${low},${high ?? ''}}`
     } else return undefined
     if (this.#flags.kind === 'advanced' && this.#peek() === '?') {
       this.#at++
-      return { text, isReluctant: true, isFixed }
+      return { text, isReluctant: true, isFixed, min, max }
     }
-    return { text, isReluctant: false, isFixed }
+    return { text, isReluctant: false, isFixed, min, max }
   }
 
   #number(): number {
@@ -239,34 +309,60 @@ class Reader {
   #atom(): Atom {
     const c = this.#take()!
     if (c === '(') return this.#group()
-    if (c === '[') return plain(this.#brackets())
-    if (c === '.') return plain(this.#flags.newlineStops ? '[^\\n]' : '(?s:.)')
+    if (c === '[') {
+      const text = this.#brackets()
+      return WORD_POSITIONS[text] === undefined ? this.#plain(text) : constraint(text)
+    }
+    if (c === '.') return this.#plain(this.#flags.newlineStops ? '[^\\n]' : '(?s:.)')
     if (c === '^') return constraint(this.#flags.newlineAnchors ? '(?m:^)' : '\\A')
     if (c === '$') return constraint(this.#flags.newlineAnchors ? '(?m:$)' : '\\z')
     if (c === '\\') return this.#escape()
     if (c === '*' || c === '+' || c === '?') throw invalid('quantifier operand invalid')
     if (c === '{' && /[0-9]/.test(this.#peek() ?? '')) throw invalid('quantifier operand invalid')
-    return plain(quoteChar(c))
+    return this.#plain(quoteChar(c))
+  }
+
+  #plain(text: string): Atom {
+    return {
+      piece: same(text, characterNode(text, this.#flags.ignoreCase)),
+      isConstraint: false,
+      preference: undefined,
+    }
   }
 
   #group(): Atom {
     let open = '('
+    let index = 0
+    let behind = false
+    let negative = false
     let isLook = false
     if (this.#flags.kind === 'advanced' && this.#peek() === '?') {
       if (this.#looking('?:')) open = '(?:'
-      else if (this.#looking('?=') || this.#looking('?!')) throw notSupported('lookahead in a regular expression')
-      else if (this.#looking('?<=') || this.#looking('?<!')) {
-        open = `(${this.#source.slice(this.#at, this.#at + 3).join('')}`
+      else if (this.#looking('?=') || this.#looking('?!') || this.#looking('?<=') || this.#looking('?<!')) {
+        behind = this.#peek(1) === '<'
+        open = `(${this.#source.slice(this.#at, this.#at + (behind ? 3 : 2)).join('')}`
+        negative = open.endsWith('!')
         isLook = true
+        if (!behind) this.needsEngine = true
       } else throw invalid('quantifier operand invalid')
       this.#at += open.length - 1
-    } else this.groups++
+    } else if (this.#looks > 0) open = '(?:'
+    else index = ++this.groups
+    if (isLook) this.#looks++
     const inner = this.#alternatives()
+    if (isLook) this.#looks--
     if (this.#take() !== ')') throw invalid('parentheses () not balanced')
+    const node: RegexNode = isLook
+      ? { kind: 'look', inner: inner.node, behind, negative }
+      : index > 0
+        ? { kind: 'group', index, inner: inner.node }
+        : inner.node
+    if (index > 0) this.#groupNodes[index] = node
     const piece = {
       own: `${open}${inner.own})`,
       greedy: `${open}${inner.greedy})`,
       reluctant: `${open}${inner.reluctant})`,
+      node,
     }
     return { piece, isConstraint: isLook, preference: inner.preference }
   }
@@ -276,7 +372,7 @@ class Reader {
     const c = this.#peek()!
     if (this.#flags.kind === 'extended' || !/[A-Za-z0-9]/.test(c)) {
       this.#at++
-      return plain(quoteChar(c))
+      return this.#plain(quoteChar(c))
     }
     const position = CONSTRAINTS[c]
     if (position !== undefined) {
@@ -288,9 +384,24 @@ class Reader {
       this.#at++
       const isComplement = c !== c.toLowerCase()
       const stops = isComplement && this.#flags.newlineStops && c !== 'S' ? '\\n' : ''
-      return plain(`[${isComplement ? '^' : ''}${shorthand}${stops}]`)
+      return this.#plain(`[${isComplement ? '^' : ''}${shorthand}${stops}]`)
     }
-    return plain(quoteChar(this.#characterEscape()))
+    const reference = this.#reference()
+    if (reference !== undefined) return reference
+    return this.#plain(quoteChar(this.#characterEscape()))
+  }
+
+  /** \1 and on, of groups that are closed. */
+  #reference(): Atom | undefined {
+    const digits = /^[1-9][0-9]{0,2}/.exec(this.#source.slice(this.#at, this.#at + 3).join(''))?.[0]
+    if (digits === undefined || (digits.length > 1 && Number(digits) > this.groups)) return undefined
+    const index = Number(digits)
+    const group = this.#groupNodes[index]
+    if (group === undefined || this.#looks > 0) throw invalid('invalid backreference number')
+    this.#at += digits.length
+    this.needsEngine = true
+    const node: RegexNode = { kind: 'reference', index, group, ignoreCase: this.#flags.ignoreCase }
+    return { piece: same('', node), isConstraint: false, preference: undefined }
   }
 
   /** What follows a backslash and stands for one character, in brackets too. */
@@ -321,12 +432,10 @@ class Reader {
     return String.fromCodePoint(point)
   }
 
-  /** \0, octal \12 and \123, or a back-reference. */
+  /** \0, octal \12 and \123. */
   #digitEscape(first: string): string {
     let digits = first
     while (digits.length < 3 && /[0-9]/.test(this.#peek() ?? '')) digits += this.#take()
-    const isReference = first !== '0' && (digits.length === 1 || Number(digits) <= this.groups)
-    if (isReference) throw notSupported('back-reference in a regular expression')
     const octal = /^[0-7]+/.exec(digits)?.[0]
     if (octal === undefined) throw invalid('invalid backreference number')
     this.#at -= digits.length - octal.length
@@ -410,8 +519,11 @@ interface Atom {
   readonly isConstraint: boolean
   readonly preference: Preference
 }
-const plain = (text: string): Atom => ({ piece: same(text), isConstraint: false, preference: undefined })
-const constraint = (text: string): Atom => ({ piece: same(text), isConstraint: true, preference: undefined })
+const constraint = (text: string): Atom => ({
+  piece: same(text, assertionNode(text)),
+  isConstraint: true,
+  preference: undefined,
+})
 
 /** Letters of a flags argument or of an embedded (?xyz), onto flags. `g` is the caller's. */
 export function withFlag(flags: RegexFlags, letter: string): RegexFlags | undefined {
@@ -479,10 +591,12 @@ export function translate(text: string, given: RegexFlags): Translation {
       prefersShortest: false,
       mixed: false,
       ignoreCase: flags.ignoreCase,
+      tree: NOTHING,
+      needsEngine: false,
     }
   }
   const reader = new Reader(source, flags)
-  const { own, greedy, reluctant, preference } = reader.whole()
+  const { own, greedy, reluctant, preference, node } = reader.whole()
   const prefersShortest = preference === 'shortest'
   return {
     pattern: own,
@@ -492,5 +606,10 @@ export function translate(text: string, given: RegexFlags): Translation {
     prefersShortest,
     mixed: reader.sawReluctant && (reader.sawGreedy || !prefersShortest),
     ignoreCase: flags.ignoreCase,
+    tree: node,
+    needsEngine: reader.needsEngine,
   }
 }
+
+/** Literal patterns have no use for a tree. */
+const NOTHING: RegexNode = { kind: 'concat', parts: [], shortest: [] }

@@ -1,11 +1,13 @@
 /**
  * Compiled regular expressions: one per pattern and flags, kept. PostgreSQL takes the longest match that begins leftmost
  * (or the shortest, when the first quantifier is reluctant), so the overall match is asked of RE2 in its leftmost-longest
- * mode. Where greedy and reluctant quantifiers mix, the groups are found by a second run over just that match.
+ * mode. Where greedy and reluctant quantifiers mix, the groups are found by a second run over just that match, by our own
+ * engine when it is short; patterns with back-references or lookahead are that engine's alone.
  */
 import { type Matcher, RE2JS } from 're2js'
 import { notSupported, sqlError } from '../error.ts'
 import { remember } from './like.ts'
+import { Search } from './regex-engine.ts'
 import { type RegexFlags, translate, withFlag } from './regex-syntax.ts'
 
 /** Begin and end of the match and of each group in UTF-16 units; -1 for a group that took no part. */
@@ -42,10 +44,18 @@ function spans(matcher: Matcher, groups: number): Match {
   return out
 }
 
+const DIVIDED_MAX = 2000 // units of a match whose groups are found by the engine: its work grows with their square
+
 function compile(source: string, flags: RegexFlags): Regex {
   const translation = translate(source, flags)
-  const { groups, ignoreCase, mixed } = translation
+  const { groups, ignoreCase, mixed, tree, needsEngine } = translation
   const longest = !translation.prefersShortest
+  if (needsEngine)
+    return {
+      groups,
+      test: (s) => new Search(s, groups).find(tree, 0, !longest) !== undefined,
+      find: (s, from) => (from > s.length ? undefined : new Search(s, groups).find(tree, from, !longest)),
+    }
   const overall = re2(longest ? translation.greedy : translation.reluctant, ignoreCase, longest)
   const inside = mixed && groups > 0 ? re2(`\\A(?:${translation.pattern})\\z`, ignoreCase, false) : undefined
   return {
@@ -57,6 +67,7 @@ function compile(source: string, flags: RegexFlags): Regex {
       const found = spans(matcher, groups)
       if (inside === undefined) return found
       const start = found[0]!
+      if (found[1]! - start <= DIVIDED_MAX) return new Search(s, groups).divide(tree, start, found[1]!) ?? found
       const within = inside.matcher(s.slice(start, found[1]))
       if (!within.find(0)) return found
       return spans(within, groups).map((at) => (at < 0 ? -1 : at + start))

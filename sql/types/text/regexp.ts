@@ -172,23 +172,32 @@ function similarEscape(pattern: string, escapeText: string | undefined): string 
   let out = '^(?:'
   let escaped = false
   let quotes = 0
-  let inBrackets = false
+  let depth = 0 // of brackets; [:alpha:] nests
+  let place = 0 // in the brackets: a ] or ^ at their beginning stands for itself; 3 and on is past it
   for (const c of pattern) {
     if (escaped) {
       escaped = false
-      if (c === '"' && !inBrackets) {
+      if (c === '"' && depth === 0) {
         if (quotes === 2) {
           throw sqlError('2200C', 'SQL regular expression may not contain more than two escape-double-quote separators')
         }
         out += quotes++ === 0 ? '){1,1}?(' : '){1,1}(?:'
-      } else out += `\\${c}`
+      } else {
+        out += `\\${c}`
+        place = 3
+      }
     } else if (c === mark) escaped = true
-    else if (inBrackets) {
+    else if (depth > 0) {
       out += c === '\\' ? '\\\\' : c
-      if (c === ']') inBrackets = false
+      if (c === ']' && place > 2) depth--
+      else {
+        if (c === '[') depth++
+        place = c === '^' ? place + 1 : 3
+      }
     } else if (c === '[') {
       out += c
-      inBrackets = true
+      depth = 1
+      place = 1
     } else out += SIMILAR[c] ?? c
   }
   return `${out})$`

@@ -138,7 +138,8 @@ function unistr(s: string): string {
       })
     }
     const point = Number.parseInt(digits, 16)
-    if (point === 0 || point > 0x10ffff) throw sqlError('22023', `invalid Unicode code point: ${digits.toUpperCase()}`)
+    if (point === 0 || point > 0x10ffff)
+      throw sqlError('22023', `invalid Unicode code point: ${point.toString(16).toUpperCase().padStart(4, '0')}`)
     return String.fromCodePoint(point)
   })
   if (/[\ud800-\udfff]/u.test(out)) throw invalidPair()

@@ -73,6 +73,33 @@ export function* runPath(
   for (const item of evaluate(path.expression, scope)) yield item instanceof Moment ? momentText(item) : item
 }
 
+/** Whether a path in lax mode yields anything: it stops at the first item. */
+export function yieldsAny(
+  path: JsonPath,
+  root: JsonNode,
+  variables: ReadonlyMap<string, JsonNode>,
+  context?: TypeContext,
+): boolean {
+  return anyItem(path.expression, {
+    root,
+    variables,
+    lax: true,
+    forgiving: true,
+    current: root,
+    size: -1,
+    ids: new Map(),
+    context,
+  })
+}
+
+/** Of a sign's operands those that are no numbers are passed over here, where elsewhere they are errors. */
+function anyItem(node: PathNode, scope: Scope): boolean {
+  const isSign = node.kind === 'sign'
+  for (const item of isSign ? unwrapped(node.arg, scope) : evaluate(node, scope))
+    if (!isSign || item instanceof Numeric) return true
+  return false
+}
+
 const isList = (item: Item): item is readonly JsonNode[] => !(item instanceof Moment) && isArray(item)
 const isMembers = (item: Item): item is ReadonlyMap<string, JsonNode> => !(item instanceof Moment) && isObject(item)
 const kindOf = (item: Item): string => (item instanceof Moment ? MOMENT_NAMES[item.kind] : nodeKind(item))
@@ -353,8 +380,7 @@ function truth(node: Predicate, scope: Scope): Truth {
     case 'exists':
       return orUnknown(() => {
         if (!scope.lax) return [...evaluate(node.arg, scope)].length > 0
-        for (const item of unwrapped(node.arg, scope)) return item !== undefined
-        return false
+        return anyItem(node.arg, scope)
       })
     case 'compare':
       return overPairs(

@@ -437,17 +437,26 @@ class Parser {
     const pattern = letter === 'x' ? /[0-9a-fA-F]{2}/y : /[0-9a-fA-F]{4}|\{[0-9a-fA-F]{1,6}\}/y
     pattern.lastIndex = this.#at
     const digits = pattern.exec(text)?.[0]
-    if (digits === undefined)
-      throw syntaxError(
-        letter === 'x' ? 'invalid hexadecimal character sequence' : 'invalid Unicode escape sequence',
-        text.slice(this.#at - 2, this.#at + 1),
-      )
+    if (digits === undefined) throw this.#badEscape(letter)
     this.#at += digits.length
     const code = Number.parseInt(digits.replace(/[{}]/g, ''), 16)
     if (code === 0)
       throw sqlError('22P05', 'unsupported Unicode escape sequence', { detail: '\\u0000 cannot be converted to text.' })
     if (code > 0x10ffff) throw sqlError('22P05', 'could not convert Unicode to server encoding')
     return String.fromCodePoint(code)
+  }
+
+  /** Shown with as many digits as are good, and for \\u with the escapes just before it. */
+  #badEscape(letter: string): Error {
+    const begin =
+      letter === 'x'
+        ? /\\x[0-9a-fA-F]?$/
+        : /(?:\\u(?:[0-9a-fA-F]{4}|\{[0-9a-fA-F]{1,6}\}))*\\u(?:[0-9a-fA-F]{0,3}|\{[0-9a-fA-F]{0,6})$/
+    const good = letter === 'x' ? /[0-9a-fA-F]?/y : /\{[0-9a-fA-F]{0,6}|[0-9a-fA-F]{0,3}/y
+    good.lastIndex = this.#at
+    const end = this.#at + (good.exec(this.#text)?.[0].length ?? 0)
+    const near = begin.exec(this.#text.slice(0, end))?.[0] ?? ''
+    return syntaxError(letter === 'x' ? 'invalid hex character sequence' : 'invalid unicode sequence', near)
   }
 }
 

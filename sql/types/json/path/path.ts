@@ -11,7 +11,7 @@ import { decodeUtf8 } from '../../text/chars.ts'
 import type { Type, TypeContext } from '../../type.ts'
 import type { Jsonb, JsonNode, Value } from '../../value.ts'
 import { isObject, jsonb } from '../node.ts'
-import { isSuppressed, runPath } from './execute.ts'
+import { isSuppressed, runPath, yieldsAny } from './execute.ts'
 import { parsePath } from './parse.ts'
 import { type JsonPath, printPath } from './syntax.ts'
 
@@ -91,7 +91,7 @@ function exists(
     return failed ? null : items.length > 0
   }
   try {
-    return !runPath(tree, target.root, variables, context).next().done
+    return yieldsAny(tree, target.root, variables, context)
   } catch (error) {
     if (!silent || !isSuppressed(error)) throw error
     return null
