@@ -229,7 +229,7 @@ function meaning(printed: string): string {
   for (const line of tidy(printed).split('\n')) {
     const error = ERROR.exec(line)
     if (error !== null) {
-      kept.push(`ERROR ${error[2] ?? ''}`)
+      kept.push(`ERROR ${error[2] ?? error[3]}`)
       isAside = true
     } else if (NOTICE.test(line) || ASIDE.test(line)) isAside = true
     else if (isAside && /^(?:\s|$)/.test(line)) continue

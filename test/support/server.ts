@@ -74,6 +74,13 @@ async function started(server: TestServer): Promise<void> {
   }
 }
 
+/** No server outlives the process that started it. */
+const children = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 /** The folder of PostgreSQL 15's programs, when they are installed here. */
 export function postgresBin(): string | undefined {
   const folders = [process.env.POSTGRES_BIN, '/usr/lib/postgresql/15/bin', '/usr/pgsql-15/bin', '/usr/local/pgsql/bin']
@@ -129,6 +136,8 @@ abstract class Child implements TestServer {
     child.stderr!.on('data', (chunk) => {
       this.said = (this.said + chunk).slice(-4000)
     })
+    children.add(child)
+    child.once('exit', () => children.delete(child))
     this.child = child
     return child
   }
