@@ -3,7 +3,7 @@
  * pg_get_object_address of any PostgreSQL would find it again (manual, 9.26.4 Object Information and Addressing).
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
-import { type FunctionTable } from '../types/function.ts'
+import type { FunctionTable } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'

@@ -5,8 +5,8 @@ import { sqlError } from '../types/error.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
-import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import { supportFunction } from './builtin.ts'
+import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import type { Catalog, ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
 import {
   constraintText,

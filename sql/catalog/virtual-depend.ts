@@ -36,7 +36,10 @@ export function references(tree: unknown, table: RelationRow | undefined): Objec
     if (isUser(to.object)) found.set(`${to.classOid} ${to.object} ${to.sub}`, to)
   }
   walk(tree, [], table, add)
-  return [...found.values()]
+  // A column stands for its table.
+  const used = [...found.values()]
+  const withColumns = new Set(used.filter((each) => each.sub !== 0).map((each) => each.object))
+  return used.filter((each) => each.sub !== 0 || each.classOid !== CLASS.relation || !withColumns.has(each.object))
 }
 
 interface QueryLike {
@@ -73,8 +76,11 @@ function walk(
     add(address(CLASS.relation, oid(record['value'])))
   }
   if (typeof record['function'] === 'number') add(address(CLASS.function, record['function'] as Oid))
-  if (typeof record['type'] === 'number') add(address(CLASS.type, record['type'] as Oid))
-  for (const value of Object.values(record)) walk(value, inner, table, add)
+  // A column's type is the column's concern; so are the names and types that a relation of a query shows.
+  if (typeof record['type'] === 'number' && kind !== 'var') add(address(CLASS.type, record['type'] as Oid))
+  const isRelation = kind === 'table' || kind === 'subquery'
+  for (const [key, value] of Object.entries(record))
+    if (!isRelation || key !== 'columns') walk(value, inner, table, add)
 }
 const REGCLASS = oid(2205)
 
@@ -158,6 +164,7 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
   if (row.view !== undefined && 'query' in row.view) {
     const rule = address(CLASS.rewrite, row.oid)
     yield { from: rule, to: self, type: 'i' }
+    yield { from: rule, to: self, type: 'n' }
     for (const to of references(row.view.query, undefined)) yield { from: rule, to, type: 'n' }
   }
 }

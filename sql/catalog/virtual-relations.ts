@@ -83,9 +83,13 @@ export function* attributeRows(view: CatalogView, lookup: Parameters<RowSource>[
   }
 }
 
+/** What a hash index keeps of a key. */
+const INT4 = 23 as Oid
 /** An index's columns are its keys and what it includes, when its descriptor has none of its own. */
 export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnRow[] {
-  if (row.kind !== 'i' || row.columns.length > 0) return row.columns
+  if (row.kind !== 'i') return row.columns
+  const hashed = row.index!.method === 'hash'
+  if (row.columns.length > 0) return hashed ? row.columns.map((each) => ({ ...each, type: INT4 })) : row.columns
   const table = view.relation(row.index!.table)
   const column = (number: number, name: string, type: Oid, typmod: number, collation: Oid): ColumnRow => ({
     number,
@@ -102,7 +106,7 @@ export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnR
       own?.name ??
       (key.expression?.kind === 'call' ? view.function(key.expression.function)?.name : undefined) ??
       'expr'
-    return column(i + 1, name, key.type, key.typmod, key.collation)
+    return column(i + 1, name, hashed ? INT4 : key.type, key.typmod, key.collation)
   })
   const included = row.index!.include.map((number, i) => {
     const own = table!.columns[number - 1]!
@@ -115,15 +119,60 @@ function systemAttribute(view: CatalogView, relation: Oid, name: string, type: O
   const row = view.typeRow(type)!
   // prettier-ignore
   return [
-    relation, name, type, 0, row.length, number, 0, -1, -1, row.byValue, row.align, row.storage, '', true,
-    false, false, '', '', false, true, 0, 0, null, null, null, null,
+    relation,
+    name,
+    type,
+    0,
+    row.length,
+    number,
+    0,
+    -1,
+    -1,
+    row.byValue,
+    row.align,
+    row.storage,
+    '',
+    true,
+    false,
+    false,
+    '',
+    '',
+    false,
+    true,
+    0,
+    0,
+    null,
+    null,
+    null,
+    null,
   ]
+}
+
+/** What a dropped column's type was like. */
+const slot = (length: number, align: string) => ({
+  length,
+  byValue: length > 0,
+  align,
+  storage: length > 0 ? 'p' : 'x',
+})
+const SLOTS: Readonly<Record<NonNullable<ColumnRow['storage']>, ReturnType<typeof slot>>> = {
+  bool: slot(1, 'c'),
+  int16: slot(2, 's'),
+  int32: slot(4, 'i'),
+  uint32: slot(4, 'i'),
+  int64: slot(8, 'd'),
+  float32: slot(4, 'i'),
+  float64: slot(8, 'd'),
+  date: slot(4, 'i'),
+  timestamp: slot(8, 'd'),
+  text: slot(-1, 'i'),
+  bytes: slot(-1, 'i'),
 }
 
 /** attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, … */
 function attribute(view: CatalogView, row: RelationRow, column: ColumnRow): readonly Value[] {
   const { dropped, number } = column
-  const type = dropped ? undefined : view.typeRow(column.type)
+  const type = dropped ? SLOTS[column.storage ?? 'bytes'] : view.typeRow(column.type)
   // prettier-ignore
   return [
     row.oid,
@@ -132,7 +181,7 @@ function attribute(view: CatalogView, row: RelationRow, column: ColumnRow): read
     dropped ? 0 : (column.statisticsTarget ?? -1),
     type?.length ?? 0,
     number,
-    type?.isArray === true ? 1 : 0,
+    !dropped && view.typeRow(column.type)?.isArray === true ? 1 : 0,
     -1,
     column.typmod,
     type?.byValue ?? false,
@@ -262,6 +311,10 @@ const constraintBase = (self: Oid, name: string, type: string, namespace: Oid): 
   coninhcount: 0,
 })
 
+/** The '=' that an equality function is behind. */
+const equalityOf = (view: CatalogView, fn: Oid): number =>
+  view.operatorsByName('=').find((operator) => operator.function === fn)?.oid ?? 0
+
 function constraintRecord(view: CatalogView, row: RelationRow, constraint: ConstraintRow): RowRecord {
   const key = constraint.foreignKey
   const check = constraint.type === 'c'
@@ -282,9 +335,9 @@ function constraintRecord(view: CatalogView, row: RelationRow, constraint: Const
           confdeltype: ACTION_LETTERS[key.onDelete],
           confmatchtype: key.match === 'full' ? 'f' : 's',
           confkey: numberArray(key.columns),
-          conpfeqop: numberArray(key.operators),
-          conppeqop: numberArray(key.operators),
-          conffeqop: numberArray(key.operators),
+          conpfeqop: numberArray(key.operators.map((fn) => equalityOf(view, fn))),
+          conppeqop: numberArray(key.operators.map((fn) => equalityOf(view, fn))),
+          conffeqop: numberArray(key.operators.map((fn) => equalityOf(view, fn))),
           confdelsetcols: key.onDeleteColumns.length === 0 ? null : numberArray(key.onDeleteColumns),
         }),
     conbin: constraint.check === undefined ? null : storedText(view, constraint.check, row),
