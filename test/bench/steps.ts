@@ -1,5 +1,6 @@
 /** What is measured, in the order it is run. Tables of steps; the figures to reach stand beside them. */
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DiscardClient } from '../support/discard-client.ts'
@@ -195,7 +196,7 @@ async function writeAccounts(file: string, rows: number): Promise<void> {
     for (const end = Math.min(aid + 10_000, rows + 1); aid < end; aid++) {
       text += `${aid}\t${1 + Math.floor((aid - 1) / 100_000)}\t0\t${filler}\n`
     }
-    if (!out.write(text)) await new Promise((resolve) => out.once('drain', resolve))
+    if (!out.write(text)) await once(out, 'drain')
   }
   await new Promise<void>((resolve, reject) => out.once('error', reject).end(() => resolve()))
 }

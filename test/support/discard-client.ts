@@ -17,7 +17,7 @@ const READY_FOR_QUERY = 0x5a
 export class DiscardClient {
   readonly #socket: Socket
   /** Header bytes of a message that has not come whole. */
-  #header = Buffer.alloc(0)
+  #header: Buffer = Buffer.alloc(0)
   /** Bytes of the running message that are still to come and of no interest. */
   #skip = 0
   /** An error's message is kept. */
