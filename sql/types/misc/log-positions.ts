@@ -63,7 +63,7 @@ const PG_LSN: Type = {
 /** A number of bytes further or back; fractions round. */
 function moved(lsn: string, by: Numeric, sign: bigint): string {
   if (by.special === 'NaN')
-    throw sqlError('22003', sign > 0n ? 'cannot add NaN to pg_lsn' : 'cannot subtract NaN from pg_lsn')
+    throw sqlError('0A000', sign > 0n ? 'cannot add NaN to pg_lsn' : 'cannot subtract NaN from pg_lsn')
   return lsnOfNumber(new Numeric(positionOf(lsn) * 10n ** BigInt(by.scale) + sign * by.digits, by.scale, by.special))
 }
 
@@ -71,7 +71,7 @@ function lsnOfNumber(n: Numeric): string {
   if (n.special !== undefined)
     throw sqlError('0A000', `cannot convert ${n.special === 'NaN' ? 'NaN' : 'infinity'} to pg_lsn`)
   const whole = numeric.rescale(n.digits, n.scale, 0)
-  if (whole < 0n || whole >= LSN_END) throw sqlError('22003', 'pg_lsn out of range')
+  if (whole < 0n || whole >= LSN_END) throw sqlError('22023', 'pg_lsn out of range')
   return lsnText(whole)
 }
 

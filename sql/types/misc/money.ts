@@ -48,7 +48,7 @@ const SMALL = (
   'eighteen nineteen'
 ).split(' ')
 const TENS = 'zero ten twenty thirty forty fifty sixty seventy eighty ninety'.split(' ')
-const SCALES = ['', ' thousand', ' million', ' billion', ' trillion', ' quadrillion']
+const SCALES = ['', ' thousand ', ' million ', ' billion ', ' trillion ', ' quadrillion ']
 
 function belowThousand(n: number): string {
   const hundreds = n > 99 ? `${SMALL[Math.trunc(n / 100)]} hundred` : ''
@@ -65,14 +65,14 @@ function moneyWords(value: Int64): string {
   const cents = Number(amount % 100n)
   let dollars = amount / 100n
   const one = dollars === 1n
-  const parts: string[] = []
+  let whole = ''
   for (const scale of SCALES) {
     const three = Number(dollars % 1000n)
-    if (three > 0) parts.unshift(belowThousand(three) + scale)
+    if (three > 0) whole = belowThousand(three) + scale + whole
     dollars /= 1000n
   }
   const words =
-    `${value < 0 ? 'minus ' : ''}${parts.length === 0 ? 'zero' : parts.join(' ')} dollar${one ? '' : 's'} and ` +
+    `${value < 0 ? 'minus ' : ''}${whole === '' ? 'zero' : whole} dollar${one ? '' : 's'} and ` +
     `${belowThousand(cents)} cent${cents === 1 ? '' : 's'}`
   return words[0]!.toUpperCase() + words.slice(1)
 }

@@ -174,6 +174,8 @@ export class Search {
         if (!this.#reaches(node, from, to)) return false
         this.#forget(node.inner)
         if (node.max === 0) return from === to
+        // A group that took no part is matched by no number of copies, not even none.
+        if (node.inner.kind === 'reference' && this.#spans[2 * node.inner.index]! < 0) return false
         if (node.min === 0 && from === to) {
           // No turn at all, or one that takes nothing and so sets its groups.
           if (!this.#reaches(node.inner, from, to) || !this.#dissect(node.inner, from, to)) this.#forget(node.inner)
