@@ -453,5 +453,5 @@ export function functionMissing(
 }
 
 export const displayOf = (format: string | undefined): Display =>
-  format === 'COERCE_EXPLICIT_CAST' ? 'cast' : 'function'
+  format === 'COERCE_EXPLICIT_CAST' ? 'cast' : format === 'COERCE_SQL_SYNTAX' ? 'syntax' : 'function'
 export const noOid = oid(0)

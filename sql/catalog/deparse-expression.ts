@@ -238,7 +238,7 @@ const ENCLOSING = new Set<Expression['kind']>([
 
 /** Whether an operand needs no parentheses under this parent (ruleutils' isSimpleNode). */
 function isSimple(p: Printer, e: Expression, parent: Expression): boolean {
-  const parentEncloses = ENCLOSING.has(parent.kind) || (parent.kind === 'call' && parent.display === 'function')
+  const parentEncloses = ENCLOSING.has(parent.kind) || (parent.kind === 'call' && looksLikeFunction(parent))
   switch (e.kind) {
     case 'field':
       return parent.kind !== 'field'
@@ -248,7 +248,7 @@ function isSimple(p: Printer, e: Expression, parent: Expression): boolean {
       return isSimple(p, e.arg, e)
     case 'call': {
       if (e.display === 'cast' || e.display === 'implicit') return isSimple(p, e.args[0]!, e)
-      if (e.operator === undefined) return e.display === 'function'
+      if (e.operator === undefined) return looksLikeFunction(e)
       if (parent.kind === 'call' && parent.operator !== undefined && parent.display === 'operator') {
         return bindsTighter(p, e.operator, parent.operator, parent.args[0] === e)
       }
@@ -397,13 +397,14 @@ function printCall(p: Printer, e: Call, implicit: boolean): void {
     return
   }
   const row = p.scope.catalog.function(e.function)
-  const special = row !== undefined && row.namespace === PG_CATALOG ? SQL_SYNTAX[row.name] : undefined
+  const special = e.display === 'syntax' && row?.namespace === PG_CATALOG ? SQL_SYNTAX[row.name] : undefined
   if (special?.(p, e) === true) return
   p.text += `${functionName(p, e.function)}(`
   printArguments(p, e.args, e.variadic)
   p.text += ')'
 }
 const PG_CATALOG = oid(11)
+const looksLikeFunction = (e: Call): boolean => e.display === 'function' || e.display === 'syntax'
 
 /** A length coercion's typmod is its second argument. */
 function castTypmod(e: Call): number {
@@ -417,6 +418,23 @@ function printArguments(p: Printer, args: readonly Expression[], variadic: boole
     if (variadic && i === args.length - 1) p.text += 'VARIADIC '
     printExpression(p, arg, true)
   })
+}
+
+/** `NAME(a WORD b WORD c)`; undefined arguments are left out with their words. */
+function printWords(p: Printer, name: string, ...parts: readonly (string | Expression)[]): boolean {
+  p.text += `${name}(`
+  for (const part of parts)
+    if (typeof part === 'string') p.text += part
+    else printExpression(p, part, false)
+  p.text += ')'
+  return true
+}
+const trimmed = (side: string) => (p: Printer, e: Call) => {
+  const [text, characters] = e.args
+  const from = [' FROM ', text!]
+  return characters === undefined
+    ? printWords(p, 'TRIM', side, ...from)
+    : printWords(p, 'TRIM', `${side} `, characters, ...from)
 }
 
 /** Functions whose SQL has a grammar of its own. False: print it as a plain call after all. */
@@ -445,6 +463,21 @@ const SQL_SYNTAX: Readonly<Record<string, (p: Printer, e: Call) => boolean>> = {
     printList(p, '', [c!, d], '))')
     return true
   },
+  substring: (p, e) => {
+    const [text, from, count] = e.args
+    if (count === undefined) return from!.type !== OID.text && printWords(p, 'SUBSTRING', text!, ' FROM ', from!)
+    return count.type === OID.text
+      ? printWords(p, 'SUBSTRING', text!, ' SIMILAR ', from!, ' ESCAPE ', count)
+      : printWords(p, 'SUBSTRING', text!, ' FROM ', from!, ' FOR ', count)
+  },
+  overlay: (p, e) => {
+    const [text, placed, from, count] = e.args
+    const start = [text!, ' PLACING ', placed!, ' FROM ', from!]
+    return printWords(p, 'OVERLAY', ...start, ...(count === undefined ? [] : [' FOR ', count]))
+  },
+  btrim: trimmed('BOTH'),
+  ltrim: trimmed('LEADING'),
+  rtrim: trimmed('TRAILING'),
   position: (p, e) => {
     p.text += 'POSITION(('
     printExpression(p, e.args[1]!, false)

@@ -62,7 +62,7 @@ function keyText(scope: NameScope, table: RelationRow, key: IndexKey, pretty: bo
   return bareCall(key.expression) ? text : `(${text})`
 }
 const bareCall = (e: Expression): boolean =>
-  (e.kind === 'call' && e.display === 'function') ||
+  (e.kind === 'call' && (e.display === 'function' || e.display === 'syntax')) ||
   e.kind === 'coalesce' ||
   e.kind === 'min-max' ||
   e.kind === 'nullif' ||

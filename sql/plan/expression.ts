@@ -20,7 +20,8 @@ interface Typed {
 }
 
 /** How a call was written, for printing it back. */
-export type Display = 'function' | 'operator' | 'cast' | 'implicit'
+/** `syntax`: a function by SQL's own grammar for it (SUBSTRING(a FROM 2)). */
+export type Display = 'function' | 'operator' | 'cast' | 'implicit' | 'syntax'
 
 export type Expression =
   /** A literal; an untyped one still has type unknown (705) until the binder settles it. */

@@ -61,4 +61,6 @@ export const QUERIES: readonly string[] = [
   'select id from only p where id = 5 for update',
   "select btrim(s) as a, position('a' in s) as c, upper(s) as e from p",
   "select concat(s, id, null) as a, format('%s', s) as b, concat_ws(',', variadic array['a', 'b']) as c from p",
+  "select substring(s from 2 for 3) as a, substring(s from 2) as b, substring(s from 'x.') as c, substring(s, 2) as d, substring(s similar 'a' escape '#') as e from p",
+  "select trim(s) as a, trim(leading 'x' from s) as b, trim(trailing from s) as c, overlay(s placing 'x' from 2) as d, overlay(s placing 'x' from 2 for 3) as e, timezone('UTC', ts) as f from p",
 ]
