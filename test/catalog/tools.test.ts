@@ -20,7 +20,8 @@ beforeAll(async () => {
 afterAll(() => embedded.close())
 
 /** Rows without an ORDER BY at the end come in any order. */
-const lines = (sql: string, text: string): string => (/order by [^)]*$/i.test(sql) ? text : text.split('\n').sort().join('\n'))
+const lines = (sql: string, text: string): string =>
+  /order by [^)]*$/i.test(sql) ? text : text.split('\n').sort().join('\n')
 
 test.each(recorded)('%s', async (sql, answer) => {
   const said = (await embedded.ask(sql)).split('\n')
