@@ -21,7 +21,7 @@ import {
 } from './coerce.ts'
 import { type BindContext, baseType, elementType, errorAt, placeOf, typeName } from './context.ts'
 import { bindExpression, bindField, bindList, rowFields, settleUnknown } from './expression.ts'
-import { placeAggregate, placeSetReturning, placeWindow, requireNoVariables } from './placement.ts'
+import { LATERAL_HINT, placeAggregate, placeSetReturning, placeWindow, requireNoVariables } from './placement.ts'
 import { displayOf, findFunction, functionArguments, functionMissing } from './resolve.ts'
 import { type Scope, within } from './scope.ts'
 import { bindText } from './text.ts'
@@ -38,7 +38,17 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
 
   const firstNamed = names.findIndex((each) => each !== undefined)
   const over = node.over !== undefined
+  const setsBefore = scope.setReturningCalls
   const args = bindArguments(b, scope, nodes)
+  if (over && scope.setReturningCalls !== setsBefore) {
+    throw errorAt(
+      b,
+      '0A000',
+      'window function calls cannot contain set-returning function calls',
+      scope.lastSetReturning,
+      LATERAL_HINT,
+    )
+  }
   const order = within(scope, scope.clause === 'select' ? 'order by' : scope.clause, () =>
     bindSortKeys(b, scope, node.agg_order ?? []),
   )

@@ -69,7 +69,7 @@ const NO_SETS: Partial<Record<Clause, string>> = {
   generated: 'column generation expressions',
 }
 
-const LATERAL_HINT = { hint: 'You might be able to move the set-returning function into a LATERAL FROM item.' }
+export const LATERAL_HINT = { hint: 'You might be able to move the set-returning function into a LATERAL FROM item.' }
 
 interface Found {
   variable: number

@@ -3,11 +3,14 @@
  *
  *   inlineCtes          WITH q AS (select) used once → a subquery in FROM
  *   pullUpSubqueries    FROM (select … from a where p) s → FROM a … where p, with s.x replaced by its expression
+ *   hashExists          an EXISTS that stays, depending on the outer row by equalities alone → a hashed IN
  *   pullUpSublinks      WHERE EXISTS/IN (select …) → semijoin; NOT EXISTS → antijoin (kept beside the query)
  */
+
+import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { FromItem, Query, Relation } from '../plan/query.ts'
-import { mapChildren, raiseExpression, some } from '../plan/walk.ts'
+import type { FromItem, Query, Relation, Target } from '../plan/query.ts'
+import { mapChildren, raiseExpression, rewrite, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import type { SemiJoin } from './join.ts'
 import type { Level } from './level.ts'
@@ -234,6 +237,132 @@ function hasVolatile(level: Level, tree: unknown): boolean {
   return Object.values(tree).some((value) => hasVolatile(level, value))
 }
 
+/**
+ * EXISTS that stays a subplan: when it depends on the outer row by equalities alone, and no index answers them, it is an IN
+ * whose rows are hashed once. (EXISTS is never NULL: hence IS TRUE.)
+ */
+export const hashExistsIn = (level: Level, e: Expression): Expression => rewrite(e, (node) => existsToAny(level, node))
+
+export function hashExists(level: Level, query: Query): Query {
+  const rewriteIn = (e: Expression): Expression => hashExistsIn(level, e)
+  const rewriteFrom = (item: FromItem): FromItem =>
+    item.kind === 'relation'
+      ? item
+      : { ...item, left: rewriteFrom(item.left), right: rewriteFrom(item.right), on: item.on && rewriteIn(item.on) }
+  const hasExists = (e: Expression | undefined): boolean =>
+    e !== undefined && some(e, (node) => node.kind === 'subquery' && node.link.kind === 'exists')
+  const inFrom = (item: FromItem): boolean =>
+    item.kind === 'join' && (hasExists(item.on) || inFrom(item.left) || inFrom(item.right))
+  const targets = query.targets.some((target) => hasExists(target.expression))
+    ? query.targets.map((target) => ({ ...target, expression: rewriteIn(target.expression) }))
+    : query.targets
+  return {
+    ...query,
+    targets,
+    having: hasExists(query.having) ? rewriteIn(query.having!) : query.having,
+    from: query.from.some(inFrom) ? query.from.map(rewriteFrom) : query.from,
+  }
+}
+
+function existsToAny(level: Level, e: Expression): Expression {
+  if (e.kind !== 'subquery' || e.link.kind !== 'exists') return e
+  const inner = e.query
+  const bare: Query = { ...inner, targets: [], orderBy: [], distinct: { kind: 'none' }, limit: undefined }
+  if (inner.limit !== undefined || !isSimple(level, bare)) return e
+  const rest: Expression[] = []
+  const pairs: { outer: Expression; inner: Expression; function: Oid; operator: Oid }[] = []
+  for (const each of conjuncts(inner.where)) {
+    const pair = equalityAcross(level, each)
+    if (pair === undefined) rest.push(each)
+    else pairs.push(pair)
+  }
+  if (pairs.length === 0) return e
+  const left: Query = { ...bare, where: undefined }
+  if (readsOutside([left.from, left.relations, rest], 0) || rest.some((each) => isVolatileCall(level, each))) return e
+  if (pairs.some((pair) => hasIndexOn(level, inner, pair.inner))) return e
+  const targets = pairs.map(
+    (pair): Target => ({ name: '', expression: pair.inner, junk: false, tableOid: oid(0), columnNumber: 0 }),
+  )
+  const where =
+    rest.length === 0
+      ? undefined
+      : rest.length === 1
+        ? rest[0]
+        : { kind: 'and' as const, args: rest, type: OID.bool, typmod: -1 }
+  const right = pairs.map(
+    (pair, index): Expression => ({ kind: 'column', index, type: pair.inner.type, typmod: pair.inner.typmod }),
+  )
+  const any: Expression = {
+    kind: 'subquery',
+    link: {
+      kind: 'any',
+      left: pairs.map((pair) => raiseExpression(pair.outer, -1)),
+      functions: pairs.map((pair) => pair.function),
+      operators: pairs.map((pair) => pair.operator),
+      opName: '=',
+      right,
+    },
+    query: { ...bare, targets, where },
+    type: OID.bool,
+    typmod: -1,
+  }
+  return { kind: 'boolean-test', arg: any, test: 'true', negated: false, type: OID.bool, typmod: -1 }
+}
+
+/** `inner = outer` or the reverse, by an operator that can be hashed; as a call outer = inner. */
+function equalityAcross(
+  level: Level,
+  e: Expression,
+): { outer: Expression; inner: Expression; function: Oid; operator: Oid } | undefined {
+  if (e.kind !== 'call' || e.operator === undefined || e.args.length !== 2) return undefined
+  const operator = level.shared.catalog.operator(e.operator)
+  const [x, y] = [e.args[0]!, e.args[1]!]
+  if (operator?.canHash !== true || x.type !== y.type || isVolatile(level, e)) return undefined
+  if (isOuter(x) && isInner(y)) return { outer: x, inner: y, function: e.function, operator: e.operator }
+  if (!(isOuter(y) && isInner(x))) return undefined
+  const commuted = level.shared.catalog.operator(operator.commutator)
+  return commuted && { outer: y, inner: x, function: commuted.function, operator: commuted.oid }
+}
+const levelsOf = (e: Expression): { own: boolean; outer: boolean } => {
+  const found = { own: false, outer: false }
+  some(e, (node) => {
+    if (node.kind === 'var') {
+      if (node.level === 0) found.own = true
+      else found.outer = true
+    }
+    if (node.kind === 'aggregate' || node.kind === 'grouping') found.own = found.outer = true
+    return false
+  })
+  return found
+}
+const isOuter = (e: Expression): boolean => levelsOf(e).outer && !levelsOf(e).own
+const isInner = (e: Expression): boolean => levelsOf(e).own && !levelsOf(e).outer
+
+const isVolatileCall = (level: Level, e: Expression): boolean => hasVolatile(level, e)
+
+/** Anything in a tree that belongs to a query further out than this one. */
+function readsOutside(tree: unknown, depth: number): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  if (Array.isArray(tree)) return tree.some((each) => readsOutside(each, depth))
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return false
+  const node = tree as { kind?: string; level?: number; command?: unknown; relations?: unknown }
+  const leveled = node.kind === 'var' || node.kind === 'aggregate' || node.kind === 'grouping'
+  if (leveled && typeof node.level === 'number' && node.level > depth) return true
+  const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
+  return Object.values(tree).some((value) => readsOutside(value, here))
+}
+
+function hasIndexOn(level: Level, query: Query, e: Expression): boolean {
+  const column = e.kind === 'relabel' ? e.arg : e
+  if (column.kind !== 'var') return false
+  const relation = query.relations[column.relation]
+  const row = relation?.kind === 'table' ? level.shared.catalog.relation(relation.oid) : undefined
+  return (
+    row?.indexes.some((index) => level.shared.catalog.relation(index)?.index?.keys[0]?.column === column.column) ===
+    true
+  )
+}
+
 /** EXISTS and IN among WHERE's conditions become joins; the query's relations grow by those of the subqueries. */
 export function pullUpSublinks(
   level: Level,
@@ -282,7 +411,6 @@ function toJoin(
   const base = query.relations.length
   const moved = lowerOuter(shape, base)
   const on = conjuncts(moved.where)
-  if (on.some((each) => some(each, (node) => node.kind === 'subquery'))) return undefined
   // Only what really depends on the outer row is worth a join.
   const reads = new Set<number>()
   for (const each of on) collectRelations(each, reads)

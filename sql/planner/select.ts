@@ -3,7 +3,7 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Plan, PlanSortKey } from '../plan/plan.ts'
 import type { Cte, Query, Relation, SetOperation, Target, Window } from '../plan/query.ts'
-import { forEachChild, raiseExpression, raiseOuter, sameExpression } from '../plan/walk.ts'
+import { forEachChild, raiseExpression, raiseOuter, sameExpression, some } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
@@ -11,7 +11,7 @@ import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
 import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
-import { mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
+import { hashExists, hashExistsIn, mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
 import { entriesOf, isVolatile, tablePaths } from './scan.ts'
 
 export type QueryPlanner = (level: Level, query: Query) => Plan
@@ -45,7 +45,7 @@ export function planCtes(level: Level, query: Query, planQuery: QueryPlanner): P
       planned.push({ slot, name: cte.name, plan: planRecursive(level, cte, slot, planQuery), modifies: false })
     else {
       const child = level.child()
-      const plan = planQuery(child, cte.query)
+      const plan = passOuter(level, child, planQuery(child, cte.query))
       planned.push({ slot, name: cte.name, plan, modifies: cte.query.command !== 'select' })
     }
     level.ctes.set(cte.name, { kind: 'slot', slot, rows: planned.at(-1)!.plan.estimate.rows })
@@ -77,10 +77,7 @@ export function withCtes(ctes: readonly PlannedCte[], body: Plan): Plan {
 function planRecursive(level: Level, cte: Cte, slot: number, planQuery: QueryPlanner): Plan {
   const query = cte.query
   const operation = query.setOperation
-  if (operation === undefined || operation.kind !== 'union' || operation.left.kind !== 'leaf')
-    throw notSupported('this form of recursive query')
-  if (query.orderBy.length > 0 || query.limit !== undefined || query.offset !== undefined)
-    throw notSupported('ORDER BY or LIMIT in a recursive query')
+  invariant(operation?.kind === 'union', 'a recursive query is a UNION')
   const child = level.child()
   const inner = planCtes(child, query, planQuery)
   const base = planSetTree(child, query, operation.left, planQuery)
@@ -101,7 +98,7 @@ function planRecursive(level: Level, cte: Cte, slot: number, planQuery: QueryPla
       width: operation.columns.length * 8,
     },
   }
-  return withCtes(inner, plan)
+  return passOuter(level, child, withCtes(inner, plan))
 }
 
 // ── Set operations ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -297,8 +294,9 @@ export interface Planned {
 export function planRows(level: Level, given: Query, extra: readonly Expression[], planQuery: QueryPlanner): Planned {
   const flat = pullUpSubqueries(level, expandCtes(level, given))
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
-  const { query: joined, conditions, semis } = pullUpSublinks(level, expandCtes(level, folded))
-  const query = expandCtes(level, joined)
+  const { query: joined, conditions: tests, semis } = pullUpSublinks(level, expandCtes(level, folded))
+  const query = hashExists(level, expandCtes(level, joined))
+  const conditions = tests.map((e) => hashExistsIn(level, e))
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
   const used = columnsUsed({ ...query, where: undefined }, [
     extra,
@@ -615,9 +613,19 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
     simple && order.length > 0
       ? cheapestFor(paths, order, query.withTies ? undefined : limitOf(query))
       : cheapest(paths)
+  if (grouped && query.hasSetReturning) {
+    path = expandSets(
+      level,
+      path,
+      query.groupBy.map((key) => query.targets[key.target]!.expression),
+    )
+  }
   if (grouped) path = aggregatePath(context, path, query)
   if (grouped && query.having !== undefined) path = filtered(context, path, splitAnd(query.having))
-  if (query.windows.length > 0) path = windowPath(context, path, query)
+  if (query.windows.length > 0) {
+    if (query.hasSetReturning) path = expandSets(level, path, windowInputs(query))
+    path = windowPath(context, path, query)
+  }
 
   const ties = query.withTies
   if (query.hasSetReturning || query.distinct.kind !== 'none') {
@@ -700,23 +708,94 @@ const named = (plan: Plan, targets: readonly Target[]): Plan => ({
   columns: targets.map((target) => infoOf(target.expression, target.name)),
 })
 
+const isSet = (e: Expression): boolean => e.kind === 'call' && e.setReturning
+const containsSet = (e: Expression): boolean => some(e, isSet)
+
+/** Set-returning calls in `expressions` whose arguments hold no others, and are not in the row yet. */
+function innermostSets(expressions: readonly Expression[], path: Path): Expression[] {
+  const found: Expression[] = []
+  const visit = (e: Expression): void => {
+    if (path.layout.find(e) >= 0) return
+    let deeper = false
+    forEachChild(e, (child) => {
+      if (containsSet(child) && path.layout.find(child) < 0) deeper = true
+      visit(child)
+    })
+    if (isSet(e) && !(deeper && innermostSets(childrenOf(e), path).length > 0)) addOnce(found, e)
+  }
+  for (const e of expressions) visit(e)
+  return found
+}
+function childrenOf(e: Expression): Expression[] {
+  const children: Expression[] = []
+  forEachChild(e, (child) => {
+    children.push(child)
+  })
+  return children
+}
+
+/**
+ * Rows with the sets in `expressions` spread out: the innermost ones first, all of one depth in lockstep; above, each is a
+ * column of the row.
+ */
+function expandSets(level: Level, input: Path, expressions: readonly Expression[]): Path {
+  let path = input
+  for (;;) {
+    const sets = innermostSets(expressions, path)
+    if (sets.length === 0) return path
+    const before = path
+    const keep = before.layout.entries.map((e): Expression => level.lower(e, before.layout))
+    const lowered = sets.map((e) => level.shared.fold(level.lower(e, before.layout)))
+    const rows = rowsOf(before) * functionRows(level, sets)
+    const node = { kind: 'project-set', input: before.plan, targets: [...keep, ...lowered] } as const
+    const entries = [...before.layout.entries, ...sets]
+    const { startupCost } = before.plan.estimate
+    path = pathOf(
+      node,
+      entries,
+      rows,
+      startupCost,
+      costOf(before) + rows * COST.operator,
+      before.relations,
+      before.order,
+    )
+  }
+}
+
+function windowInputs(query: Query): Expression[] {
+  const inputs = query.windows.flatMap((window) => [
+    ...window.partitionBy,
+    ...window.orderBy.map((key) => key.expression),
+  ])
+  const visit = (e: Expression): void => {
+    if (e.kind === 'window') inputs.push(...e.args)
+    else forEachChild(e, visit)
+  }
+  for (const target of query.targets) visit(target.expression)
+  return inputs
+}
+
 /** Computes the targets; afterwards they, as expressions, are the row. */
-function targetPath(level: Level, path: Path, targets: readonly Target[], sets: boolean): Path {
-  const lowered = targets.map((target) => level.shared.fold(level.lower(target.expression, path.layout)))
+function targetPath(level: Level, given: Path, targets: readonly Target[], sets: boolean): Path {
   const entries = targets.map((target) => target.expression)
-  const rows = sets ? rowsOf(path) * functionRows(level, entries) : rowsOf(path)
+  // A set at the top of a target is ProjectSet's own work when no other is inside or beside it in an expression.
+  const plain = sets && entries.every((e) => !containsSet(e) || (isSet(e) && !childrenOf(e).some(containsSet)))
+  const path = sets && !plain ? expandSets(level, given, entries) : given
+  const lowered = targets.map((target) => level.shared.fold(level.lower(target.expression, path.layout)))
+  const rows = plain ? rowsOf(path) * functionRows(level, entries) : rowsOf(path)
+  const spread = plain && lowered.some(isSet)
   if (
-    !sets &&
+    !spread &&
     lowered.length === path.layout.entries.length &&
     lowered.every((e, i) => e.kind === 'column' && e.index === i)
   )
     return { ...path, layout: layoutOf(entries) }
   // One row of nothing: the targets alone.
-  if (!sets && path.plan.kind === 'result' && path.plan.targets.length === 0) {
+  if (!spread && path.plan.kind === 'result' && path.plan.targets.length === 0) {
     return pathOf({ ...path.plan, targets: lowered }, entries, 1, 0, COST.row, path.relations)
   }
   return pathOf(
-    { kind: sets ? 'project-set' : 'project', input: path.plan, targets: lowered },
+    { kind: spread ? 'project-set' : 'project', input: path.plan, targets: lowered },
     entries,
     rows,
     path.plan.estimate.startupCost,
