@@ -1,7 +1,7 @@
 /**
  * Types that only system catalogs have, and that show what the server keeps: aclitem, pg_node_tree (SQL text here),
- * anyarray, statistics, and the addresses and log positions of system views. Values are held as their text; where
- * PostgreSQL refuses input it is refused here, and nothing of these types can be stored in a table.
+ * anyarray and statistics. Values are held as their text; where PostgreSQL refuses input it is refused here, and nothing
+ * of these types can be stored in a table.
  */
 import { oid } from '../../storage/keys/brand.ts'
 import { arrayType } from '../types/array/array.ts'
@@ -14,9 +14,6 @@ import { ACL_LETTERS } from './acl.ts'
 type Input = (text: string, name: string) => Value
 const refused: Input = (_, name) => {
   throw sqlError('0A000', `cannot accept a value of type ${name}`)
-}
-const later: Input = (_, name) => {
-  throw notSupported(`type ${name}`)
 }
 
 /** 'role=arw/grantor' or '=r/grantor'. Throws 22P02. */
@@ -81,7 +78,6 @@ export function registerCatalogTypes(): void {
     textType(3361, 'pg_ndistinct', refused),
     textType(3402, 'pg_dependencies', refused),
     textType(5017, 'pg_mcv_list', refused),
-    textType(869, 'inet', later),
     anyArray(),
   ])
 }

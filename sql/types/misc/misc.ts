@@ -9,6 +9,7 @@ import { IDENTIFIER_AGGREGATES, IDENTIFIER_FUNCTIONS, IDENTIFIER_TYPES } from '.
 import { INPUT_OUTPUT_FUNCTIONS } from './input-output.ts'
 import { LOG_POSITION_AGGREGATES, LOG_POSITION_FUNCTIONS, LOG_POSITION_TYPES } from './log-positions.ts'
 import { MONEY_AGGREGATES, MONEY_FUNCTIONS, MONEY_TYPE } from './money.ts'
+import { NETWORK_AGGREGATES, NETWORK_FUNCTIONS, NETWORK_TYPES } from './network.ts'
 import { PSEUDO_TYPES } from './pseudo.ts'
 import { REGISTERED_NAME_FUNCTIONS, REGISTERED_NAME_TYPES } from './registered-names.ts'
 import { VECTOR_FUNCTIONS, VECTOR_TYPES } from './vectors.ts'
@@ -22,6 +23,7 @@ export function registerMisc(): void {
     ...BIT_TYPES,
     ...LOG_POSITION_TYPES,
     MONEY_TYPE,
+    ...NETWORK_TYPES,
     ...PSEUDO_TYPES,
   ])
   install(BOOL_FUNCTIONS)
@@ -34,9 +36,11 @@ export function registerMisc(): void {
   install(INPUT_OUTPUT_FUNCTIONS)
   install(LOG_POSITION_FUNCTIONS)
   install(MONEY_FUNCTIONS)
+  install(NETWORK_FUNCTIONS)
   installAggregates(BOOL_AGGREGATES)
   installAggregates(IDENTIFIER_AGGREGATES)
   installAggregates(BIT_AGGREGATES)
   installAggregates(LOG_POSITION_AGGREGATES)
   installAggregates(MONEY_AGGREGATES)
+  installAggregates(NETWORK_AGGREGATES)
 }

@@ -43,7 +43,7 @@ class Writer {
   readonly #lastRelevant: number
   readonly #anchor: Picture['sign']
   readonly #bracket: boolean
-  #count: number
+  readonly #count: number
   #at = 0
   #place = 0
   #signDone: boolean
