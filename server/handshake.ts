@@ -24,8 +24,8 @@ export class Handshake implements Wire {
   readonly reader: FrameReader
   readonly output: Output
   encrypted = false
-  #onData = (chunk: Buffer): void => this.#received(chunk)
-  #onGone = (): void => this.#lost()
+  readonly #onData = (chunk: Buffer): void => this.#received(chunk)
+  readonly #onGone = (): void => this.#lost()
   #gone = false
   #failed: unknown
   #waiting: { resolve(): void; reject(error: unknown): void } | undefined

@@ -36,7 +36,7 @@ export class CatalogView implements Catalog {
   readonly databaseOid: Oid
   protected local: Objects
   protected shared: Objects
-  #version: number
+  readonly #version: number
   #types = new Map<Oid, Type>()
   #btree = new Map<Oid, OrderOperators | undefined>()
 

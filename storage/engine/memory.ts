@@ -43,7 +43,7 @@ export function openMemoryEngine(options: MemoryOptions = {}): MemoryEngine {
 /** A map ordered by key. */
 class SortedMap<V> {
   readonly #values = new Map<string, V>()
-  #chunks: string[][] = [[]]
+  readonly #chunks: string[][] = [[]]
 
   get size(): number {
     return this.#values.size
@@ -135,7 +135,7 @@ class Memory implements MemoryEngine {
     []
   #scheduled = false
   #closed = false
-  #drained: (() => void)[] = []
+  readonly #drained: (() => void)[] = []
   readonly #many = new PageBuilder()
 
   constructor(options: MemoryOptions) {

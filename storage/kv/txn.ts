@@ -52,7 +52,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
   readonly #store: Store
   #state: 'active' | 'committing' | 'over' = 'active'
   #writes: WriteBuffer | undefined
-  #reads: Reads | undefined
+  readonly #reads: Reads | undefined
   #hasBegunStatement = false
   /** Where the buffer stood when the statement's own writes began to be hidden from its reads. */
   #hidden: number | undefined

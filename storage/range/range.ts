@@ -98,7 +98,7 @@ export class Range {
   #nextId: number
   #oldestInFlight: InFlight | undefined
   #newestInFlight: InFlight | undefined
-  #idle: (() => void)[] = []
+  readonly #idle: (() => void)[] = []
   /** A large commit is being turned into a batch; what else wants to be appended waits in order. */
   #isBusy = false
   #queued: (() => void)[] = []

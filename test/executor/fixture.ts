@@ -1,6 +1,5 @@
 /** Plans and expressions by hand, over the built-in catalog, and a way to run them. */
-import { type Oid, oid } from '../../storage/keys/brand.ts'
-import type { Txn } from '../../storage/kv/kv.ts'
+
 import { builtinCatalog } from '../../sql/catalog/bootstrap.ts'
 import { registerCatalogTypes } from '../../sql/catalog/catalog-types.ts'
 import type { CompileEnv } from '../../sql/executor/env.ts'
@@ -20,6 +19,8 @@ import { registerRecords } from '../../sql/types/record/record.ts'
 import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
 import { registerText } from '../../sql/types/text/text.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
+import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Txn } from '../../storage/kv/kv.ts'
 
 for (const register of [
   registerNumber,
@@ -59,6 +60,7 @@ export function execution(options: Partial<Execution> = {}): Execution {
     affected: 0,
     workMemBytes: 64 << 20,
     sliceOver: () => false,
+    mayPause: false,
     instruments: undefined,
     ...options,
   }
@@ -161,4 +163,4 @@ export function aggregate(
   return { ...base, type: polymorphic ? (args[0]?.type ?? OID.int4) : row.returnType, typmod: -1, ...more }
 }
 
-export { oid, OID }
+export { OID, oid }

@@ -1,7 +1,7 @@
 /** Set-returning functions, WITH, recursion, Materialize, Append. */
 import { describe, expect, it } from 'vitest'
-import type { Expression } from '../../sql/plan/expression.ts'
 import { compilePlan, runPlan } from '../../sql/executor/executor.ts'
+import type { Expression } from '../../sql/plan/expression.ts'
 import { call, column, constant, drain, env, execution, info, node, OID, op, outer, run, values } from './fixture.ts'
 
 const { int4, int8, text } = OID

@@ -77,7 +77,7 @@ export class Queries {
       case 'int8':
         return `${this.int(7) - 1}::int8`
       case 'numeric':
-        return this.pick(['0', '1.0', '2.50', '1', '-1.5']) + '::numeric'
+        return `${this.pick(['0', '1.0', '2.50', '1', '-1.5'])}::numeric`
       case 'text':
         return this.pick(["'a'", "'b'", "'ab'", "''", "'c'::text", "'%'"]) + (this.chance(0.7) ? '::text' : '::text')
       case 'bool':

@@ -116,7 +116,10 @@ function difference(ours: Answer, theirs: Answer, query: Generated): string | un
   return `rows\n    ours      ${a.slice(0, 12).join(' ')} (${a.length})\n    postgres  ${b.slice(0, 12).join(' ')} (${b.length})`
 }
 
-const withoutZeros = (row: string): string => row.replace(/(-?\d+)\.(\d*?)0*(?=\D)/g, (_, whole: string, rest: string) => (rest === '' ? whole : `${whole}.${rest}`))
+const withoutZeros = (row: string): string =>
+  row.replace(/(-?\d+)\.(\d*?)0*(?=\D)/g, (_, whole: string, rest: string) =>
+    rest === '' ? whole : `${whole}.${rest}`,
+  )
 
 const shape = (found: string): string =>
   found
@@ -159,7 +162,7 @@ async function main(): Promise<void> {
       prefix === ''
         ? query.sql
         : /^with recursive /.test(query.sql)
-          ? query.sql.replace(/^with recursive /, prefix.replace(/^with /, 'with recursive ').trimEnd() + ', ')
+          ? query.sql.replace(/^with recursive /, `${prefix.replace(/^with /, 'with recursive ').trimEnd()}, `)
           : /^with /.test(query.sql)
             ? query.sql.replace(/^with /, `${prefix.trimEnd()}, `)
             : prefix + query.sql

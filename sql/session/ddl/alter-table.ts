@@ -2,12 +2,13 @@
  * ALTER TABLE (and ALTER INDEX, VIEW, SEQUENCE … in their shared forms): the commands of a statement one after the other,
  * in PostgreSQL's passes: drops first, then types, then columns, then constraints.
  */
-import type { AlterTableCmd, AlterTableStmt, RangeVar } from '@pgsql/types'
+import type { AlterTableCmd, AlterTableStmt } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { clusteredIndex } from '../../access/keys.ts'
 import type { ColumnRow, ConstraintRow, RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { addColumn, alterType, dropColumn } from './alter-column.ts'
+import { alterTag, checkKind, missing, requireColumn, withColumn } from './alter-target.ts'
 import { bindDefault, makeOwnedSequence, nextvalOf } from './columns.ts'
 import { addConstraint, constraintNamed } from './constraints.ts'
 import {
@@ -15,19 +16,15 @@ import {
   current,
   type Ddl,
   defineDdl,
-  forbidSystemCatalog,
   KIND_WORDS,
   lockRelation,
-  noRelation,
   notice,
   openRelation,
   requireRelationOwner,
   roleFrom,
-  shownName,
   update,
 } from './context.ts'
 import { drop } from './drop.ts'
-import { findColumn } from './index-make.ts'
 import { changeOptions } from './options.ts'
 import { changeOwner } from './owner.ts'
 import { sequenceOptions } from './sequence-options.ts'
@@ -35,17 +32,6 @@ import { changeSequence } from './sequences.ts'
 import { validateCheck, validateForeignKey, validateNotNull } from './validate.ts'
 
 type Subtype = NonNullable<AlterTableCmd['subtype']>
-
-const TAGS: Readonly<Record<string, string>> = {
-  OBJECT_TABLE: 'ALTER TABLE',
-  OBJECT_INDEX: 'ALTER INDEX',
-  OBJECT_VIEW: 'ALTER VIEW',
-  OBJECT_SEQUENCE: 'ALTER SEQUENCE',
-  OBJECT_MATVIEW: 'ALTER MATERIALIZED VIEW',
-  OBJECT_TYPE: 'ALTER TYPE',
-  OBJECT_FOREIGN_TABLE: 'ALTER FOREIGN TABLE',
-}
-export const alterTag = (type: string | undefined): string => TAGS[type ?? 'OBJECT_TABLE'] ?? 'ALTER TABLE'
 
 /** Lower passes run first. Constraints come after all columns are as they will be, foreign keys after keys. */
 function pass(command: AlterTableCmd): number {
@@ -98,27 +84,6 @@ async function openAltered(ddl: Ddl, node: AlterTableStmt): Promise<RelationRow 
   if (row.session !== undefined && row.session !== ddl.session.pid)
     throw sqlError('0A000', `cannot alter temporary tables of other sessions`)
   return row
-}
-
-/** 42P01, or its NOTICE. */
-export function missing(ddl: Ddl, name: RangeVar, missingOk: boolean): undefined {
-  if (!missingOk) throw noRelation(name)
-  notice(ddl, `relation "${shownName(name)}" does not exist, skipping`)
-  return undefined
-}
-
-export function checkKind(row: RelationRow, type: string): void {
-  const refuse = (word: string): never => {
-    throw sqlError('42809', `"${row.name}" is not ${word}`)
-  }
-  if (type === 'OBJECT_INDEX' && row.kind !== 'i') refuse('an index')
-  if (type === 'OBJECT_VIEW' && row.kind !== 'v') refuse('a view')
-  if (type === 'OBJECT_SEQUENCE' && row.kind !== 'S') refuse('a sequence')
-  if (type === 'OBJECT_MATVIEW' && row.kind !== 'm') refuse('a materialized view')
-  if (type === 'OBJECT_TYPE' && row.kind !== 'c') refuse('a composite type')
-  if (type !== 'OBJECT_TYPE' && row.kind === 'c')
-    throw sqlError('42809', `"${row.name}" is a composite type`, { hint: 'Use ALTER TYPE instead.' })
-  forbidSystemCatalog(row)
 }
 
 function lockOf(node: AlterTableStmt): 'access-exclusive' | 'share-row-exclusive' | 'share-update-exclusive' {
@@ -363,19 +328,6 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
   }
 }
 
-export function requireColumn(table: RelationRow, name: string): ColumnRow {
-  const column = findColumn(table, name)
-  if (column === undefined) {
-    if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(name))
-      throw sqlError('0A000', `cannot alter system column "${name}"`)
-    throw sqlError('42703', `column "${name}" of relation "${table.name}" does not exist`)
-  }
-  return column
-}
-export const withColumn = (table: RelationRow, column: ColumnRow): RelationRow => ({
-  ...table,
-  columns: table.columns.map((each) => (each.number === column.number ? column : each)),
-})
 const replaceConstraint = (ddl: Ddl, table: RelationRow, constraint: ConstraintRow): RelationRow =>
   update(ddl, {
     ...table,

@@ -362,7 +362,7 @@ const STABLE_TEXT: ReadonlySet<Oid> = new Set([
 const ioVolatility = (ddl: Ddl, from: Oid, to: Oid): 'i' | 's' => {
   const base = (type: Oid): Oid => {
     const row: TypeRow | undefined = ddl.editor.typeRow(type)
-    return row !== undefined && row.isArray ? row.element : type
+    return row?.isArray ? row.element : type
   }
   return STABLE_TEXT.has(base(from)) || STABLE_TEXT.has(base(to)) ? 's' : 'i'
 }

@@ -15,7 +15,7 @@ import {
 import type { ColumnRow, DatabaseRow, FunctionRow, NamespaceRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import { memberships } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
-import { withColumn } from './alter-table.ts'
+import { withColumn } from './alter-target.ts'
 import {
   binder,
   current,

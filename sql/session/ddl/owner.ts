@@ -5,7 +5,7 @@ import { typeName } from '../../binder/binder.ts'
 import { parseAclItem, printAclItem } from '../../catalog/acl.ts'
 import type { NamespaceRow, RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
-import { alterTag, checkKind, missing, requireColumn, withColumn } from './alter-table.ts'
+import { alterTag, checkKind, missing, requireColumn, withColumn } from './alter-target.ts'
 import { constraintNamed } from './constraints.ts'
 import {
   binder,
@@ -39,13 +39,11 @@ const superuser = (ddl: Ddl): boolean => ddl.editor.role(roleOf(ddl))?.superuser
 /** An acl after a change of owner: what the old one had and granted is the new one's. */
 function aclOwner(acl: readonly string[] | undefined, from: Oid, to: Oid): readonly string[] | undefined {
   if (acl === undefined) return undefined
-  const items = acl
-    .map(parseAclItem)
-    .map((item) => ({
-      ...item,
-      grantee: item.grantee === from ? to : item.grantee,
-      grantor: item.grantor === from ? to : item.grantor,
-    }))
+  const items = acl.map(parseAclItem).map((item) => ({
+    ...item,
+    grantee: item.grantee === from ? to : item.grantee,
+    grantor: item.grantor === from ? to : item.grantor,
+  }))
   const merged = items.filter(
     (item, i) => items.findIndex((other) => other.grantee === item.grantee && other.grantor === item.grantor) === i,
   )
