@@ -45,7 +45,7 @@ INSERT 0 3
 (3 rows)
 
 ERROR:  expected 3 dimensions, not 2
-                                Table "public.products"
+                               Table "public.products"
   Column   |   Type    | Collation | Nullable |               Default                
 -----------+-----------+-----------+----------+--------------------------------------
  id        | integer   |           | not null | nextval('products_id_seq'::regclass)
