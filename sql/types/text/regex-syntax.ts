@@ -91,7 +91,7 @@ const COLLATING: Readonly<Record<string, string>> = {
 }
 const REPEAT_MAX = 255
 
-const META = /[\\^$.|?*+()[\]{}/-]/
+const META = /[\\^$.|?*+()[\]{}/]/
 const quoteChar = (c: string): string => {
   const point = c.codePointAt(0)!
   return META.test(c) ? `\\${c}` : point < 0x20 || point === 0x7f ? `\\x{${point.toString(16)}}` : c
