@@ -69,6 +69,7 @@ function bindView(b: BindContext, view: RelationRow): Query {
       parameters: [],
       parametersFixed: true,
       relationsUsed: new Set(),
+      accesses: new Map(),
     }
     known = { query: bind(context, parsed[0]!.node), used: context.relationsUsed }
     systemViews.set(view.oid, known)
@@ -137,4 +138,6 @@ export function bindConstantExpression(b: BindContext, node: Node, clause: Claus
   return bindExpression(b, createScope(undefined, clause), node)
 }
 export const settle = (b: BindContext, e: Expression): Expression => (e.type === OID.unknown ? settleUnknown(b, e) : e)
+
+export { notUpdatable } from './updatable.ts'
 export type { ColumnInfo }

@@ -24,6 +24,8 @@ export interface BindContext {
   dependsOnClock: boolean
   /** Every table, view and sequence named: for locks and invalidation. */
   readonly relationsUsed: Set<Oid>
+  /** Privileges wanted on what the statement itself names, as letters of PostgreSQL's ACLs (r, a, w, d). */
+  readonly accesses: Map<Oid, string>
   /** Sees a relation named in the query before the catalog is asked; undefined: no such thing. For transition tables and rules; unused otherwise. */
   notice(severity: 'NOTICE' | 'WARNING', code: string, message: string): void
 }
@@ -148,4 +150,10 @@ export function requireNamespace(b: BindContext, name: string, location?: number
 export const pathRank = (b: BindContext, namespace: Oid): number => {
   const rank = b.searchPath.indexOf(namespace)
   return rank < 0 && namespace === PG_CATALOG ? 0 : rank
+}
+
+/** Notes that the statement needs this privilege on a relation. */
+export function wantAccess(b: BindContext, relation: Oid, letter: 'r' | 'a' | 'w' | 'd'): void {
+  const known = b.accesses.get(relation) ?? ''
+  if (!known.includes(letter)) b.accesses.set(relation, known + letter)
 }

@@ -135,7 +135,7 @@ const HANDLERS: Handlers = {
   BooleanTest: (b, scope, node) => {
     const [, negated, test] = /^IS_(NOT_)?(TRUE|FALSE|UNKNOWN)$/.exec(node.booltesttype!)!
     const name = `IS ${negated === undefined ? '' : 'NOT '}${test}`
-    const arg = coerceToBoolean(b, bindExpression(b, scope, node.arg!), name, node.location)
+    const arg = coerceToBoolean(b, bindExpression(b, scope, node.arg!), name)
     return {
       kind: 'boolean-test',
       arg,
@@ -264,13 +264,15 @@ function bindConstant(b: BindContext, _: Scope, node: A_Const): Expression {
 
 function bindNumber(b: BindContext, digits: string, location: number | undefined): Expression {
   const plain = digits.replaceAll('_', '')
-  if (/^(\d+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(plain)) {
-    const value = BigInt(plain)
-    if (value <= INT4_MAX) return { kind: 'const', value: Number(value), type: OID.int4, typmod: -1 }
-    if (value <= INT8_MAX)
+  // The grammar has made one literal of a minus sign and its number.
+  if (/^-?(\d+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(plain)) {
+    const value = plain.startsWith('-') ? -BigInt(plain.slice(1)) : BigInt(plain)
+    if (value <= INT4_MAX && value >= -INT4_MAX - 1n)
+      return { kind: 'const', value: Number(value), type: OID.int4, typmod: -1 }
+    if (value <= INT8_MAX && value >= -INT8_MAX - 1n)
       return {
         kind: 'const',
-        value: value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value,
+        value: Number.isSafeInteger(Number(value)) ? Number(value) : value,
         type: OID.int8,
         typmod: -1,
       }
@@ -421,7 +423,7 @@ export function expandRow(b: BindContext, row: Expression, location?: number): S
   }))
 }
 
-interface RowField {
+export interface RowField {
   readonly name: string
   readonly type: Oid
   readonly typmod: number
@@ -1023,7 +1025,7 @@ function bindBetween(b: BindContext, scope: Scope, node: A_Expr): Expression {
 
 function bindBoolean(b: BindContext, scope: Scope, node: BoolExpr): Expression {
   const name = node.boolop === 'AND_EXPR' ? 'AND' : node.boolop === 'OR_EXPR' ? 'OR' : 'NOT'
-  const args = (node.args ?? []).map((arg) => coerceToBoolean(b, bindExpression(b, scope, arg), name, locationOf(arg)))
+  const args = (node.args ?? []).map((arg) => coerceToBoolean(b, bindExpression(b, scope, arg), name))
   return name === 'NOT' ? negate(args[0]!) : { kind: name === 'AND' ? 'and' : 'or', args, ...BOOL }
 }
 

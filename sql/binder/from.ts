@@ -10,7 +10,7 @@ import type { ColumnInfo, FromItem, FunctionSource, JoinType, Query, Relation } 
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { coerceToBoolean, coerceToCommon, commonTypeOf } from './coerce.ts'
-import { type BindContext, errorAt, findRelation, placeOf } from './context.ts'
+import { type BindContext, errorAt, findRelation, placeOf, wantAccess } from './context.ts'
 import { bindExpression, outColumns, rowFields, settleUnknown } from './expression.ts'
 import { bindBinary } from './resolve.ts'
 import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
@@ -134,6 +134,7 @@ function bindTable(b: BindContext, scope: Scope, node: RangeVar, binders: FromBi
   }
   refuseFutureCte(b, scope, node)
   const row = requireRelation(b, node)
+  wantAccess(b, row.oid, 'r')
   return bindRelation(b, scope, row, node.alias, alias, node.inh !== true, binders, node)
 }
 

@@ -16,39 +16,41 @@ import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { canCoerce, coerceTo, coerceToBoolean } from './coerce.ts'
-import { type BindContext, errorAt, located, placeOf, typeName } from './context.ts'
-import { bindExpression, bindSubscript, locationOf } from './expression.ts'
+import { type BindContext, errorAt, located, placeOf, typeName, wantAccess } from './context.ts'
+import { bindExpression, bindSubscript, locationOf, rowFields } from './expression.ts'
 import { bindFrom, columnsOf, type FromBinders, outputColumns, requireRelation } from './from.ts'
 import { createScope, itemOf, type Scope, within } from './scope.ts'
-import { bindQuery, bindSelect, EMPTY_QUERY, outputTargets, TargetList, WITH_BINDERS } from './select.ts'
+import { bindQuery, bindSelect, EMPTY_QUERY, outputTargets, TargetList, viewQuery, WITH_BINDERS } from './select.ts'
+import { overBase, throughViews, withBaseColumns } from './updatable.ts'
 import { bindWith, finishCte } from './with.ts'
 
-function targetRelation(
-  b: BindContext,
-  scope: Scope,
-  node: { relation?: InsertStmt['relation'] },
-  command: string,
-): RelationRow {
+/** The table, or the view, that is changed: relation 0 of the query. */
+/** WHERE and RETURNING read the rows that are there: they need SELECT as well. */
+const readsTarget = (node: {
+  whereClause?: Node
+  returningClause?: ReturningClause
+  returningList?: Node[]
+}): boolean =>
+  node.whereClause !== undefined || node.returningClause !== undefined || (node.returningList?.length ?? 0) > 0
+
+function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
   const row = requireRelation(b, node.relation!)
-  if (row.kind === 'v') throw notSupported(`${command} on a view`)
   if (row.kind === 'S') throw errorAt(b, '42809', `cannot change sequence "${row.name}"`, node.relation!.location)
   if (row.kind === 'm')
     throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`, node.relation!.location)
   if (row.kind === 'i') throw errorAt(b, '42809', `"${row.name}" is an index`, node.relation!.location)
   if (row.kind === 'c') throw errorAt(b, '42809', `"${row.name}" is a composite type`, node.relation!.location)
-  if (row.virtual)
+  if (row.virtual && row.kind !== 'v')
     throw errorAt(b, '42501', `permission denied: "${row.name}" is a system catalog`, node.relation!.location)
   const alias = node.relation!.alias?.aliasname
-  scope.relations.push({
-    kind: 'table',
-    oid: row.oid,
-    only: node.relation!.inh !== true,
-    alias: alias ?? row.name,
-    aliased: alias !== undefined,
-    columns: columnsOf(row),
-    lateral: false,
-  })
-  return row
+  const own = { alias: alias ?? row.name, aliased: alias !== undefined, columns: columnsOf(row), lateral: false }
+  if (row.kind !== 'v') {
+    scope.relations.push({ kind: 'table', oid: row.oid, only: node.relation!.inh !== true, ...own })
+    return row
+  }
+  const query = viewQuery(b, row)
+  scope.relations.push({ kind: 'subquery', query, viewOid: row.oid, ...own })
+  return withBaseColumns(b, row, query)
 }
 
 const targetItem = (b: BindContext, scope: Scope, row: RelationRow) => {
@@ -81,20 +83,126 @@ export function defaultOf(b: BindContext, column: ColumnRow): Expression {
 }
 
 /** A value on its way into a column: 42804 with PostgreSQL's words when the type does not fit. */
-export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number): Expression {
+export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number, part?: Part): Expression {
+  if (e.kind === 'default' && part !== undefined) {
+    throw errorAt(
+      b,
+      '0A000',
+      `cannot set ${part.kind === 'field' ? 'a subfield' : 'an array element'} to DEFAULT`,
+      part.location,
+    )
+  }
   if (e.kind === 'default') return column.generated === undefined ? defaultOf(b, column) : nullOf(column)
   if (e.type !== OID.unknown && e.type !== column.type && !canCoerce(b, [e.type], [column.type], 'assignment')) {
     throw errorAt(
       b,
       '42804',
-      `column "${column.name}" is of type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`,
-      location,
+      part === undefined || part.kind === 'field'
+        ? `${part === undefined ? 'column' : 'subfield'} "${part?.name ?? column.name}" is of type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`
+        : `subscripted assignment to "${part.name}" requires type ${typeName(b, column.type)} but expression is of type ${typeName(b, e.type)}`,
+      part?.location ?? location ?? placeOf(e),
       {
         hint: 'You will need to rewrite or cast the expression.',
       },
     )
   }
   return coerceTo(b, e, column.type, column.typmod, 'assignment', 'implicit', location)
+}
+
+/** A part of a column that is assigned to: an element, a slice, a field, or one inside another. */
+interface Part {
+  /** The column as if it were of the part's type. */
+  readonly column: ColumnRow
+  /** What the last step is, and its name: for errors. */
+  readonly kind: 'field' | 'element'
+  readonly name: string
+  readonly location: number | undefined
+  /** The whole with the part replaced. */
+  assign(whole: Expression, value: Expression): Expression
+}
+
+function partOf(
+  b: BindContext,
+  scope: Scope,
+  column: ColumnRow,
+  steps: readonly Node[],
+  location?: number,
+): Part | undefined {
+  if (steps.length === 0) return undefined
+  const target = readPart(b, scope, column.name, nullOf(column), steps, location)
+  const { default: _, generated: __, identity: ___, ...plain } = column
+  const last = steps.at(-1)
+  const named = steps.filter((step) => 'String' in step).at(-1)
+  return {
+    column: { ...plain, type: target.type, typmod: target.typmod },
+    kind: last !== undefined && 'String' in last ? 'field' : 'element',
+    name: named === undefined || !('String' in named) ? column.name : (named.String.sval ?? ''),
+    location,
+    assign: (whole, value) => writePart(b, scope, column.name, whole, steps, value, location),
+  }
+}
+
+/** How many of the steps are subscripts of one container. */
+const subscripts = (steps: readonly Node[]): number => {
+  const other = steps.findIndex((step) => !('A_Indices' in step))
+  return other < 0 ? steps.length : other
+}
+
+function readPart(
+  b: BindContext,
+  scope: Scope,
+  name: string,
+  whole: Expression,
+  steps: readonly Node[],
+  location?: number,
+): Expression {
+  if (steps.length === 0) return whole
+  const count = subscripts(steps)
+  if (count > 0) {
+    const element = bindSubscript(b, scope, whole, steps.slice(0, count), undefined)
+    return readPart(b, scope, name, element, steps.slice(count), location)
+  }
+  return readPart(b, scope, name, fieldOf(b, name, whole, steps[0]!, location).field, steps.slice(1), location)
+}
+
+function writePart(
+  b: BindContext,
+  scope: Scope,
+  name: string,
+  whole: Expression,
+  steps: readonly Node[],
+  value: Expression,
+  location?: number,
+): Expression {
+  if (steps.length === 0) return value
+  const count = subscripts(steps)
+  if (count > 0) {
+    const own = steps.slice(0, count)
+    const rest = steps.slice(count)
+    const element =
+      rest.length === 0
+        ? value
+        : writePart(b, scope, name, bindSubscript(b, scope, whole, own, undefined), rest, value, location)
+    return bindSubscript(b, scope, whole, own, element)
+  }
+  const { field, index, all } = fieldOf(b, name, whole, steps[0]!, location)
+  const next = writePart(b, scope, name, field, steps.slice(1), value, location)
+  const fields = all.map(
+    (each, i): Expression => (i === index ? next : { kind: 'field', arg: whole, index: i, ...each }),
+  )
+  return { kind: 'row', fields, names: all.map((each) => each.name), type: whole.type, typmod: -1 }
+}
+
+function fieldOf(b: BindContext, column: string, whole: Expression, step: Node, location?: number) {
+  const name = 'String' in step ? (step.String.sval ?? '') : ''
+  const type = typeName(b, whole.type)
+  const refused = `cannot assign to field "${name}" of column "${column}" because`
+  const all = rowFields(b, whole)
+  if (all === undefined) throw errorAt(b, '42804', `${refused} its type ${type} is not a composite type`, location)
+  const index = all.findIndex((each) => each.name === name)
+  if (index < 0) throw errorAt(b, '42703', `${refused} there is no such column in data type ${type}`, location)
+  const field: Expression = { kind: 'field', arg: whole, index, ...all[index]! }
+  return { field, index, all }
 }
 
 // ── INSERT ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -108,43 +216,64 @@ const OVERRIDING = {
 export function bindInsert(b: BindContext, parent: Scope | undefined, node: InsertStmt): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
-  const row = targetRelation(b, scope, node, 'INSERT')
+  const row = targetRelation(b, scope, node)
+  wantAccess(b, row.oid, 'a')
+  if (readsTarget(node) || node.onConflictClause !== undefined) wantAccess(b, row.oid, 'r')
+  if (node.onConflictClause?.action === 'ONCONFLICT_UPDATE') wantAccess(b, row.oid, 'w')
   const live = row.columns.filter((column) => !column.dropped)
   const listed = (node.cols ?? []).map((col) => {
     if (!('ResTarget' in col)) throw notSupported('this column reference')
-    if ((col.ResTarget.indirection?.length ?? 0) > 0) throw notSupported('INSERT into part of a column')
-    return {
-      column: findTargetColumn(b, row, col.ResTarget.name!, col.ResTarget.location),
-      location: col.ResTarget.location,
-    }
+    const { name, location, indirection } = col.ResTarget
+    const column = findTargetColumn(b, row, name!, location)
+    return { column, location, part: partOf(b, scope, column, indirection ?? [], location) }
   })
-  listed.forEach(({ column, location }, i) => {
-    if (listed.some((other, j) => j < i && other.column === column))
+  listed.forEach(({ column, location, part }, i) => {
+    if (
+      listed.some((other, j) => j < i && other.column === column && (part === undefined || other.part === undefined))
+    ) {
       throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
+    }
   })
   const places = listed.length > 0 ? listed.map((each) => each.location) : undefined
   const overriding = OVERRIDING[node.override ?? 'OVERRIDING_NOT_SET']
   const select =
     node.selectStmt !== undefined && 'SelectStmt' in node.selectStmt ? node.selectStmt.SelectStmt : undefined
-  const columns = listed.length > 0 ? listed.map((each) => each.column) : live
+  const columns = listed.length > 0 ? listed.map((each) => each.part?.column ?? each.column) : live
   const source =
     select === undefined
       ? { from: [] as Query['from'], values: [] as Expression[] }
-      : bindSource(b, scope, select, columns, places, overriding)
-  const used = columns.slice(0, source.values.length)
-
-  const targets: Target[] = source.values.map((expression, i) => ({
-    name: used[i]!.name,
-    expression,
-    junk: false,
-    tableOid: oid(0),
-    columnNumber: 0,
-  }))
+      : bindSource(
+          b,
+          scope,
+          select,
+          columns,
+          places,
+          listed.map((each) => each.part),
+          overriding,
+        )
+  const used = (listed.length > 0 ? listed.map((each) => each.column) : live).slice(0, source.values.length)
+  const values = new Map<ColumnRow, Expression>()
+  used.forEach((column, i) => {
+    const part = listed[i]?.part
+    const value = source.values[i]!
+    values.set(column, part === undefined ? value : part.assign(values.get(column) ?? nullOf(column), value))
+  })
+  if (row.kind === 'v') {
+    // A view's own defaults; the table's are its own business.
+    const own = b.catalog.relation(row.oid)!
+    for (const column of live) {
+      const value = own.columns[column.number - 1]!.default
+      if (value !== undefined && !values.has(column)) values.set(column, value)
+    }
+  }
+  const targets = [...values].map(
+    ([{ name }, expression]): Target => ({ name, expression, junk: false, tableOid: oid(0), columnNumber: 0 }),
+  )
   scope.items = [targetItem(b, scope, row)]
   const onConflict = node.onConflictClause && bindOnConflict(b, scope, row, node.onConflictClause)
   scope.items = [targetItem(b, scope, row)]
   const returning = bindReturning(b, scope, node)
-  return {
+  return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'insert',
     ctes: ctes.map(finishCte),
@@ -154,13 +283,13 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
     targets,
     modify: {
       relation: 0,
-      insertColumns: used.map((column) => column.number),
+      insertColumns: [...values.keys()].map((column) => column.number),
       overriding,
       assignments: [],
       onConflict,
       returning,
     },
-  }
+  })
 }
 
 function bindSource(
@@ -170,6 +299,7 @@ function bindSource(
   columns: readonly ColumnRow[],
   /** Where the listed columns stand; undefined: none are listed. */
   listed: readonly (number | undefined)[] | undefined,
+  parts: readonly (Part | undefined)[],
   overriding: 'none' | 'user' | 'system',
 ): { from: Query['from']; values: Expression[] } {
   const check = (given: readonly Expression[]): void => {
@@ -211,7 +341,7 @@ function bindSource(
     for (const row of rows) check(row.map(({ e }) => e))
     const bound = rows.map((row) =>
       row.map(({ e, location }, i) =>
-        assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location),
+        assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), location, parts[i]),
       ),
     )
     if (bound.length === 1) return { from: [], values: bound[0]! }
@@ -255,8 +385,11 @@ function bindSource(
   }
   const at = scope.relations.push(relation) - 1
   const values = given.map((info, i) => {
-    const e: Expression = { kind: 'var', level: 0, relation: at, column: i + 1, type: info.type, typmod: info.typmod }
-    return assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding))
+    const { type, typmod } = info
+    const e: Expression = { kind: 'var', level: 0, relation: at, column: i + 1, type, typmod }
+    const source = outputTargets(settled)[i]
+    located(e, source && placeOf(source.expression))
+    return assignTo(b, columns[i]!, checkGenerated(b, columns[i]!, e, overriding), undefined, parts[i])
   })
   return { from: [{ kind: 'relation', relation: at }], values }
 }
@@ -339,12 +472,14 @@ function bindOnConflict(b: BindContext, scope: Scope, row: RelationRow, node: On
 function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnConflictClause): Oid[] {
   const infer = node.infer!
   if (infer.conname !== undefined && infer.conname !== '') {
-    const constraint = row.constraints.find((each) => each.name === infer.conname && each.index !== undefined)
+    const view = scope.relations[0]!
+    const table = view.kind === 'subquery' ? overBase(b, row, view.query, []).row : row
+    const constraint = table.constraints.find((each) => each.name === infer.conname && each.index !== undefined)
     if (constraint === undefined)
-      throw errorAt(b, '42704', `constraint "${infer.conname}" for table "${row.name}" does not exist`, infer.location)
+      throw errorAt(b, '42704', `constraint "${infer.conname}" for table "${row.name}" does not exist`)
     return [constraint.index!]
   }
-  const elements = (infer.indexElems ?? []).map((element): Expression => {
+  const named = (infer.indexElems ?? []).map((element): Expression => {
     if (!('IndexElem' in element)) throw notSupported('this ON CONFLICT target')
     if (element.IndexElem.name !== undefined) {
       const column = findTargetColumn2(b, row, element.IndexElem.name, infer.location)
@@ -352,10 +487,15 @@ function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnCo
     }
     return within(scope, 'index expression', () => bindExpression(b, scope, element.IndexElem.expr!))
   })
-  const where =
+  const condition =
     infer.whereClause &&
     within(scope, 'index predicate', () => coerceToBoolean(b, bindExpression(b, scope, infer.whereClause!), 'WHERE'))
-  const found = row.indexes.filter((each) => {
+  const view = scope.relations[0]!
+  const given = condition === undefined ? named : [...named, condition]
+  const over = view.kind === 'subquery' ? overBase(b, row, view.query, given) : { row, list: given }
+  const elements = over.list.slice(0, named.length)
+  const where = over.list[named.length]
+  const found = over.row.indexes.filter((each) => {
     const index = b.catalog.relation(each)?.index
     if (index === undefined || !index.unique || !index.valid) return false
     if (index.predicate !== undefined && (where === undefined || !sameExpression(index.predicate, where))) return false
@@ -400,7 +540,7 @@ function bindAssignments(
     if (!('ResTarget' in node)) throw notSupported('this assignment')
     const { name, val, indirection, location } = node.ResTarget
     const column = findTargetColumn(b, row, name!, location)
-    let value = within(scope, 'update', () => assignedValue(b, scope, val!))
+    const value = within(scope, 'update', () => assignedValue(b, scope, val!))
     const steps = indirection ?? []
     if (column.generated !== undefined && value.kind !== 'default') {
       throw errorAt(b, '428C9', `column "${column.name}" can only be updated to DEFAULT`, undefined, {
@@ -412,24 +552,21 @@ function bindAssignments(
         detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.`,
       })
     }
-    if (steps.length > 0) {
-      if (steps.some((step) => 'String' in step)) throw notSupported('assignment to a field of a composite column')
-      const current: Expression = values.get(column.number) ?? {
+    const part = partOf(b, scope, column, steps, location)
+    if (part !== undefined) {
+      const { number, type, typmod } = column
+      const before: Expression = values.get(number) ?? {
         kind: 'var',
         level: 0,
         relation: 0,
-        column: column.number,
-        type: column.type,
-        typmod: column.typmod,
+        column: number,
+        type,
+        typmod,
       }
-      const part = bindSubscript(b, scope, current, steps, undefined)
-      const assign = coerceTo(b, value, part.type, -1, 'assignment', 'implicit', location)
-      value = bindSubscript(b, scope, current, steps, assign)
-      values.set(column.number, value)
+      values.set(number, part.assign(before, assignTo(b, part.column, value, location, part)))
       continue
     }
-    if (values.has(column.number))
-      throw errorAt(b, '42601', `multiple assignments to same column "${column.name}"`, location)
+    if (values.has(column.number)) throw errorAt(b, '42601', `multiple assignments to same column "${column.name}"`)
     values.set(column.number, assignTo(b, column, value, locationOf(val!)))
   }
   return [...values].map(([column, value]) => ({ column, value }))
@@ -468,7 +605,8 @@ function assignedValue(b: BindContext, scope: Scope, node: Node): Expression {
     const info = inner.columns[at]!
     return { kind: 'field', arg: record, index: at, name: info.name, type: info.type, typmod: info.typmod }
   }
-  throw errorAt(b, '0A000', 'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression')
+  const place = locationOf(source!)
+  throw errorAt(b, '0A000', 'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression', place)
 }
 
 const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({
@@ -484,17 +622,17 @@ export function bindUpdate(
 ): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
-  const row = targetRelation(b, scope, node, 'UPDATE')
+  const row = targetRelation(b, scope, node)
+  wantAccess(b, row.oid, 'w')
+  if (readsTarget(node)) wantAccess(b, row.oid, 'r')
   scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
-  const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
   const where =
     node.whereClause &&
-    within(scope, 'where', () =>
-      coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
-    )
+    within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE'))
   const returning = bindReturning(b, scope, node)
-  return {
+  const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
+  return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'update',
     ctes: ctes.map(finishCte),
@@ -503,7 +641,7 @@ export function bindUpdate(
     from: [{ kind: 'relation', relation: 0 }, ...from],
     where,
     modify: { relation: 0, insertColumns: [], overriding: 'none', assignments, onConflict: undefined, returning },
-  }
+  })
 }
 
 export function bindDelete(
@@ -514,7 +652,9 @@ export function bindDelete(
 ): Query {
   const scope = createScope(parent)
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
-  const row = targetRelation(b, scope, node, 'DELETE')
+  const row = targetRelation(b, scope, node)
+  wantAccess(b, row.oid, 'd')
+  if (readsTarget(node)) wantAccess(b, row.oid, 'r')
   scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))
   const where =
@@ -523,7 +663,7 @@ export function bindDelete(
       coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
     )
   const returning = bindReturning(b, scope, node)
-  return {
+  return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'delete',
     ctes: ctes.map(finishCte),
@@ -532,7 +672,7 @@ export function bindDelete(
     from: [{ kind: 'relation', relation: 0 }, ...from],
     where,
     modify: { relation: 0, insertColumns: [], overriding: 'none', assignments: [], onConflict: undefined, returning },
-  }
+  })
 }
 
 function bindReturning(

@@ -51,6 +51,9 @@ export const provideQueryBinders = (given: QueryBinders): void => {
   binders = given
 }
 
+/** A view's definition. */
+export const viewQuery = (b: BindContext, view: RelationRow): Query => binders!.view(b, view)
+
 export const EMPTY_QUERY: Query = {
   command: 'select',
   ctes: [],

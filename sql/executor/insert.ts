@@ -21,6 +21,7 @@ import { EVENTS_MAX, ForeignQueue } from './modify-foreign.ts'
 import type { IndexRun, TableRun } from './modify-rows.ts'
 import { positionsOf } from './modify-table.ts'
 import { beginModification } from './modify-target.ts'
+import { compileViewChecks, type ViewChecks } from './modify-view.ts'
 import {
   type Execution,
   type MutableRow,
@@ -43,6 +44,7 @@ interface Insert {
   readonly upsert: Upsert | undefined
   /** The input reads no table: a newer snapshot changes nothing of it. */
   readonly selfContained: boolean
+  readonly checks: ViewChecks | undefined
 }
 /** DO UPDATE: over the existing row and the one proposed. */
 interface Upsert {
@@ -68,6 +70,7 @@ export function compileInsert(plan: InsertPlan, env: CompileEnv): Operator {
           }
         : undefined,
     selfContained: conflict.kind === 'update' && isSelfContained(plan.input),
+    checks: compileViewChecks(plan.checks, table, env),
   }
   return {
     run(x) {
@@ -110,6 +113,7 @@ function* inserted(insert: Insert, x: Execution): Steps {
   beginModification(x)
   const queue = new ForeignQueue(x, insert.env)
   const run = queue.table(table)
+  run.checkViews = insert.checks?.bind(x)
   const returning = insert.returning?.bind(x)
   const upserting = plan.conflict.kind === 'none' ? undefined : new Conflicts(insert, run, x)
   for (const step of insert.input.run(x)) {

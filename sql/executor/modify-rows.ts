@@ -93,6 +93,8 @@ export class TableRun {
   readonly indexes: readonly IndexRun[]
   /** Where the last row went. */
   key = '' as Key
+  /** WITH CHECK OPTION of the views that the statement names: throws 44000. */
+  checkViews: ((row: Row) => void) | undefined
   readonly #x: Execution
   readonly #txn: Txn
   readonly #queue: ForeignQueue
@@ -131,6 +133,7 @@ export class TableRun {
       if (this.#checks[i]!(row) === false)
         throw checkViolation(this.#x.catalog, this.writer.table, checks[i]!.constraint, row, this.#x.context)
     }
+    this.checkViews?.(row)
   }
 
   /** A new row's key: its primary key, or the next number. */

@@ -257,6 +257,13 @@ export function checkViolation(
   })
 }
 
+/** A view's WITH CHECK OPTION is not kept. */
+export function viewViolation(view: string, table: RelationRow, row: Row, context: TypeContext): SqlError {
+  return sqlError('44000', `new row violates check option for view "${view}"`, {
+    detail: failingRow(table, row, context),
+  })
+}
+
 /** PostgreSQL's limit on each value in a failing row's description. */
 const FIELD_BYTES_MAX = 64
 

@@ -13,6 +13,7 @@ import type { Compiled, CompileEnv } from './env.ts'
 import { withAssignments } from './insert.ts'
 import { ForeignQueue } from './modify-foreign.ts'
 import { beginModification, maySeeAgain, type Target, targetRows } from './modify-target.ts'
+import { compileViewChecks, type ViewChecks } from './modify-view.ts'
 import {
   type Execution,
   type MutableRow,
@@ -32,6 +33,7 @@ interface Update {
   readonly target: Target
   readonly values: Compiled<MutableRow>
   readonly returning: Compiled<MutableRow> | undefined
+  readonly checks: ViewChecks | undefined
 }
 
 export function compileUpdate(plan: UpdatePlan, env: CompileEnv): Operator {
@@ -44,6 +46,7 @@ export function compileUpdate(plan: UpdatePlan, env: CompileEnv): Operator {
     target: targetRows(plan.input, table, 'no-key-update', env),
     values: compileRow(withAssignments(table, plan.assignments), env),
     returning: plan.returning && compileRow(plan.returning, env),
+    checks: compileViewChecks(plan.checks, table, env),
   }
   return {
     run(x) {
@@ -58,6 +61,7 @@ function* updated(update: Update, x: Execution): Steps {
   const run = queue.table(update.table)
   const values = update.values.bind(x)
   const returning = update.returning?.bind(x)
+  run.checkViews = update.checks?.bind(x)
   const { live, target } = update
   for (const step of target.run(x)) {
     if (step instanceof Pause) {

@@ -235,6 +235,12 @@ export interface InsertPlan {
       }
   /** Over the new row's live columns; empty: no output rows, only a count. */
   readonly returning: readonly Expression[] | undefined
+  readonly checks: readonly ViewCheck[]
+}
+/** WITH CHECK OPTION of a view that is written through; over the new row's live columns. */
+export interface ViewCheck {
+  readonly view: string
+  readonly condition: Expression
 }
 /** Input rows: the old row's live columns, anything else, and last the row key. Values are over the input row. */
 export interface UpdatePlan {
@@ -244,7 +250,7 @@ export interface UpdatePlan {
   readonly assignments: readonly { readonly column: number; readonly value: Expression }[]
   /** Over: the new row's live columns, then the rest of the input row after the old row's columns. */
   readonly returning: readonly Expression[] | undefined
-  /** Views' WITH CHECK OPTION and the like: none today. */
+  readonly checks: readonly ViewCheck[]
 }
 export interface DeletePlan {
   readonly table: Oid

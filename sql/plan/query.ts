@@ -58,8 +58,7 @@ export type Relation = {
   readonly columns: readonly ColumnInfo[]
   /** May see the relations before it in FROM. */
   readonly lateral: boolean
-} & /** `columns` are the table's columns by attribute number, dropped ones included (type 0). */
-(
+} /** `columns` are the table's columns by attribute number, dropped ones included (type 0). */ & (
   | { readonly kind: 'table'; readonly oid: Oid; readonly only: boolean }
   | { readonly kind: 'subquery'; readonly query: Query /** A view's expansion. */; readonly viewOid?: Oid }
   | { readonly kind: 'function'; readonly calls: readonly FunctionSource[]; readonly ordinality: boolean }
@@ -171,6 +170,8 @@ export interface Modify {
   readonly assignments: readonly { readonly column: number; readonly value: Expression }[]
   readonly onConflict: OnConflict | undefined
   readonly returning: readonly Target[]
+  /** Views' WITH CHECK OPTION: what new rows must satisfy (vars of the target). */
+  readonly checks?: readonly { readonly view: string; readonly condition: Expression }[]
 }
 
 export type OnConflict =

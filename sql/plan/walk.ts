@@ -152,3 +152,41 @@ function raiseIn(node: unknown, by: number, depth: number): unknown {
     result['level'] = level + by
   return result
 }
+
+type Var = Extract<Expression, { kind: 'var' }>
+
+/**
+ * Replaces every var of this level for which `f` gives something (with levels as here), at any nesting depth: levels inside
+ * subqueries are kept right. What holds none of them stays the same object.
+ */
+export function replaceVars<T>(
+  tree: T,
+  f: (relation: number, column: number, original: Var) => Expression | undefined,
+  depth = 0,
+): T {
+  if (typeof tree !== 'object' || tree === null) return tree
+  if (Array.isArray(tree)) {
+    let changed = false
+    const list = tree.map((each: unknown) => {
+      const next = replaceVars(each, f, depth)
+      changed ||= next !== each
+      return next
+    })
+    return (changed ? list : tree) as T
+  }
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
+  const node = tree as unknown as Var & { command?: unknown; relations?: unknown }
+  if (node.kind === 'var' && node.level === depth) {
+    const found = f(node.relation, node.column, depth === 0 ? node : { ...node, level: 0 })
+    return (found === undefined ? tree : raiseExpression(found, depth)) as T
+  }
+  const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
+  let copy: Record<string, unknown> | undefined
+  for (const [name, value] of Object.entries(tree)) {
+    const next = replaceVars(value as unknown, f, here)
+    if (next === value) continue
+    copy ??= { ...(tree as Record<string, unknown>) }
+    copy[name] = next
+  }
+  return (copy ?? tree) as T
+}

@@ -2,9 +2,9 @@
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { InsertPlan, Plan, PlanNode } from '../plan/plan.ts'
+import type { InsertPlan, Plan, PlanNode, ViewCheck } from '../plan/plan.ts'
 import type { Modify, Query } from '../plan/query.ts'
-import { mapChildren } from '../plan/walk.ts'
+import { replaceVars } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST } from './estimate.ts'
@@ -70,7 +70,15 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
       ? undefined
       : modify.returning.map((each) => level.lower(wholeRows(each.expression, modify.relation, row), target))
   return finish(
-    { kind: 'insert', table: row.oid, alias: query.relations[modify.relation]!.alias, input, conflict, returning },
+    {
+      kind: 'insert',
+      table: row.oid,
+      alias: query.relations[modify.relation]!.alias,
+      input,
+      conflict,
+      returning,
+      checks: planChecks(level, modify, row),
+    },
     modify,
     input,
   )
@@ -81,21 +89,25 @@ function domainDefault(level: Level, type: Expression['type']): Expression | und
   return row?.kind === 'd' ? row.domain?.default : undefined
 }
 
-/** A whole-row reference to the target table becomes a record of its columns; tableoid a constant. */
-function wholeRows(e: Expression, relation: number, row: RelationRow): Expression {
-  if (e.kind === 'var' && e.level === 0 && e.relation === relation && e.column === -6)
-    return { kind: 'const', value: row.oid, type: OID.oid, typmod: -1 }
-  if (e.kind === 'var' && e.level === 0 && e.relation === relation && e.column === 0) {
+/** A whole-row reference to the table (or to EXCLUDED) becomes a record of its columns; tableoid a constant. */
+function wholeRows<T>(tree: T, relation: number, row: RelationRow): T {
+  return replaceVars(tree, (at, column, original): Expression | undefined => {
+    if (at !== relation) return undefined
+    if (column === -6) return { kind: 'const', value: row.oid, type: OID.oid, typmod: -1 }
+    if (column !== 0) return undefined
     const live = liveColumns(row)
-    return {
-      kind: 'row',
-      fields: live.map((column) => varOf(relation, column)),
-      names: live.map((column) => column.name),
-      type: e.type,
-      typmod: -1,
-    }
-  }
-  return mapChildren(e, (child) => wholeRows(child, relation, row))
+    const fields = live.map((each) => varOf(relation, each))
+    return { kind: 'row', fields, names: live.map((each) => each.name), type: original.type, typmod: -1 }
+  })
+}
+
+/** WITH CHECK OPTION, over the new row. */
+function planChecks(level: Level, modify: Modify, row: RelationRow): ViewCheck[] {
+  const layout = layoutOf(liveColumns(row).map((column) => varOf(modify.relation, column)))
+  return (modify.checks ?? []).map(({ view, condition }) => ({
+    view,
+    condition: level.lower(wholeRows(condition, modify.relation, row), layout),
+  }))
 }
 
 function planConflict(
@@ -111,7 +123,8 @@ function planConflict(
     ...live.map((column) => varOf(modify.relation, column)),
     ...live.map((column) => varOf(given.excluded, column)),
   ])
-  const lower = (e: Expression): Expression => level.lower(wholeRows(e, modify.relation, row), layout)
+  const lower = (e: Expression): Expression =>
+    level.lower(wholeRows(wholeRows(e, modify.relation, row), given.excluded, row), layout)
   return {
     kind: 'update',
     indexes: given.indexes,
@@ -160,7 +173,11 @@ function planChange(level: Level, query: Query, modify: Modify, row: RelationRow
   if (query.command === 'delete')
     return finish({ kind: 'delete', table: row.oid, alias, input, returning }, modify, input)
   const assignments = planned.modify!.assignments.map(({ column, value }) => ({ column, value: lower(value) }))
-  return finish({ kind: 'update', table: row.oid, alias, input, assignments, returning }, modify, input)
+  return finish(
+    { kind: 'update', table: row.oid, alias, input, assignments, returning, checks: planChecks(level, modify, row) },
+    modify,
+    input,
+  )
 }
 
 function finish(node: PlanNode, modify: Modify, input: Plan): Plan {

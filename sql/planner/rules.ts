@@ -10,7 +10,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { FromItem, Query, Relation, Target } from '../plan/query.ts'
-import { mapChildren, raiseExpression, rewrite, some } from '../plan/walk.ts'
+import { mapChildren, raiseExpression, replaceVars, rewrite, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
 import type { SemiJoin } from './join.ts'
 import type { Level } from './level.ts'
@@ -36,29 +36,6 @@ function isSimple(level: Level, query: Query): boolean {
     query.from.length > 0 &&
     query.targets.every((target) => !target.junk && !isVolatile(level, target.expression))
   )
-}
-
-/** Replaces every var for which `f` gives something, at any nesting depth; levels inside subqueries are kept right. */
-export function replaceVars<T>(tree: T, f: (relation: number, column: number) => Expression | undefined, depth = 0): T {
-  if (typeof tree !== 'object' || tree === null) return tree
-  if (Array.isArray(tree)) return tree.map((each) => replaceVars(each, f, depth)) as T
-  if (Object.getPrototypeOf(tree) !== Object.prototype) return tree
-  const node = tree as unknown as {
-    kind?: string
-    level?: number
-    relation: number
-    column: number
-    command?: unknown
-    relations?: unknown
-  }
-  if (node.kind === 'var' && node.level === depth) {
-    const found = f(node.relation, node.column)
-    return (found === undefined ? tree : raiseExpression(found, depth)) as T
-  }
-  const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
-  const result: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(tree)) result[name] = replaceVars(value, f, here)
-  return result as T
 }
 
 /** The parts of a query in which vars of its own relations stand, rewritten. */

@@ -4,7 +4,7 @@
  */
 import type { ViewStmt } from '@pgsql/types'
 import { oid } from '../../../storage/keys/brand.ts'
-import { bind, coerceTo, namesOf, outputColumns, settle, typeName } from '../../binder/binder.ts'
+import { bind, coerceTo, namesOf, notUpdatable, outputColumns, settle, typeName } from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow } from '../../catalog/catalog.ts'
 import type { ColumnInfo, Query } from '../../plan/query.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
@@ -34,8 +34,6 @@ export function registerViews(): void {
 }
 
 async function createView(ddl: Ddl, node: ViewStmt): Promise<void> {
-  if (node.withCheckOption !== undefined && node.withCheckOption !== 'NO_CHECK_OPTION')
-    throw notSupported('WITH CHECK OPTION')
   if (node.view!.relpersistence === 'u')
     throw sqlError('42601', 'views cannot be unlogged because they do not have storage')
   const b = binder(ddl)
@@ -64,7 +62,7 @@ async function createView(ddl: Ddl, node: ViewStmt): Promise<void> {
   const { namespace, temporary } = relationNamespace(ddl, name)
   if (temporary) await prepareTemporary(ddl)
   await lockName(ddl, 'relation', { name: name.relname!, namespace: namespace.oid })
-  const options = optionList(ddl, node.options, 'view')
+  const options = viewOptions(ddl, node, query)
   const existing = ddl.editor.relationByName(namespace.oid, name.relname!)
   if (existing !== undefined) {
     if (node.replace !== true) throw sqlError('42P07', `relation "${existing.name}" already exists`)
@@ -100,6 +98,22 @@ async function createView(ddl: Ddl, node: ViewStmt): Promise<void> {
   update(ddl, row)
   putRowType(ddl, row)
 }
+
+/** WITH (…) and WITH CHECK OPTION, which only a view that can be written through may have. */
+function viewOptions(ddl: Ddl, node: ViewStmt, query: Query): readonly string[] | undefined {
+  const given = optionList(ddl, node.options, 'view')
+  const clause = CHECK_OPTIONS[node.withCheckOption ?? 'NO_CHECK_OPTION']
+  const options = clause === undefined ? given : [...(given ?? []), `check_option=${clause}`]
+  if (options?.some((option) => option.startsWith('check_option=')) !== true) return options
+  const why = notUpdatable(query)
+  if (why === undefined) return options
+  throw sqlError('0A000', 'WITH CHECK OPTION is supported only on automatically updatable views', { hint: why })
+}
+const CHECK_OPTIONS = {
+  NO_CHECK_OPTION: undefined,
+  LOCAL_CHECK_OPTION: 'local',
+  CASCADED_CHECK_OPTION: 'cascaded',
+} as const
 
 /** Output columns that are still of type unknown are text. */
 export function settled(ddl: Ddl, query: Query): Query {
