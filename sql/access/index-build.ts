@@ -40,15 +40,19 @@ export class SortedRuns {
     this.#keys.push(key)
     this.#values.push(value)
     this.#bytes += key.length + value.length
-    if (this.#keys.length >= RUN_ENTRIES || this.#bytes >= RUN_BYTES) this.flush()
   }
 
-  /** Writes what was gathered; to be called at the end. */
-  flush(): void {
+  /** A run is complete: it is time to write it. */
+  get full(): boolean {
+    return this.#keys.length >= RUN_ENTRIES || this.#bytes >= RUN_BYTES
+  }
+
+  /** Writes what was gathered; also to be called at the end. Yields between stretches of work, for others to have their turn. */
+  *flush(): Generator<void, void, undefined> {
     const keys = this.#keys
     const values = this.#values
     if (keys.length === 0) return
-    const order = this.#ascending ? undefined : keyOrder(keys)
+    const order = this.#ascending ? undefined : yield* keyOrder(keys)
     let before: Key | undefined
     for (let i = 0; i < keys.length; i++) {
       const at = order === undefined ? i : order[i]!
@@ -61,6 +65,7 @@ export class SortedRuns {
       if (value.length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(value.length * 2)
       this.#buffer.latin1Write(value, 0)
       this.#txn.put(key, this.#buffer, value.length)
+      if (i % STRETCH === 0) yield
     }
     this.#runs++
     this.#keys = []
@@ -70,6 +75,9 @@ export class SortedRuns {
   }
 }
 
+/** Entries that are worked on in one stretch. */
+const STRETCH = 1024
+
 /** Bytes by which keys are sorted without comparing them. */
 const DIGITS = 3
 const DIGIT_VALUES = 0x1_0000
@@ -78,7 +86,7 @@ const DIGIT_VALUES = 0x1_0000
  * Positions of the keys in ascending order. Six bytes behind what all keys share are sorted by counting, two at a time from
  * the last; that is stable, so keys that came in order within equal bytes (entries of equal values, by row) need no more.
  */
-export function keyOrder(keys: readonly string[]): Uint32Array {
+export function* keyOrder(keys: readonly string[]): Generator<void, Uint32Array, undefined> {
   const count = keys.length
   const shared = sharedLength(keys)
   const digits = Array.from({ length: DIGITS }, () => new Uint16Array(count))
@@ -90,6 +98,7 @@ export function keyOrder(keys: readonly string[]): Uint32Array {
       digits[d]![i] = (high << 8) | low
     }
   }
+  yield
   let order = Uint32Array.from(keys, (_, i) => i)
   let next = new Uint32Array(count)
   const places = new Uint32Array(DIGIT_VALUES + 1)
@@ -105,9 +114,14 @@ export function keyOrder(keys: readonly string[]): Uint32Array {
       next[place] = at
     }
     ;[order, next] = [next, order]
+    yield
   }
   const [first, second, third] = digits as [Uint16Array, Uint16Array, Uint16Array]
-  for (let from = 0; from < count; ) {
+  for (let from = 0, stretch = STRETCH; from < count; ) {
+    if (from >= stretch) {
+      stretch = from + STRETCH
+      yield
+    }
     const a = order[from]!
     let to = from + 1
     let ascending = true

@@ -28,6 +28,7 @@ import {
   type Step,
   type Steps,
 } from './operator.ts'
+import { Bites } from './pace.ts'
 import { sameKey } from './same.ts'
 import { SpillFile } from './spill.ts'
 
@@ -76,10 +77,12 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
     const bodies = make(x)
     const states = bodies.map((body) => [body.init()])
     const advance = advanceOf(x)
-    for (const step of input.run(x)) {
+    const bites = new Bites()
+    for (const step of bites.cut(input.run(x))) {
       if (step instanceof Pause) yield step
       else {
         advance(step, undefined, states, bodies)
+        bites.done()
         if (x.sliceOver()) yield SLICE_OVER
       }
     }
@@ -97,7 +100,8 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
     let current: Row | undefined
     let states: unknown[][] = bodies.map(() => [])
     let ids = new Int32Array(BATCH_ROWS)
-    for (const step of input.run(x)) {
+    const bites = new Bites()
+    for (const step of bites.cut(input.run(x))) {
       if (step instanceof Pause) {
         yield step
         continue
@@ -114,6 +118,7 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
         ids[i] = groups.length - 1
       }
       advance(step, ids, states, bodies)
+      bites.done()
       const last = groups.length - 1
       if (last > 0) {
         const out: RowBatch = []
@@ -142,8 +147,9 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
     const keyOf = keys.bind(x)
     const groups = wanted.map((set) => new Grouping(set, sets[set]!, plan, env, bodies, depth))
     let ids = new Int32Array(BATCH_ROWS)
+    const bites = new Bites()
     try {
-      for (const step of steps) {
+      for (const step of bites.cut(steps)) {
         if (step instanceof Pause) {
           yield step
           continue
@@ -153,6 +159,7 @@ export function compileAggregate(plan: AggregatePlan, env: CompileEnv): Operator
           group.number(step, keyOf, ids, x)
           advance(step, ids, group.states, bodies)
         }
+        bites.done()
         if (x.sliceOver()) yield SLICE_OVER
       }
       let out: RowBatch = []

@@ -23,6 +23,7 @@ import { compileSetOp } from './set-op.ts'
 import { compileAppend, compileFilter, compileProject, compileResult, compileValues } from './simple.ts'
 import { compileSort } from './sort.ts'
 import { closeSpills } from './spill.ts'
+import { closeSubplans } from './subplan.ts'
 import { compileVirtualScan } from './virtual-scan.ts'
 import { compileWindow } from './window.ts'
 import { compileCteScan, compileMaterialize, compileRecursiveUnion, compileWith } from './with.ts'
@@ -47,6 +48,7 @@ export function* runPlan(operator: Operator, execution: Execution): Steps {
   try {
     yield* operator.run(execution)
   } finally {
+    closeSubplans(execution)
     closeSpills(execution)
   }
 }

@@ -52,9 +52,14 @@ export function* buildIndex(
       }
       runs.add(entry, rowKey)
     }
+    if (runs.full) yield* written(runs, x)
     if (x.sliceOver()) yield SLICE_OVER
   }
-  runs.flush()
+  yield* written(runs, x)
+}
+
+function* written(runs: SortedRuns, x: Execution): Generator<Pause, void, undefined> {
+  for (const _ of runs.flush()) if (x.sliceOver()) yield SLICE_OVER
 }
 
 function duplicated(x: Execution, table: RelationRow, index: RelationRow, key: Row) {
@@ -130,8 +135,9 @@ export function* rewriteTable(
       runs.add(key, encoded.buffer.latin1Slice(0, encoded.length))
       count++
     }
+    if (runs.full) yield* written(runs, x)
     if (x.sliceOver()) yield SLICE_OVER
   }
-  runs.flush()
+  yield* written(runs, x)
   return count
 }

@@ -55,6 +55,8 @@ export interface Execution {
   readonly workMemBytes: number
   /** True when the statement's time slice is over: scans and long loops then yield SLICE_OVER. Cheap: compares a counter before it looks at the clock. Throws 57014 when cancelled. */
   sliceOver(): boolean
+  /** Set while an operator evaluates what it can evaluate again: subqueries in it throw SLICE_OVER when the slice is over (pace.ts). */
+  mayPause: boolean
   /** Where constraint checks go that wait for the end of the transaction. */
   readonly deferred: DeferredChecks
   /** Per-node counters for EXPLAIN ANALYZE, when asked. */

@@ -36,6 +36,7 @@ import {
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
+import { some } from '../plan/walk.ts'
 import type { Value } from '../types/value.ts'
 import { compilePredicate } from './compile.ts'
 import type { CompileEnv } from './env.ts'
@@ -51,6 +52,8 @@ import {
   SLICE_OVER,
   type Steps,
 } from './operator.ts'
+import { nextRows } from './pace.ts'
+import { filtered } from './simple.ts'
 
 export type ScanPlan = Extract<Plan, { kind: 'seq-scan' | 'index-scan' }>
 export type IndexScan = Extract<Plan, { kind: 'index-scan' }>
@@ -63,6 +66,17 @@ const FIRST_KEYS = 32
 const WALKED_ROWS = 256
 
 export function compileScan(plan: ScanPlan, env: CompileEnv): Operator {
+  if (plan.filter !== undefined && asksSubplans(plan.filter)) {
+    // Such a row may have to be evaluated again, which a page's loop cannot do.
+    const { filter, ...whole } = plan
+    const input = compileScan({ ...whole, filter: undefined }, env)
+    const predicate = compilePredicate(filter, env)
+    return {
+      run(x) {
+        return filtered(plan, input, predicate, x)
+      },
+    }
+  }
   const source = new ScanSource(plan, env)
   if (plan.kind === 'seq-scan') {
     const span = rowSpan(env.catalog.databaseOid, source.table)
@@ -85,6 +99,8 @@ export function compileScan(plan: ScanPlan, env: CompileEnv): Operator {
   }
   return compileRange(plan, source, env)
 }
+
+const asksSubplans = (e: Expression): boolean => some(e, (node) => node.kind === 'subplan')
 
 /**
  * The synchronous way for a statement that reads at most one row: an index scan by a whole unique key, with or without a
@@ -125,6 +141,7 @@ export type LoopBody = (w: CodeWriter) => { readonly before: string; readonly af
 
 export function compileScanLoop<S>(plan: Plan, env: CompileEnv, body: LoopBody): ScanLoop<S> | undefined {
   if (plan.kind !== 'seq-scan' && plan.kind !== 'index-scan') return undefined
+  if (plan.filter !== undefined && asksSubplans(plan.filter)) return undefined
   const source = new ScanSource(plan, env)
   let made: ((x: Execution) => (page: Page, state: S) => void) | undefined
   return {
@@ -133,8 +150,10 @@ export function compileScanLoop<S>(plan: Plan, env: CompileEnv, body: LoopBody):
       if (plan.kind === 'seq-scan') {
         const scanner = x.txn.scan(rowSpan(x.catalog.databaseOid, source.table))
         try {
-          for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) {
+          for (let want = FIRST_ROWS, page = scanner.next(want); page !== undefined; page = scanner.next(want)) {
+            const began = performance.now()
             feed(page, state)
+            want = nextRows(want, performance.now() - began)
             if (x.sliceOver()) yield SLICE_OVER
           }
         } finally {
@@ -181,7 +200,11 @@ class ScanSource {
   /** Reads a page, and has code made when the walk has lasted long enough. */
   #page(x: Execution, reading: Reading, page: Page): RowBatch {
     const out: RowBatch = []
-    reading.read(page, out)
+    try {
+      reading.read(page, out)
+    } catch (error) {
+      reading.failed = { error }
+    }
     if (reading.left > 0) {
       reading.left -= page.count
       if (reading.left <= 0) reading.read = this.#generated()(x)
@@ -194,9 +217,11 @@ class ScanSource {
   *scanned(x: Execution, scanner: Scanner, reading: Reading): Steps {
     try {
       for (let want = FIRST_ROWS, page = scanner.next(want); page !== undefined; page = scanner.next(want)) {
-        want = BATCH_ROWS
+        const began = performance.now()
         const out = this.#page(x, reading, page)
+        want = nextRows(want, performance.now() - began)
         if (out.length > 0) yield out
+        if (reading.failed !== undefined) throw reading.failed.error
         if (x.sliceOver()) yield SLICE_OVER
       }
     } finally {
@@ -213,6 +238,7 @@ class ScanSource {
       }
       const out = this.#page(x, reading, page)
       if (out.length > 0) yield out
+      if (reading.failed !== undefined) throw reading.failed.error
     }
   }
 
@@ -331,6 +357,8 @@ interface Reading {
   read: PageReader
   /** Rows until code is made. */
   left: number
+  /** Thrown once the rows before it are handed on: whoever wants no more than those never hears of it. */
+  failed?: { readonly error: unknown }
 }
 
 /** The writer's lines for each record of `page`: `o` where it begins, `at` its value, in buffer `b`, DataView `v`. */

@@ -12,6 +12,7 @@ import {
   SLICE_OVER,
   type Steps,
 } from './operator.ts'
+import { Pace, paced, type Stretch } from './pace.ts'
 
 type Of<K extends Plan['kind']> = Extract<Plan, { kind: K }>
 
@@ -29,7 +30,17 @@ export function compileResult(plan: Of<'result'>, env: CompileEnv): Operator {
   }
 }
 function* result(targets: Compiled<MutableRow>, filter: Compiled<boolean> | undefined, x: Execution): Steps {
-  if (filter === undefined || filter.bind(x)([])) yield [targets.bind(x)([])]
+  const holds = filter?.bind(x)
+  const project = targets.bind(x)
+  const out: RowBatch = []
+  const stretch: Stretch = { at: 0, failed: undefined }
+  const pace = new Pace(x)
+  const each = () => {
+    if (holds === undefined || holds([])) out.push(project([]))
+  }
+  while (!paced(x, pace, 1, stretch, each)) yield SLICE_OVER
+  if (stretch.failed !== undefined) throw stretch.failed.error
+  if (out.length > 0) yield out
 }
 
 export function compileValues(plan: Of<'values'>, env: CompileEnv): Operator {
@@ -57,8 +68,9 @@ export function compileFilter(plan: Of<'filter'>, env: CompileEnv): Operator {
     },
   }
 }
-function* filtered(plan: Plan, input: Operator, predicate: Compiled<boolean>, x: Execution): Steps {
+export function* filtered(plan: Plan, input: Operator, predicate: Compiled<boolean>, x: Execution): Steps {
   const holds = predicate.bind(x)
+  const pace = new Pace(x)
   const instrument = x.instruments?.get(plan)
   let removed = 0
   for (const step of input.run(x)) {
@@ -67,10 +79,15 @@ function* filtered(plan: Plan, input: Operator, predicate: Compiled<boolean>, x:
       continue
     }
     const kept: RowBatch = []
-    for (const row of step) if (holds(row)) kept.push(row)
+    const stretch: Stretch = { at: 0, failed: undefined }
+    const test = (i: number) => {
+      if (holds(step[i]!)) kept.push(step[i]!)
+    }
+    while (!paced(x, pace, step.length, stretch, test)) yield SLICE_OVER
     removed += step.length - kept.length
     if (instrument !== undefined) instrument.extra['Rows Removed by Filter'] = removed
     if (kept.length > 0) yield kept
+    if (stretch.failed !== undefined) throw stretch.failed.error
   }
 }
 
@@ -85,13 +102,20 @@ export function compileProject(plan: Of<'project'>, env: CompileEnv): Operator {
 }
 function* projected(input: Operator, targets: Compiled<MutableRow>, x: Execution): Steps {
   const project = targets.bind(x)
+  const pace = new Pace(x)
   for (const step of input.run(x)) {
     if (step instanceof Pause) {
       yield step
       continue
     }
-    for (let i = 0; i < step.length; i++) step[i] = project(step[i]!)
-    yield step
+    const stretch: Stretch = { at: 0, failed: undefined }
+    const each = (i: number) => {
+      step[i] = project(step[i]!)
+    }
+    while (!paced(x, pace, step.length, stretch, each)) yield SLICE_OVER
+    if (stretch.failed !== undefined) step.length = stretch.at
+    if (step.length > 0) yield step
+    if (stretch.failed !== undefined) throw stretch.failed.error
   }
 }
 

@@ -158,16 +158,19 @@ export function* sortAll(
       bytes += batchBytes(step)
       for (const row of step) rows.push(row)
       if (bytes > x.workMemBytes && rows.length > BATCH_ROWS) {
-        rows = sortRows(rows, keys.columns, order, catalog)
+        rows = yield* sortRows(rows, keys.columns, order, catalog, x)
         const run = new SpillFile(x)
         runs.push(run)
-        for (const row of rows) run.write(row)
+        for (let i = 0; i < rows.length; i++) {
+          run.write(rows[i]!)
+          if (i % BATCH_ROWS === 0 && x.sliceOver()) yield SLICE_OVER
+        }
         rows = []
         bytes = 0
         if (x.sliceOver()) yield SLICE_OVER
       }
     }
-    rows = sortRows(rows, keys.columns, order, catalog)
+    rows = yield* sortRows(rows, keys.columns, order, catalog, x)
     note(runs.length === 0 ? 'quicksort' : 'external merge')
     if (runs.length === 0) {
       cut(rows, keys.width)
@@ -245,28 +248,33 @@ const TEXTUAL: ReadonlySet<Oid> = new Set([OID.text, OID.varchar, OID.name, OID.
 /** Below this a comparison sort is as fast. */
 const RADIX_MIN = 512
 
+type Stretches<T> = Generator<Pause, T, undefined>
+
 /** The rows in order; stable. The array given may be reused. */
-export function sortRows(
+function* sortRows(
   rows: MutableRow[],
   columns: readonly ColumnOrder[],
   order: RowOrder,
   catalog: Catalog,
-): MutableRow[] {
+  x: Execution,
+): Stretches<MutableRow[]> {
   const [first] = columns
   if (rows.length < RADIX_MIN || first === undefined) return rows.sort(order)
   const numeric = NUMERIC.has(first.type)
-  if (!numeric && !TEXTUAL.has(first.type)) return rows.sort(order)
+  if (!numeric && !TEXTUAL.has(first.type)) return yield* mergeSort(rows, order, x)
   const present: MutableRow[] = []
   const absent: MutableRow[] = []
   for (const row of rows) (row[first.column] === null ? absent : present).push(row)
+  if (x.sliceOver()) yield SLICE_OVER
   const { doubles, exact } = numeric ? numberKeys(present, first) : textKeys(present, first.column)
-  const ids = radixSort(doubles, first.descending)
+  if (x.sliceOver()) yield SLICE_OVER
+  const ids = yield* radixSort(doubles, first.descending, x)
   const sorted = new Array<MutableRow>(present.length)
   for (let i = 0; i < ids.length; i++) sorted[i] = present[ids[i]!]!
   // Where the doubles say all there is to the first key, equal ones differ in the other keys only.
   const rest = rowOrder(catalog, columns.slice(1))
-  if (!exact) sortTies(sorted, doubles, ids, order)
-  else if (columns.length > 1) sortTies(sorted, doubles, ids, rest)
+  if (!exact) yield* sortTies(sorted, doubles, ids, order, x)
+  else if (columns.length > 1) yield* sortTies(sorted, doubles, ids, rest, x)
   absent.sort(rest)
   return first.nullsFirst ? absent.concat(sorted) : absent.length === 0 ? sorted : sorted.concat(absent)
 }
@@ -334,13 +342,55 @@ function unitPrefix(s: string, from: number): number {
   return prefix
 }
 
-function sortTies(sorted: MutableRow[], doubles: Float64Array, ids: Uint32Array, order: RowOrder): void {
+/** Rows that are sorted by comparisons in one stretch. */
+const STRETCH_ROWS = 4096
+
+/** By comparisons: stretches are sorted, then merged pair by pair. */
+function* mergeSort(rows: MutableRow[], order: RowOrder, x: Execution): Stretches<MutableRow[]> {
+  const { length } = rows
+  if (length <= STRETCH_ROWS) return rows.sort(order)
+  let from: MutableRow[] = []
+  for (let at = 0; at < length; at += STRETCH_ROWS) {
+    for (const row of rows.slice(at, at + STRETCH_ROWS).sort(order)) from.push(row)
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  let to: MutableRow[] = rows
+  for (let width = STRETCH_ROWS; width < length; width *= 2) {
+    for (let start = 0; start < length; start += 2 * width) {
+      const middle = Math.min(start + width, length)
+      const end = Math.min(start + 2 * width, length)
+      let i = start
+      let j = middle
+      for (let at = start; at < end; at++) {
+        const takesLeft = i < middle && (j >= end || order(from[i]!, from[j]!) <= 0)
+        to[at] = takesLeft ? from[i++]! : from[j++]!
+        if (at % STRETCH_ROWS === 0 && x.sliceOver()) yield SLICE_OVER
+      }
+    }
+    ;[from, to] = [to, from]
+  }
+  return from
+}
+
+function* sortTies(
+  sorted: MutableRow[],
+  doubles: Float64Array,
+  ids: Uint32Array,
+  order: RowOrder,
+  x: Execution,
+): Stretches<void> {
+  let work = 0
   for (let from = 0; from < ids.length; ) {
     const value = doubles[ids[from]!]!
     let to = from + 1
     while (to < ids.length && Object.is(doubles[ids[to]!]!, value)) to++
     if (to - from > 1) {
-      const run = sorted.slice(from, to).sort(order)
+      const run = yield* mergeSort(sorted.slice(from, to), order, x)
+      work += to - from
+      if (work > STRETCH_ROWS) {
+        work = 0
+        if (x.sliceOver()) yield SLICE_OVER
+      }
       for (let i = 0; i < run.length; i++) sorted[from + i] = run[i]!
     }
     from = to
@@ -348,7 +398,7 @@ function sortTies(sorted: MutableRow[], doubles: Float64Array, ids: Uint32Array,
 }
 
 /** Positions of the doubles in ascending or descending order, stable; NaN is the greatest. */
-export function radixSort(doubles: Float64Array, descending: boolean): Uint32Array {
+export function* radixSort(doubles: Float64Array, descending: boolean, x: Execution): Stretches<Uint32Array> {
   const count = doubles.length
   const words = new Uint32Array(doubles.buffer.slice(0, count * 8))
   const low = new Uint32Array(count)
@@ -383,6 +433,7 @@ export function radixSort(doubles: Float64Array, descending: boolean): Uint32Arr
   ] as const) {
     buckets.fill(0)
     for (let i = 0; i < count; i++) buckets[(keys[i]! >>> shift) & 0x7ff]!++
+    if (x.sliceOver()) yield SLICE_OVER
     // All alike in this digit: nothing to move.
     if (buckets[(keys[0]! >>> shift) & 0x7ff] === count) continue
     let sum = 0

@@ -1,6 +1,6 @@
 /**
- * A subquery inside an expression: EXISTS, scalar, ARRAY, op ANY and op ALL. It runs synchronously, to its end, while the
- * row that asks is evaluated. One without parameters runs once an execution and its answer is kept; for `= ANY` its rows
+ * A subquery inside an expression: EXISTS, scalar, ARRAY, op ANY and op ALL. It runs synchronously while the row that asks
+ * is evaluated, to its end, or in stretches where the row can be evaluated again (pace.ts). One without parameters runs once an execution and its answer is kept; for `= ANY` its rows
  * are hashed.
  */
 import type { Expression, SubqueryLink } from '../plan/expression.ts'
@@ -11,7 +11,7 @@ import { ArrayValue, type Row, type Value } from '../types/value.ts'
 import type { ExpressionEnv } from './env.ts'
 import { bindNullSafe, type Callable, type CallSite, callSite } from './functions.ts'
 import { type KeyTable, keyTable, sameHash } from './hashing.ts'
-import { type Execution, type Operator, Pause, type RowBatch } from './operator.ts'
+import { type Execution, type Operator, Pause, SLICE_OVER } from './operator.ts'
 import { freeSlots } from './plan-walk.ts'
 
 type Quantified = Extract<SubqueryLink, { kind: 'any' | 'all' }>
@@ -89,11 +89,46 @@ function quantifiedSite(link: Quantified, env: ExpressionEnv): QuantifiedSite {
   }
 }
 
-/** All rows of a plan, now. Slices are not taken, and nothing may wait. */
-export function* rowsNow(operator: Operator, x: Execution): Generator<RowBatch> {
-  for (const step of operator.run(x)) {
-    if (!(step instanceof Pause)) yield step
-    else if (step.promise !== undefined) throw notSupported('a subquery that waits for a lock')
+/** An answer in the making: yields the pauses of the subquery's plan. */
+type Asking<T> = Generator<Pause, T, undefined>
+
+/** Answers in the making of an execution: left when it ends in the middle of one. */
+const ASKING = Symbol('subqueries that stopped')
+export function closeSubplans(x: Execution): void {
+  for (const asking of (x.kept.get(ASKING) as Set<Asking<unknown>> | undefined) ?? []) asking.return(undefined)
+}
+
+/**
+ * Gives an answer within one evaluation, or, where the evaluation can be repeated, throws SLICE_OVER at the end of the
+ * slice and goes on in the next one.
+ */
+function asked<T>(x: Execution, start: () => Asking<T>): () => T {
+  let asking: Asking<T> | undefined
+  return () => {
+    const mayPause = x.mayPause
+    const goingOn = (asking ??= start())
+    // What evaluates inside may itself stop only where it says so.
+    x.mayPause = false
+    let stopped = false
+    try {
+      for (;;) {
+        const { value, done } = goingOn.next()
+        if (done) return value
+        if (value.promise !== undefined) throw notSupported('a subquery that waits for a lock')
+        if (!mayPause) continue
+        stopped = true
+        let all = x.kept.get(ASKING) as Set<Asking<unknown>> | undefined
+        if (all === undefined) x.kept.set(ASKING, (all = new Set()))
+        all.add(goingOn)
+        throw SLICE_OVER
+      }
+    } finally {
+      x.mayPause = mayPause
+      if (!stopped) {
+        asking = undefined
+        if (mayPause) (x.kept.get(ASKING) as Set<Asking<unknown>> | undefined)?.delete(goingOn)
+      }
+    }
   }
 }
 
@@ -102,7 +137,7 @@ export function bindSubplan(site: SubplanSite, x: Execution): (left: Row) => Val
   const { link, params } = site.expression
   if (link.kind === 'any' || link.kind === 'all') return bindQuantified(site, site.quantified!, x)
   const answer = { exists, scalar, array }[link.kind]
-  const run = () => answer(site.operator(), x)
+  const run = asked(x, () => answer(site.operator(), x))
   return params.length > 0 ? run : keepWhile(site.watched, x, run)
 }
 
@@ -117,15 +152,22 @@ function keepWhile<T>(watched: readonly number[], x: Execution, make: () => T): 
   }
 }
 
-function exists(operator: Operator, x: Execution): Value {
-  for (const batch of rowsNow(operator, x)) if (batch.length > 0) return true
+function* exists(operator: Operator, x: Execution): Asking<Value> {
+  for (const step of operator.run(x)) {
+    if (step instanceof Pause) yield step
+    else if (step.length > 0) return true
+  }
   return false
 }
 
-function scalar(operator: Operator, x: Execution): Value {
+function* scalar(operator: Operator, x: Execution): Asking<Value> {
   let found: Value | undefined
-  for (const batch of rowsNow(operator, x)) {
-    for (const row of batch) {
+  for (const step of operator.run(x)) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    for (const row of step) {
       if (found !== undefined) throw sqlError('21000', 'more than one row returned by a subquery used as an expression')
       found = row[0]!
     }
@@ -134,9 +176,12 @@ function scalar(operator: Operator, x: Execution): Value {
 }
 
 /** ARRAY(SELECT …): arrays become one more dimension. */
-function array(operator: Operator, x: Execution): Value {
+function* array(operator: Operator, x: Execution): Asking<Value> {
   const elements: Value[] = []
-  for (const batch of rowsNow(operator, x)) for (const row of batch) elements.push(row[0]!)
+  for (const step of operator.run(x)) {
+    if (step instanceof Pause) yield step
+    else for (const row of step) elements.push(row[0]!)
+  }
   if (!elements.some((element) => element instanceof ArrayValue)) return ArrayValue.of(elements)
   const parts = elements.map((element) => {
     if (element === null) throw sqlError('22004', 'cannot accumulate null arrays')
@@ -180,22 +225,36 @@ function bindQuantified(site: SubplanSite, q: QuantifiedSite, x: Execution): (le
   }
   const width = q.compare.length
   if (site.expression.params.length > 0) {
-    return (left) => {
+    let left: Row = []
+    const run = asked(x, function* (): Asking<Value> {
       let unknown = false
-      for (const batch of rowsNow(site.operator(), x)) {
-        const result = scan(left, batch)
+      const of = left
+      for (const step of site.operator().run(x)) {
+        if (step instanceof Pause) {
+          yield step
+          continue
+        }
+        const result = scan(of, step)
         if (result === !q.all) return result
         if (result === null) unknown = true
       }
       return unknown ? null : q.all
+    })
+    return (given) => {
+      left = given
+      return run()
     }
   }
-  const keep = keepWhile(site.watched, x, (): Kept => {
+  const gathered = asked(x, function* (): Asking<Kept> {
     const rows: Row[] = []
     const withNull: Row[] = []
     const table = q.table?.()
-    for (const batch of rowsNow(site.operator(), x)) {
-      for (const full of batch) {
+    for (const step of site.operator().run(x)) {
+      if (step instanceof Pause) {
+        yield step
+        continue
+      }
+      for (const full of step) {
         const row = full.length > width ? full.slice(0, width) : full
         rows.push(row)
         if (row.includes(null)) withNull.push(row)
@@ -204,6 +263,7 @@ function bindQuantified(site: SubplanSite, q: QuantifiedSite, x: Execution): (le
     }
     return { rows, table, withNull }
   })
+  const keep = keepWhile(site.watched, x, gathered)
   return (left) => {
     const kept = keep()
     if (kept.rows.length === 0) return q.all

@@ -23,6 +23,7 @@ import {
   SLICE_OVER,
   type Steps,
 } from './operator.ts'
+import { Pace, repeatable } from './pace.ts'
 
 type UpdatePlan = Extract<Plan, { kind: 'update' }>
 
@@ -63,6 +64,7 @@ function* updated(update: Update, x: Execution): Steps {
   const returning = update.returning?.bind(x)
   run.checkViews = update.checks?.bind(x)
   const { live, target } = update
+  const pace = new Pace(x)
   for (const step of target.run(x)) {
     if (step instanceof Pause) {
       yield step
@@ -73,12 +75,14 @@ function* updated(update: Update, x: Execution): Steps {
     for (const row of step) {
       const key = row[row.length - 1] as Key
       if (again && x.txn.hasHidden(key)) continue
-      const next = values(row)
+      let next: MutableRow | undefined
+      while ((next = repeatable(x, values, row)) === undefined) yield SLICE_OVER
       const old: Row = row.length === live + 1 ? row : row.slice(0, live)
       run.prepare(next)
       for (let wait = run.update(key, old, next); wait !== undefined; wait = run.update(key, old, next))
         yield new Pause(wait)
       x.affected++
+      if (pace.over()) yield SLICE_OVER
       if (returning === undefined) continue
       for (let i = live; i < row.length - 1; i++) next.push(row[i]!)
       out.push(returning(next))

@@ -19,7 +19,10 @@ import { inBatches } from './simple.ts'
 
 type Call = WindowPlan['calls'][number]
 /** One call over one partition: its value for each row. */
-type Column = (p: Partition, frames: () => Frames) => Value[]
+type Column = (p: Partition, frames: () => Frames) => Generator<Pause, Value[], undefined>
+
+/** Steps between two looks at the time slice, less one: a mask. */
+const STEPS = 4095
 
 /** A partition may hold so much even when work_mem is less: it cannot go to a file. */
 const PARTITION_BYTES_MIN = 256 << 20
@@ -51,7 +54,11 @@ export function compileWindow(plan: WindowPlan, env: CompileEnv): Operator {
       function* flush(): Steps {
         const p = { rows, ...peers(rows, samePeers) }
         let made: Frames | undefined
-        const results = columns.map((column) => column(p, () => (made ??= framesOf(p))))
+        const results: Value[][] = []
+        for (const column of columns) {
+          results.push(yield* column(p, () => (made ??= framesOf(p))))
+          if (x.sliceOver()) yield SLICE_OVER
+        }
         for (let i = 0; i < rows.length; i++) rows[i] = widened(rows[i]!, results, i)
         const done = rows
         rows = []
@@ -104,7 +111,8 @@ function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (
     const only = first.bind(x)
     const holds = filter.bind(x)
     const part = (value: Value) => (strict && value === null ? undefined : value)
-    return (p, framesOf) => {
+    return function* (p, framesOf) {
+      let steps = 0
       const { rows } = p
       const frames = framesOf()
       // Each row's arguments once (a single one bare); undefined: the row takes no part.
@@ -128,9 +136,12 @@ function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (
       let state = body.init()
       if (plan.exclude !== 'none') {
         for (let i = 0; i < rows.length; i++) {
-          x.context.checkInterrupts()
           state = body.init()
-          for (const at of framePositions(plan, p, frames, i)) step(at)
+          for (const at of framePositions(plan, p, frames, i)) {
+            step(at)
+            if ((++steps & STEPS) === 0 && x.sliceOver()) yield SLICE_OVER
+          }
+          if ((i & 63) === 0 && x.sliceOver()) yield SLICE_OVER
           results[i] = body.final(state)
         }
         return results
@@ -148,16 +159,21 @@ function compileFrameAggregate(plan: WindowPlan, call: Call, env: CompileEnv): (
         const anew =
           i === 0 || from >= end || (from > start && inverse === undefined) || (!growing && (from < start || to < end))
         if (anew) {
-          x.context.checkInterrupts()
           state = body.init()
-          for (let at = from; at < to; at++) step(at)
+          for (let at = from; at < to; at++) {
+            step(at)
+            if ((++steps & STEPS) === 0 && x.sliceOver()) yield SLICE_OVER
+          }
         } else {
           for (let at = start; at < from; at++) {
             const values = inputs[at]
             if (values !== undefined)
               state = single ? inverse!(state, values as Value) : inverse!(state, ...(values as Value[]))
           }
-          for (let at = end; at < to; at++) step(at)
+          for (let at = end; at < to; at++) {
+            step(at)
+            if ((++steps & STEPS) === 0 && x.sliceOver()) yield SLICE_OVER
+          }
         }
         start = from
         end = to
@@ -185,9 +201,14 @@ function compileWindowFunction(plan: WindowPlan, call: Call, env: CompileEnv): (
   return (x) => {
     if (body === undefined) throw notSupported(`window function ${row?.name ?? call.function}`)
     const bound = args.map((arg) => arg.bind(x))
-    return (p, frames) => {
+    return function* (p, frames) {
       const resultOf = body({ plan, p, frames, arg: (index, at) => bound[index]!(p.rows[at]!) })
-      return p.rows.map((_, i) => resultOf(i))
+      const results: Value[] = []
+      for (let i = 0; i < p.rows.length; i++) {
+        results.push(resultOf(i))
+        if ((i & 63) === 63 && x.sliceOver()) yield SLICE_OVER
+      }
+      return results
     }
   }
 }

@@ -36,8 +36,8 @@ import {
   type PreparedQuery,
   prepareQuery,
   type Statement,
-  sameFields,
   type StatementCache,
+  sameFields,
   statementCache,
 } from './statement.ts'
 import { Suspend, Suspensions, type Wait } from './suspend.ts'
@@ -560,7 +560,10 @@ export class Backend implements Session, ContextHost {
       } else parameters = this.#parameters(statement.givenTypes, formats, values, name)
       const columns = prepared?.fields?.length
       if (resultFormats.length > 1 && columns !== undefined && resultFormats.length !== columns)
-        throw sqlError('08P01', `bind message has ${resultFormats.length} result formats but query has ${columns} columns`)
+        throw sqlError(
+          '08P01',
+          `bind message has ${resultFormats.length} result formats but query has ${columns} columns`,
+        )
       this.portals.set(portal, {
         name: portal,
         statement,
@@ -851,6 +854,7 @@ export class Backend implements Session, ContextHost {
         backend.checkInterrupts()
         return true
       },
+      mayPause: false,
       instruments,
       deferred: this.deferred,
     }

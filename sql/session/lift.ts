@@ -33,6 +33,8 @@ export interface Shape {
 }
 
 const INT4_MAX = 2147483647
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII itself
+const NOT_ASCII = /[^\x00-\x7f]/
 
 /** What stands for a literal in a key: characters that no statement has outside of its literals. */
 const INTEGER = '\u0001'
@@ -48,7 +50,8 @@ const isWord = (c: number): boolean =>
  */
 export function shapeOf(sql: string): Shape | undefined {
   const { length } = sql
-  if (length > TEXT_MAX) return undefined
+  // The parser's locations count bytes, this scanner characters.
+  if (length > TEXT_MAX || NOT_ASCII.test(sql)) return undefined
   const starts: number[] = []
   const values: (number | string)[] = []
   const types: Oid[] = []

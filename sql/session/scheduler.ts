@@ -7,24 +7,35 @@
 const SLICE_MS = 2
 /** Work a turn of the event loop does for queued statements before I/O. */
 const TURN_MS = 8
-/** How often `sliceOver` looks at the clock. */
-const CALLS_PER_LOOK = 8
+/** At most so many calls of `sliceOver` go by between two looks at the clock; fewer where each stands for much work. */
+const CALLS_PER_LOOK = 16
+/** Time between looks that is short enough to look less often, and too long. */
+const SHORT_MS = 0.05
+const LONG_MS = 0.4
 
 const queue: (() => void)[] = []
 let armed = false
 let sliceEnds = 0
-let calls = 0
+let lastLook = 0
+let stride = 4
+let callsLeft = stride
 
 /** A fresh slice for whatever statement runs now. */
 export function startSlice(): void {
-  sliceEnds = performance.now() + SLICE_MS
-  calls = 0
+  lastLook = performance.now()
+  sliceEnds = lastLook + SLICE_MS
+  callsLeft = stride = 4
 }
 
 export function sliceOver(): boolean {
-  if (++calls < CALLS_PER_LOOK) return false
-  calls = 0
-  return performance.now() > sliceEnds
+  if (--callsLeft > 0) return false
+  const now = performance.now()
+  const passed = now - lastLook
+  if (passed > LONG_MS) stride = 1
+  else if (passed < SHORT_MS && stride < CALLS_PER_LOOK) stride *= 2
+  lastLook = now
+  callsLeft = stride
+  return now > sliceEnds
 }
 
 /** Resolves in this statement's next slice. */

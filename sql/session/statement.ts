@@ -20,9 +20,10 @@ import { plan } from '../planner/planner.ts'
 import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
+import { type Accesses, checkAccess } from './access.ts'
 import type { SessionContext } from './call-context.ts'
-import { ShapeCache } from './lift.ts'
 import { selectInto } from './ddl/select-into.ts'
+import { ShapeCache } from './lift.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
 import { type Peek, peeksOf } from './variants.ts'
@@ -34,6 +35,7 @@ export interface PreparedQuery {
   readonly operator: Operator
   readonly parameterTypes: readonly Oid[]
   readonly relationsUsed: ReadonlySet<Oid>
+  readonly accesses: Accesses
   readonly catalogVersion: number
   /** Settings the statement's literals were read under; undefined: they do not matter. */
   readonly settingsEpoch: number | undefined
@@ -120,6 +122,7 @@ export function bindContext(host: StatementHost, source: string, types: readonly
     dependsOnSettings: false,
     dependsOnClock: false,
     relationsUsed: new Set(),
+    accesses: new Map(),
     notice: (severity, code, message) => host.context.notice(severity, code, message),
   }
 }
@@ -137,8 +140,10 @@ export function prepareQuery(
     !known.once &&
     known.catalogVersion === host.catalog.version &&
     (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)
-  )
+  ) {
+    checkAccess(host.catalog, host.context.userOid, known.accesses)
     return known
+  }
   const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
   const query = bind(b, statement.node)
   const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters, peek)
@@ -154,6 +159,7 @@ export function planQuery(
   repeated: boolean,
   peek?: readonly Value[],
 ): PreparedQuery {
+  checkAccess(host.catalog, host.context.userOid, b.accesses)
   const planned = planOnly(host, query, peek)
   const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
   const columns = outputColumns(query)
@@ -163,10 +169,12 @@ export function planQuery(
     fields: query.command !== 'select' && columns.length === 0 ? undefined : fieldsOf(host.catalog, query, columns),
     operator: compilePlan(planned.plan, env),
     parameterTypes: b.parameters.map((type, i) => {
-      if (type === 0 || type === OID.unknown) throw sqlError('42P18', `could not determine data type of parameter $${i + 1}`)
+      if (type === 0 || type === OID.unknown)
+        throw sqlError('42P18', `could not determine data type of parameter $${i + 1}`)
       return type
     }),
     relationsUsed: b.relationsUsed,
+    accesses: b.accesses,
     catalogVersion: host.catalog.version,
     settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,
     peeks: repeated && query.command === 'select' && peek === undefined ? peeksOf(query, host.catalog) : [],

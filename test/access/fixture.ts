@@ -114,6 +114,7 @@ export class Database {
       dependsOnSettings: false,
       dependsOnClock: false,
       relationsUsed: new Set(),
+      accesses: new Map(),
       notice: () => undefined,
     }
   }

@@ -170,6 +170,7 @@ describe('views are printed back', async () => {
       dependsOnSettings: false,
       dependsOnClock: false,
       relationsUsed: new Set(),
+      accesses: new Map(),
       notice() {},
     }
     const query = bind(b, parsed!.node)

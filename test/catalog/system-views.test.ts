@@ -39,6 +39,7 @@ test('system views are printed as PostgreSQL prints them', async () => {
       dependsOnSettings: false,
       dependsOnClock: false,
       relationsUsed: new Set(),
+      accesses: new Map(),
       notice() {},
     }
     try {

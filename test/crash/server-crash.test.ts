@@ -19,17 +19,21 @@ beforeAll(async () => {
 })
 afterAll(() => server?.dispose())
 
-test(`${CYCLES} crashes: nothing acknowledged is lost and no transaction is torn`, async () => {
-  let before = 0
-  for (let cycle = 0; cycle < CYCLES; cycle++) {
-    await write(server, book, () => {
-      setTimeout(() => server.kill(), Math.random() * KILL_AFTER_MS_MAX)
-    })
-    await server.kill()
-    await server.start()
-    const { acknowledged, complaints } = await compare(server, book)
-    expect(complaints, `after crash ${cycle + 1}`).toEqual([])
-    expect(acknowledged, `acknowledged by cycle ${cycle + 1}`).toBeGreaterThan(before)
-    before = acknowledged
-  }
-}, ALL_MS_MAX)
+test(
+  `${CYCLES} crashes: nothing acknowledged is lost and no transaction is torn`,
+  async () => {
+    let before = 0
+    for (let cycle = 0; cycle < CYCLES; cycle++) {
+      await write(server, book, () => {
+        setTimeout(() => server.kill(), Math.random() * KILL_AFTER_MS_MAX)
+      })
+      await server.kill()
+      await server.start()
+      const { acknowledged, complaints } = await compare(server, book)
+      expect(complaints, `after crash ${cycle + 1}`).toEqual([])
+      expect(acknowledged, `acknowledged by cycle ${cycle + 1}`).toBeGreaterThan(before)
+      before = acknowledged
+    }
+  },
+  ALL_MS_MAX,
+)

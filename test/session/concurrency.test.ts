@@ -41,7 +41,8 @@ for (const name of isPostgres ? ['concurrency'] : ['concurrency', 'concurrency-o
     })
     afterAll(() => {
       const isOwn = name.endsWith('-own')
-      if (RECORD && isOwn !== isPostgres && played.length === scenarios.length) writeFileSync(file, `${played.join('\n\n')}\n`)
+      if (RECORD && isOwn !== isPostgres && played.length === scenarios.length)
+        writeFileSync(file, `${played.join('\n\n')}\n`)
     })
   })
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { shapeOf } from '../../sql/session/lift.ts'
 import type { Field, Session, Sink } from '../../sql/session/session.ts'
 import type { SqlError } from '../../sql/types/error.ts'
-import { openEmbedded, type Embedded } from './embedded.ts'
+import { type Embedded, openEmbedded } from './embedded.ts'
 
 let embedded: Embedded
 let session: Session
@@ -45,7 +45,10 @@ async function answer(sql: string): Promise<string> {
       fields = given
       lines.push(given.map((field) => `${field.name}:${field.typeOid}:${field.typmod}:${field.tableOid}`).join(' '))
     },
-    row: (row) => lines.push(row.map((value, i) => (value === null ? '∅' : fields[i]!.type.output(value, session.typeContext))).join('|')),
+    row: (row) =>
+      lines.push(
+        row.map((value, i) => (value === null ? '∅' : fields[i]!.type.output(value, session.typeContext))).join('|'),
+      ),
     flow: () => undefined,
     commandComplete: (tag) => lines.push(tag),
     emptyQuery: () => lines.push('empty'),
@@ -84,12 +87,92 @@ async function same(sql: string): Promise<void> {
   expect(await ask(sql), sql).toBe(plain)
 }
 
-const COLUMNS = ['a', 'b', 's', 'v', 'n', 'f', 'd', 'ts', 'e', 'j', 'u', 'o', 'sm', 'c', 'arr', 'a + 1', 'lower(s)', 'b % 3', `j ->> 'k'`, 'arr[1]', 't.a', 'count(*)']
+const COLUMNS = [
+  'a',
+  'b',
+  's',
+  'v',
+  'n',
+  'f',
+  'd',
+  'ts',
+  'e',
+  'j',
+  'u',
+  'o',
+  'sm',
+  'c',
+  'arr',
+  'a + 1',
+  'lower(s)',
+  'b % 3',
+  `j ->> 'k'`,
+  'arr[1]',
+  't.a',
+  'count(*)',
+]
 const LITERALS = [
-  '0', '1', '7', '42', '60', '1000000', '2147483647', '2147483648', '9223372036854775808', '-1', '- 5', '+3', '007', '1.5', '1e3', '.5', 'null', 'true',
-  `''`, `'1'`, `'7'`, `'s3'`, `'v1'`, `'it''s'`, `'longer than five'`, `'2020-02-01'`, `'2020-02-01 10:00'`, `'2020-01-03 04:00:00+00'`, `'yesterday'`, `'infinity'`,
-  `'happy'`, `'nope'`, `'{"k": 1}'`, `'{1,1}'`, `'{}'`, `'cfcd208495d565ef66e7dff9f98764da'`, `'c4ca4238-a0b9-2382-0dcc-509a6f75849b'`, `'t'`, `'off'`, `'c1'`, `'c1  '`,
-  `e'a\\tb'`, `E'\\'x'`, `U&'\\0061'`, `$$x$$`, `'a' 'b'`, `'s'\n'3'`, `'7'::int`, `int '7'`, `date '2020-02-01'`, `b'101'`, `x'1F'`, `'é'`, `N'x'`, `1 + 1`, `7 / 0`, `2147483647 + 1`, `'2' || '3'`, `'%'`, `'?s'`, `5 % 3`,
+  '0',
+  '1',
+  '7',
+  '42',
+  '60',
+  '1000000',
+  '2147483647',
+  '2147483648',
+  '9223372036854775808',
+  '-1',
+  '- 5',
+  '+3',
+  '007',
+  '1.5',
+  '1e3',
+  '.5',
+  'null',
+  'true',
+  `''`,
+  `'1'`,
+  `'7'`,
+  `'s3'`,
+  `'v1'`,
+  `'it''s'`,
+  `'longer than five'`,
+  `'2020-02-01'`,
+  `'2020-02-01 10:00'`,
+  `'2020-01-03 04:00:00+00'`,
+  `'yesterday'`,
+  `'infinity'`,
+  `'happy'`,
+  `'nope'`,
+  `'{"k": 1}'`,
+  `'{1,1}'`,
+  `'{}'`,
+  `'cfcd208495d565ef66e7dff9f98764da'`,
+  `'c4ca4238-a0b9-2382-0dcc-509a6f75849b'`,
+  `'t'`,
+  `'off'`,
+  `'c1'`,
+  `'c1  '`,
+  `e'a\\tb'`,
+  `E'\\'x'`,
+  `U&'\\0061'`,
+  `$$x$$`,
+  `'a' 'b'`,
+  `'s'\n'3'`,
+  `'7'::int`,
+  `int '7'`,
+  `date '2020-02-01'`,
+  `b'101'`,
+  `x'1F'`,
+  `'é'`,
+  `N'x'`,
+  `1 + 1`,
+  `7 / 0`,
+  `2147483647 + 1`,
+  `'2' || '3'`,
+  `'%'`,
+  `'?s'`,
+  `5 % 3`,
 ] // prettier-ignore
 const OPERATORS = ['=', '<>', '!=', '<', '<=', '>', '>=', 'is distinct from', 'like', '+', '||', '@>', '?']
 
@@ -97,9 +180,14 @@ const literal = fc.constantFrom(...LITERALS)
 const column = fc.constantFrom(...COLUMNS)
 const condition = fc.letrec<{ one: string; all: string }>((tie) => ({
   one: fc.oneof(
-    { weight: 6, arbitrary: fc.tuple(column, fc.constantFrom(...OPERATORS), literal).map(([c, o, l]) => `${c} ${o} ${l}`) },
+    {
+      weight: 6,
+      arbitrary: fc.tuple(column, fc.constantFrom(...OPERATORS), literal).map(([c, o, l]) => `${c} ${o} ${l}`),
+    },
     fc.tuple(literal, fc.constantFrom(...OPERATORS), column).map(([l, o, c]) => `${l} ${o} ${c}`),
-    fc.tuple(column, fc.constantFrom('in', 'not in'), fc.array(literal, { minLength: 1, maxLength: 4 })).map(([c, o, l]) => `${c} ${o} (${l.join(', ')})`),
+    fc
+      .tuple(column, fc.constantFrom('in', 'not in'), fc.array(literal, { minLength: 1, maxLength: 4 }))
+      .map(([c, o, l]) => `${c} ${o} (${l.join(', ')})`),
     fc.tuple(column, literal, literal).map(([c, x, y]) => `${c} between ${x} and ${y}`),
     fc.tuple(column, literal).map(([c, x]) => `${c} = any (${x})`),
     fc.tuple(literal, literal).map(([x, y]) => `${x} = ${y}`),
@@ -121,19 +209,38 @@ const ASSIGNED = ['b', 's', 'v', 'n', 'f', 'd', 'ts', 'e', 'j', 'u', 'o', 'sm', 
 const statement = fc.oneof(
   { weight: 3, arbitrary: condition.all.map((c) => `select a, s, n from t where ${c} order by a`) },
   condition.all.map((c) => `select count(*), min(ts) from t where ${c}`),
-  fc.tuple(condition.all, literal).map(([c, l]) => `select b + 1, count(*) from t where ${c} group by b + 1 having count(*) = ${l} order by 1 limit 3;`),
-  fc.tuple(condition.one, literal).map(([c, l]) => `select t.a, part.s from t join part on part.a = t.a and part.s = ${l} where ${c} order by 1, 2`),
+  fc
+    .tuple(condition.all, literal)
+    .map(
+      ([c, l]) => `select b + 1, count(*) from t where ${c} group by b + 1 having count(*) = ${l} order by 1 limit 3;`,
+    ),
+  fc
+    .tuple(condition.one, literal)
+    .map(([c, l]) => `select t.a, part.s from t join part on part.a = t.a and part.s = ${l} where ${c} order by 1, 2`),
   fc.tuple(literal, literal, literal, literal).map(([w, x, y, z]) => `values (${w}, ${x}), (${y}, ${z})`),
   fc.tuple(literal, literal).map(([x, y]) => `select * from (values (${x}), (${y})) v (x) where x = ${x}`),
-  fc.tuple(condition.one, fc.constantFrom(...ASSIGNED), literal).map(([c, name, l]) => `update t set ${name} = ${l} where ${c} returning a, ${name}`),
-  fc.tuple(fc.constantFrom(...ASSIGNED), literal, literal).map(([name, x, y]) => `insert into t (a, ${name}) values (${x}, ${y}) returning *`),
-  fc.tuple(fc.constantFrom(...ASSIGNED), literal, literal).map(([name, x, y]) => `insert into t (a, ${name}) values (100, ${x}), (101, ${y}) on conflict (a) do update set ${name} = ${x} where t.a = ${y} returning a, ${name}`),
+  fc
+    .tuple(condition.one, fc.constantFrom(...ASSIGNED), literal)
+    .map(([c, name, l]) => `update t set ${name} = ${l} where ${c} returning a, ${name}`),
+  fc
+    .tuple(fc.constantFrom(...ASSIGNED), literal, literal)
+    .map(([name, x, y]) => `insert into t (a, ${name}) values (${x}, ${y}) returning *`),
+  fc
+    .tuple(fc.constantFrom(...ASSIGNED), literal, literal)
+    .map(
+      ([name, x, y]) =>
+        `insert into t (a, ${name}) values (100, ${x}), (101, ${y}) on conflict (a) do update set ${name} = ${x} where t.a = ${y} returning a, ${name}`,
+    ),
   condition.one.map((c) => `delete from t where ${c} returning a`),
   fc.tuple(literal, literal).map(([x, y]) => `select * from part where a = ${x} and s = ${y} order by a`),
   fc.tuple(literal, literal).map(([x, y]) => `select * from none where a = ${x} or s = ${y}`),
   fc.tuple(literal, literal).map(([x, y]) => `select ${x} as x, a = ${y} from t where a = 5`),
-  fc.tuple(literal, literal).map(([x, y]) => `select a from t where a = 5; select s from t where a = ${x} and s = ${y}`),
-  fc.tuple(literal).map(([x]) => `select (select count(*) from part where a = t.b + 1) from t where a = ${x} group by b + 1`),
+  fc
+    .tuple(literal, literal)
+    .map(([x, y]) => `select a from t where a = 5; select s from t where a = ${x} and s = ${y}`),
+  fc
+    .tuple(literal)
+    .map(([x]) => `select (select count(*) from part where a = t.b + 1) from t where a = ${x} group by b + 1`),
 )
 
 describe('lifted literals', () => {
@@ -198,9 +305,13 @@ describe('lifted literals', () => {
   })
 
   test('one shape for texts that differ in literals alone', () => {
-    expect(shapeOf(`select a from t where a = 17 and s = 'x'`)?.key).toBe(shapeOf(`select a from t where a = 4 and s = 'it''s'`)?.key)
+    expect(shapeOf(`select a from t where a = 17 and s = 'x'`)?.key).toBe(
+      shapeOf(`select a from t where a = 4 and s = 'it''s'`)?.key,
+    )
     expect(shapeOf(`select a from t where a = 17`)?.key).not.toBe(shapeOf(`select a from t where a = '17'`)?.key)
     // Nothing that stands in a text can look like a place of one.
-    expect(shapeOf(`select * from t where bool ?s and a = 1`)?.key).not.toBe(shapeOf(`select * from t where bool 's' and a = 1`)?.key)
+    expect(shapeOf(`select * from t where bool ?s and a = 1`)?.key).not.toBe(
+      shapeOf(`select * from t where bool 's' and a = 1`)?.key,
+    )
   })
 })
