@@ -33,7 +33,6 @@ export interface Shape {
 }
 
 const INT4_MAX = 2147483647
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII itself
 const NOT_ASCII = /[^\x00-\x7f]/
 
 /** What stands for a literal in a key: characters that no statement has outside of its literals. */
