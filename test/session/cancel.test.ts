@@ -43,28 +43,31 @@ const STATEMENTS: Readonly<Record<string, string>> = {
   'a function among the targets': `select count(*) from (select ${ENDLESS}) x`,
   'an aggregate': `select max(md5(g::text)) from ${ENDLESS} g`,
   'an aggregate with costly arguments': `select count(length(repeat(md5(g::text), 20000))) from ${ENDLESS} g`,
-  'groups': `select count(*) from (select md5(g::text), count(*) from ${ENDLESS} g group by 1) x`,
+  groups: `select count(*) from (select md5(g::text), count(*) from ${ENDLESS} g group by 1) x`,
   'distinct values': `select count(distinct md5(g::text)) from ${ENDLESS} g`,
   'a sort': `select * from (select md5(g::text) m from ${ENDLESS} g) x order by m`,
   'a costly filter': `select count(*) from ${ENDLESS} g where length(regexp_replace(repeat(md5(g::text), 100), '[a-f]', 'x', 'g')) = 0`,
   'a costly projection': `select repeat(md5(g::text), 20000) like '%x' from ${ENDLESS} g`,
   'a costly filter of a scan': `select count(*) from big x, generate_series(1, 1000) where length(replace(repeat(s, 1000), 'a', 'bb')) = 0`,
-  'a window': 'select max(m) from (select max(a) over (order by a rows between 20000 preceding and current row exclude current row) m from big) x',
-  'a frame without inverse': 'select max(m) from (select max(a) over (order by a rows between 40000 preceding and current row) m from big) x',
+  'a window':
+    'select max(m) from (select max(a) over (order by a rows between 20000 preceding and current row exclude current row) m from big) x',
+  'a frame without inverse':
+    'select max(m) from (select max(a) over (order by a rows between 40000 preceding and current row) m from big) x',
   'a recursive query': 'with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r',
-  'a recursive query over distinct rows': 'with recursive r(n) as (select 1 union select (n * 7 + 1) % 100000007 from r) select count(*) from r',
+  'a recursive query over distinct rows':
+    'with recursive r(n) as (select 1 union select (n * 7 + 1) % 100000007 from r) select count(*) from r',
   'a scalar subquery': `select (select count(*) from ${ENDLESS})`,
   'a scalar subquery in a filter': `select 1 from big where a = (select max(g) from ${ENDLESS} g)`,
-  'EXISTS': `select 1 where exists (select from ${ENDLESS} g where g < 0)`,
-  'IN': `select count(*) from (values (-1), (-2)) v (x) where x in (select g from ${ENDLESS} g)`,
-  'ALL': `select count(*) from (values (-1), (-2)) v (x) where x < all (select g from ${ENDLESS} g)`,
+  EXISTS: `select 1 where exists (select from ${ENDLESS} g where g < 0)`,
+  IN: `select count(*) from (values (-1), (-2)) v (x) where x in (select g from ${ENDLESS} g)`,
+  ALL: `select count(*) from (values (-1), (-2)) v (x) where x < all (select g from ${ENDLESS} g)`,
   'an array of a subquery': `select cardinality(array(select ${ENDLESS}))`,
   'a correlated subquery': 'select count(*) from big x where (select count(*) from big y where y.b <> x.b) > 5',
   'a subquery in a subquery': `select (select (select count(*) from ${ENDLESS} g where g > x) from (values (1)) v (x))`,
   'a subquery in CASE': `select case when a > 0 then (select count(*) from ${ENDLESS}) end from big`,
   'a lateral join': 'select count(*) from big x, lateral (select count(*) from big y where y.b <> x.b) z',
-  'INTERSECT': `select md5(g::text) from ${ENDLESS} g intersect select md5(g::text) from ${ENDLESS} g`,
-  'INSERT': `insert into sink select g, 'x' from ${ENDLESS} g`,
+  INTERSECT: `select md5(g::text) from ${ENDLESS} g intersect select md5(g::text) from ${ENDLESS} g`,
+  INSERT: `insert into sink select g, 'x' from ${ENDLESS} g`,
   'CREATE TABLE AS': `create table made as select g from ${ENDLESS} g`,
   'an UPDATE with a costly value': 'update big x set b = (select count(*) from big y where y.b <> x.b)',
   'EXPLAIN ANALYZE': `explain analyze select count(*) from ${ENDLESS}`,
@@ -96,7 +99,13 @@ describe('a cancel', () => {
   test('ends a statement in each of its waits', async () => {
     await busy.query('set statement_timeout = 0')
     await other.query('begin; update big set b = b where a = 1; lock table sink')
-    for (const sql of ['select pg_sleep(60)', 'update big set b = 0 where a = 1', 'select count(*) from sink', 'drop table sink', `select (select count(*) from ${ENDLESS})`]) {
+    for (const sql of [
+      'select pg_sleep(60)',
+      'update big set b = 0 where a = 1',
+      'select count(*) from sink',
+      'drop table sink',
+      `select (select count(*) from ${ENDLESS})`,
+    ]) {
       const pid = (await busy.query('select pg_backend_pid() as pid')).rows[0].pid
       const ended = busy.query(sql).catch((error: pg.DatabaseError) => `${error.code} ${error.message}`)
       await new Promise((resolve) => setTimeout(resolve, 50))
