@@ -8,17 +8,7 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import { oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import type {
-  ColumnInfo,
-  Distinct,
-  GroupKey,
-  OrderKey,
-  Query,
-  Relation,
-  RowLock,
-  SetOperation,
-  Target,
-} from '../plan/query.ts'
+import type { ColumnInfo, Distinct, GroupKey, OrderKey, Query, Relation, SetOperation, Target } from '../plan/query.ts'
 import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -36,6 +26,7 @@ import { type BindContext, errorAt, located, placeOf, typeName } from './context
 import { bindExpression, bindWithStars, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
 import { checkGrouped, resolveGrouping } from './grouping.ts'
+import { bindLocks, lockName } from './locks.ts'
 import { firstAggregate, requireNoVariables } from './placement.ts'
 import { type CteScope, createScope, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, stringOf } from './typename.ts'
@@ -138,8 +129,16 @@ export function bindSelect(
       throw errorAt(b, '42P19', `aggregate functions are not allowed in a recursive query's recursive term`, place)
     }
   }
-  const rowLocks = bindLocks(b, scope, node.lockingClause ?? [])
-  if (rowLocks.length > 0) checkLockable(b, node, hasAggregates, scope, grouping.groupBy.length > 0, distinct)
+  const shape = {
+    ...grouping,
+    setOperation: undefined,
+    distinct,
+    having,
+    hasAggregates,
+    windows: scope.windows,
+    hasSetReturning: scope.hasSetReturning,
+  }
+  const rowLocks = bindLocks(b, scope, node, shape)
   return {
     ...EMPTY_QUERY,
     ctes: ctes.map(finishCte),
@@ -469,7 +468,7 @@ function bindDistinct(
         b,
         '42P10',
         'SELECT DISTINCT ON expressions must match initial ORDER BY expressions',
-        locationOf(items[on.findIndex((target) => !orderBy.slice(0, matched).some((each) => each.target === target))]!),
+        locationOf(items[on.indexOf(each.target)]!),
       )
     else break
   }
@@ -505,89 +504,6 @@ function bindWindowClause(b: BindContext, scope: Scope, nodes: readonly Node[]):
   }
 }
 
-// ── Row locks ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const STRENGTHS = {
-  LCS_NONE: 'key-share',
-  LCS_FORKEYSHARE: 'key-share',
-  LCS_FORSHARE: 'share',
-  LCS_FORNOKEYUPDATE: 'no-key-update',
-  LCS_FORUPDATE: 'update',
-} as const
-const LOCK_NAMES = {
-  'key-share': 'FOR KEY SHARE',
-  share: 'FOR SHARE',
-  'no-key-update': 'FOR NO KEY UPDATE',
-  update: 'FOR UPDATE',
-} as const
-const POLICIES = { LockWaitBlock: 'wait', LockWaitSkip: 'skip', LockWaitError: 'nowait' } as const
-
-function bindLocks(b: BindContext, scope: Scope, nodes: readonly Node[]): RowLock[] {
-  const locks: RowLock[] = []
-  for (const node of nodes) {
-    if (!('LockingClause' in node)) continue
-    const { lockedRels, strength, waitPolicy } = node.LockingClause
-    const base = { strength: STRENGTHS[strength!], policy: POLICIES[waitPolicy!] }
-    const lock = (relation: number, named: boolean): void => {
-      const source = scope.relations[relation]!
-      if (source.kind === 'table') {
-        const row = b.catalog.relation(source.oid)
-        if (row?.kind === 'S') throw errorAt(b, '42809', `cannot lock rows in sequence "${row.name}"`)
-        if (row?.virtual) return
-        locks.push({ relation, ...base })
-      } else if (source.kind === 'subquery') locks.push({ relation, ...base })
-      else if (named) {
-        const what =
-          source.kind === 'function'
-            ? 'a function'
-            : source.kind === 'values'
-              ? 'VALUES'
-              : source.kind === 'cte'
-                ? 'a WITH query'
-                : 'this item'
-        throw errorAt(b, '0A000', `${LOCK_NAMES[base.strength]} cannot be applied to ${what}`)
-      }
-    }
-    if (lockedRels === undefined || lockedRels.length === 0) {
-      scope.relations.forEach((_, i) => lock(i, false))
-      continue
-    }
-    for (const rel of lockedRels) {
-      if (!('RangeVar' in rel)) continue
-      const name = rel.RangeVar.relname!
-      const at = scope.relations.findIndex((relation) => relation.alias === name)
-      if (at < 0)
-        throw errorAt(
-          b,
-          '42P01',
-          `relation "${name}" in ${LOCK_NAMES[base.strength]} clause not found in FROM clause`,
-          rel.RangeVar.location,
-        )
-      lock(at, true)
-    }
-  }
-  return locks
-}
-
-function checkLockable(
-  b: BindContext,
-  node: SelectStmt,
-  aggregates: boolean,
-  scope: Scope,
-  grouped: boolean,
-  distinct: Distinct,
-): void {
-  const clause = node.lockingClause![0]!
-  const name = 'LockingClause' in clause ? LOCK_NAMES[STRENGTHS[clause.LockingClause.strength!]] : 'FOR UPDATE'
-  const refuse = (what: string) => errorAt(b, '0A000', `${name} is not allowed with ${what}`)
-  if (distinct.kind !== 'none') throw refuse('DISTINCT clause')
-  if (grouped) throw refuse('GROUP BY clause')
-  if (node.havingClause !== undefined) throw refuse('HAVING clause')
-  if (aggregates) throw refuse('aggregate functions')
-  if (scope.hasWindows) throw refuse('window functions')
-  if (scope.hasSetReturning) throw refuse('set-returning functions in the target list')
-}
-
 // ── VALUES ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readonly CteScope[]): Query {
@@ -617,7 +533,8 @@ function bindValues(b: BindContext, scope: Scope, node: SelectStmt, ctes: readon
   for (const column of scope.items[0]!.columns) targets.push(column.name, column.expression)
   const orderBy = bindOrderBy(b, scope, targets, node.sortClause ?? [])
   const { limit, offset, withTies } = bindLimit(b, scope, node)
-  if ((node.lockingClause?.length ?? 0) > 0) throw errorAt(b, '0A000', 'FOR UPDATE cannot be applied to VALUES')
+  if ((node.lockingClause?.length ?? 0) > 0)
+    throw errorAt(b, '0A000', `${lockName(node.lockingClause)} cannot be applied to VALUES`)
   return {
     ...EMPTY_QUERY,
     ctes: ctes.map(finishCte),
@@ -696,7 +613,7 @@ function bindSetOperation(b: BindContext, parent: Scope | undefined, node: Selec
   })
   const { limit, offset, withTies } = bindLimit(b, scope, node)
   if ((node.lockingClause?.length ?? 0) > 0)
-    throw errorAt(b, '0A000', 'FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT')
+    throw errorAt(b, '0A000', `${lockName(node.lockingClause)} is not allowed with UNION/INTERSECT/EXCEPT`)
   return {
     ...EMPTY_QUERY,
     ctes: ctes.map(finishCte),

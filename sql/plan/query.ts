@@ -158,6 +158,8 @@ export interface RowLock {
   readonly relation: number
   readonly strength: 'key-share' | 'share' | 'no-key-update' | 'update'
   readonly policy: 'wait' | 'nowait' | 'skip'
+  /** From a locking clause further out: rows are locked there. */
+  readonly implied?: boolean
 }
 
 export interface Modify {

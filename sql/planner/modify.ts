@@ -41,7 +41,12 @@ const varOf = (
 
 function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow, planQuery: QueryPlanner): Plan {
   const live = liveColumns(row)
-  const { query: source, paths } = planRows(level, { ...query, command: 'select', modify: undefined }, [], planQuery)
+  const { query: source, paths } = planRows(
+    level,
+    { ...query, command: 'select', modify: undefined },
+    () => [],
+    planQuery,
+  )
   const path = cheapest(paths)
   const values = live.map((column): Expression => {
     const at = modify.insertColumns.indexOf(column.number)
@@ -144,7 +149,7 @@ function planChange(level: Level, query: Query, modify: Modify, row: RelationRow
     typmod: -1,
   }
   const columns = live.map((column) => varOf(modify.relation, column))
-  const { query: planned, paths } = planRows(level, query, [key, ...columns], planQuery)
+  const { query: planned, paths } = planRows(level, query, () => [key, ...columns], planQuery)
   const path = cheapest(paths)
   // The operator wants the old row's columns first, then whatever else is read, and the key last.
   const own = new Set(columns.map((e) => path.layout.find(e)))

@@ -31,7 +31,7 @@ function isSimple(level: Level, query: Query): boolean {
     query.limit === undefined &&
     query.offset === undefined &&
     query.ctes.length === 0 &&
-    query.rowLocks.length === 0 &&
+    query.rowLocks.every((lock) => lock.implied === true) &&
     !query.hasSetReturning &&
     query.from.length > 0 &&
     query.targets.every((target) => !target.junk && !isVolatile(level, target.expression))
@@ -83,7 +83,6 @@ function pullUpOne(level: Level, query: Query): Query | undefined {
   for (const at of seen.keys()) {
     const relation = query.relations[at]!
     if (relation.kind !== 'subquery' || !isSimple(level, relation.query)) continue
-    if (relation.query.rowLocks.length > 0 || query.rowLocks.some((lock) => lock.relation === at)) continue
     // On the nullable side of an outer join a computed column would not become NULL.
     if (
       nullable.has(at) &&
@@ -123,7 +122,13 @@ function pullUp(query: Query, at: number, inner: Query): Query {
     return joinAll(moved.from, moved.where)
   }
   const outer = rewriteQuery(query, f)
-  return { ...outer, from: outer.from.map(replaceFrom), relations: [...outer.relations, ...moved.relations] }
+  const locks = inner.rowLocks.map((lock) => ({ ...lock, relation: lock.relation + base }))
+  return {
+    ...outer,
+    from: outer.from.map(replaceFrom),
+    relations: [...outer.relations, ...moved.relations],
+    rowLocks: [...outer.rowLocks, ...locks],
+  }
 }
 
 /** FROM a, b WHERE p as one inner join tree. */

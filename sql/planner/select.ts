@@ -291,13 +291,19 @@ export interface Planned {
 }
 
 /** FROM and WHERE: the paths to the rows that everything above works on. `extra`: pseudo-columns wanted (row keys). */
-export function planRows(level: Level, given: Query, extra: readonly Expression[], planQuery: QueryPlanner): Planned {
+export function planRows(
+  level: Level,
+  given: Query,
+  extraOf: (query: Query) => readonly Expression[],
+  planQuery: QueryPlanner,
+): Planned {
   const flat = pullUpSubqueries(level, expandCtes(level, given))
   const folded = flat.where === undefined ? flat : { ...flat, where: level.shared.fold(flat.where) }
   const { query: joined, conditions: tests, semis } = pullUpSublinks(level, expandCtes(level, folded))
   const query = hashExists(level, expandCtes(level, joined))
   const conditions = tests.map((e) => hashExistsIn(level, e))
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
+  const extra = extraOf(query)
   const used = columnsUsed({ ...query, where: undefined }, [
     extra,
     conditions,
@@ -585,18 +591,20 @@ function functionRows(level: Level, calls: readonly Expression[]): number {
   return rows
 }
 
+/** The keys of the rows that are locked. */
+const lockKeys = (query: Query): Expression[] =>
+  query.rowLocks.map(({ relation }) => ({
+    kind: 'var',
+    level: 0,
+    relation,
+    column: ROW_KEY,
+    type: OID.internal,
+    typmod: -1,
+  }))
+
 function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
-  const keys = given.rowLocks.map(
-    (lock): Expression => ({
-      kind: 'var',
-      level: 0,
-      relation: lock.relation,
-      column: ROW_KEY,
-      type: OID.internal,
-      typmod: -1,
-    }),
-  )
-  const { query, context, paths } = planRows(level, given, keys, planQuery)
+  const { query, context, paths } = planRows(level, given, lockKeys, planQuery)
+  const keys = lockKeys(query)
   const { limit, offset } = lowerLimit(level, query)
   const grouped = query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
   const visible = query.targets.filter((target) => !target.junk)
@@ -639,14 +647,14 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   }
   // What is sorted by is computed once, before sorting, not again after it.
   const computed =
-    given.rowLocks.length === 0 &&
+    query.rowLocks.length === 0 &&
     order.some((key) => path.layout.find(key.expression) < 0 && isCostly(level, key.expression))
   if (computed) path = targetPath(level, path, query.targets, false)
-  path = sortPath(level, path, order, ties || given.rowLocks.length > 0 ? undefined : limit, offset)
-  if (given.rowLocks.length > 0) {
-    const locks = given.rowLocks.flatMap((lock, i) => {
-      const relation = given.relations[lock.relation]!
-      if (relation.kind !== 'table') throw notSupported('row locks on a view or subquery')
+  path = sortPath(level, path, order, ties || query.rowLocks.length > 0 ? undefined : limit, offset)
+  if (query.rowLocks.length > 0) {
+    const locks = query.rowLocks.flatMap((lock, i) => {
+      const relation = query.relations[lock.relation]!
+      invariant(relation.kind === 'table', 'locks are on tables')
       level.shared.writes.add(relation.oid)
       return [{ table: relation.oid, key: path.layout.find(keys[i]!), strength: lock.strength, policy: lock.policy }]
     })

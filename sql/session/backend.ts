@@ -427,6 +427,7 @@ export class Backend implements Session, ContextHost {
     return this.#runSimpleWith(statement, [], sink, last)
   }
   #runSimpleWith(statement: Statement, parameters: readonly Value[], sink: Sink, last: boolean): MaybePromise<void> {
+    this.#startTimeout()
     const finish = (tag: string): MaybePromise<void> => {
       if (last || IMPLICIT_END.has(statement.tag)) {
         const waiting = this.#endImplicit()
@@ -947,8 +948,18 @@ export class Backend implements Session, ContextHost {
     return go()
   }
 
+  /** The slice is over: resolves in the next one, or rejects when the statement is to end. */
+  turn(): Promise<void> {
+    const { promise, hurry } = nextSlice()
+    this.#wake = hurry
+    return promise.then(() => {
+      if (this.#wake === hurry) this.#wake = undefined
+      this.checkInterrupts()
+    })
+  }
+
   #pause(pause: Pause): Promise<void> {
-    if (pause === SLICE_OVER || pause.promise === undefined) return nextSlice().then(() => this.checkInterrupts())
+    if (pause === SLICE_OVER || pause.promise === undefined) return this.turn()
     return this.interruptible(pause.promise, 'Lock').then(() => startSlice())
   }
 
@@ -1121,14 +1132,19 @@ export class Backend implements Session, ContextHost {
       clearTimeout(this.#idleTimer)
       this.#idleTimer = undefined
     }
+    clearTimeout(this.#statementTimer)
+    this.#statementTimer = undefined
+    this.#startTimeout()
+  }
+
+  /** One timer for a whole query string; a statement of it that sets statement_timeout sets it for those after it. */
+  #startTimeout(): void {
     const timeout = this.settings.quick.statementTimeoutMs
-    if (timeout > 0) {
-      clearTimeout(this.#statementTimer)
-      this.#statementTimer = setTimeout(
-        () => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')),
-        timeout,
-      )
-    }
+    if (timeout <= 0 || this.#statementTimer !== undefined) return
+    this.#statementTimer = setTimeout(
+      () => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')),
+      timeout,
+    )
   }
 
   /** Errors put the transaction in order; the session is idle again when the work is done. */

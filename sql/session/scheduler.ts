@@ -38,15 +38,27 @@ export function sliceOver(): boolean {
   return now > sliceEnds
 }
 
-/** Resolves in this statement's next slice. */
-export function nextSlice(): Promise<void> {
-  return new Promise((resolve) => {
-    queue.push(() => {
+/** A place in the queue. */
+export interface Turn {
+  /** Resolves in this statement's next slice. */
+  readonly promise: Promise<void>
+  /** A statement that is to end does not wait for its turn. */
+  hurry(): void
+}
+export function nextSlice(): Turn {
+  let hurry = (): void => {}
+  const promise = new Promise<void>((resolve) => {
+    let waits = true
+    hurry = () => {
+      if (!waits) return
+      waits = false
       startSlice()
       resolve()
-    })
+    }
+    queue.push(hurry)
     arm()
   })
+  return { promise, hurry }
 }
 
 function arm(): void {

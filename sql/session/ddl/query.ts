@@ -8,7 +8,7 @@ import { parse } from '../../parser/parser.ts'
 import type { Query } from '../../plan/query.ts'
 import { sqlError } from '../../types/error.ts'
 import type { Row } from '../../types/value.ts'
-import { nextSlice, startSlice } from '../scheduler.ts'
+import { startSlice } from '../scheduler.ts'
 import { bindContext, planQuery } from '../statement.ts'
 import type { Ddl } from './context.ts'
 
@@ -49,7 +49,7 @@ export async function drive(
     const step = steps.next()
     if (step.done) return
     if (step.value instanceof Pause) {
-      if (step.value.promise === undefined) await nextSlice()
+      if (step.value.promise === undefined) await ddl.session.turn()
       else await session.interruptible(step.value.promise, 'Lock')
       session.checkInterrupts()
       startSlice()
@@ -79,7 +79,7 @@ export async function drivePauses(ddl: Ddl, steps: Generator<Pause, unknown, und
   const { session } = ddl
   startSlice()
   for (let step = steps.next(); !step.done; step = steps.next()) {
-    if (step.value.promise === undefined) await nextSlice()
+    if (step.value.promise === undefined) await ddl.session.turn()
     else await session.interruptible(step.value.promise, 'Lock')
     session.checkInterrupts()
     startSlice()

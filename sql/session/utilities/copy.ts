@@ -29,7 +29,7 @@ import { notSupported, type SqlError, sqlError } from '../../types/error.ts'
 import type { Row, Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import type { Portal } from '../portal.ts'
-import { nextSlice, sliceOver, startSlice } from '../scheduler.ts'
+import { sliceOver, startSlice } from '../scheduler.ts'
 import type { Sink } from '../session.ts'
 import type { Statement } from '../statement.ts'
 import { define, type UtilityCall } from '../utility.ts'
@@ -345,10 +345,7 @@ async function copyFrom(
       })
       for (const rows of read(done === true ? undefined : value)) {
         await target.insert(rows)
-        if (sliceOver()) {
-          await nextSlice()
-          session.checkInterrupts()
-        }
+        if (sliceOver()) await session.turn()
       }
       if (done === true) break
     }
