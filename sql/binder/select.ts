@@ -468,11 +468,18 @@ function bindDistinct(
         b,
         '42P10',
         'SELECT DISTINCT ON expressions must match initial ORDER BY expressions',
-        locationOf(items[on.indexOf(each.target)]!),
+        unmatchedPlace(items, on, orderBy.slice(0, matched)),
       )
     else break
   }
   return { kind: 'on', targets: on }
+}
+
+/** Where the first DISTINCT ON expression stands that ORDER BY does not begin with. */
+function unmatchedPlace(items: readonly Node[], on: readonly number[], matched: readonly OrderKey[]): number | undefined {
+  const seen = new Set(matched.map((key) => key.target))
+  const first = on.findIndex((target) => !seen.has(target))
+  return first < 0 ? undefined : locationOf(items[first]!)
 }
 
 function bindLimit(

@@ -2,9 +2,9 @@
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Plan, PlanSortKey } from '../plan/plan.ts'
-import type { Cte, Query, Relation, SetOperation, Target, Window } from '../plan/query.ts'
+import type { Cte, FromItem, Query, Relation, SetOperation, Target, Window } from '../plan/query.ts'
 import { forEachChild, raiseExpression, raiseOuter, sameExpression, some } from '../plan/walk.ts'
-import { notSupported } from '../types/error.ts'
+import { notSupported, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
 import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
@@ -591,6 +591,24 @@ function functionRows(level: Level, calls: readonly Expression[]): number {
   return rows
 }
 
+/** A row that an outer join made up cannot be locked. */
+function refuseNullableLocks(query: Query): void {
+  const nullable = new Set<number>()
+  const visit = (item: FromItem, padded: boolean): void => {
+    if (item.kind === 'relation') {
+      if (padded) nullable.add(item.relation)
+      return
+    }
+    visit(item.left, padded || item.type === 'right' || item.type === 'full')
+    visit(item.right, padded || item.type === 'left' || item.type === 'full')
+  }
+  for (const item of query.from) visit(item, false)
+  const lock = query.rowLocks.find(({ relation }) => nullable.has(relation))
+  if (lock === undefined) return
+  const name = { 'key-share': 'KEY SHARE', share: 'SHARE', 'no-key-update': 'NO KEY UPDATE', update: 'UPDATE' }[lock.strength]
+  throw sqlError('0A000', `FOR ${name} cannot be applied to the nullable side of an outer join`)
+}
+
 /** The keys of the rows that are locked. */
 const lockKeys = (query: Query): Expression[] =>
   query.rowLocks.map(({ relation }) => ({
@@ -605,6 +623,7 @@ const lockKeys = (query: Query): Expression[] =>
 function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   const { query, context, paths } = planRows(level, given, lockKeys, planQuery)
   const keys = lockKeys(query)
+  if (keys.length > 0) refuseNullableLocks(query)
   const { limit, offset } = lowerLimit(level, query)
   const grouped = query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
   const visible = query.targets.filter((target) => !target.junk)
