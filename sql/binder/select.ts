@@ -476,7 +476,11 @@ function bindDistinct(
 }
 
 /** Where the first DISTINCT ON expression stands that ORDER BY does not begin with. */
-function unmatchedPlace(items: readonly Node[], on: readonly number[], matched: readonly OrderKey[]): number | undefined {
+function unmatchedPlace(
+  items: readonly Node[],
+  on: readonly number[],
+  matched: readonly OrderKey[],
+): number | undefined {
   const seen = new Set(matched.map((key) => key.target))
   const first = on.findIndex((target) => !seen.has(target))
   return first < 0 ? undefined : locationOf(items[first]!)

@@ -605,7 +605,9 @@ function refuseNullableLocks(query: Query): void {
   for (const item of query.from) visit(item, false)
   const lock = query.rowLocks.find(({ relation }) => nullable.has(relation))
   if (lock === undefined) return
-  const name = { 'key-share': 'KEY SHARE', share: 'SHARE', 'no-key-update': 'NO KEY UPDATE', update: 'UPDATE' }[lock.strength]
+  const name = { 'key-share': 'KEY SHARE', share: 'SHARE', 'no-key-update': 'NO KEY UPDATE', update: 'UPDATE' }[
+    lock.strength
+  ]
   throw sqlError('0A000', `FOR ${name} cannot be applied to the nullable side of an outer join`)
 }
 

@@ -872,6 +872,11 @@ export class Backend implements Session, ContextHost {
         left--
       }
     }
+    // A statement that is ended while it waits leaves no scan and no file open.
+    const broken = (error: unknown): never => {
+      portal.steps?.return(undefined)
+      throw error
+    }
     const go = (): MaybePromise<string | undefined> => {
       for (;;) {
         emit()
@@ -883,12 +888,12 @@ export class Backend implements Session, ContextHost {
           portal.done = true
           return this.#tag(portal, before)
         }
-        if (step.value instanceof Pause) return this.#pause(step.value).then(go)
+        if (step.value instanceof Pause) return this.#pause(step.value).then(go, broken)
         portal.pending = step.value
         portal.pendingAt = 0
         emit()
         const slow = sink.flow()
-        if (slow !== undefined) return this.interruptible(slow, 'Client').then(go)
+        if (slow !== undefined) return this.interruptible(slow, 'Client').then(go, broken)
       }
     }
     return go()
@@ -930,6 +935,7 @@ export class Backend implements Session, ContextHost {
       }
     }
     const again = (error: unknown): MaybePromise<string | undefined> => {
+      portal.steps?.return(undefined)
       if (error instanceof Suspend) {
         return this.interruptible(error.promise, error.wait).then(() => {
           this.transaction.ensure().rollbackTo(mark.kv)
@@ -968,13 +974,20 @@ export class Backend implements Session, ContextHost {
     for (;;) {
       const step = steps.next()
       if (step.done) return step.value
-      if (step.value instanceof Pause) return this.#pause(step.value).then(() => this.drive(steps))
+      if (step.value instanceof Pause) {
+        return this.#pause(step.value).then(
+          () => this.drive(steps),
+          (error: unknown) => {
+            steps.return(undefined as never)
+            throw error
+          },
+        )
+      }
     }
   }
 
   /** Waits for a promise, or for a cancel. */
   interruptible<T>(promise: Promise<T>, wait: Wait | undefined): Promise<T> {
-    this.checkInterrupts()
     this.waiting = wait
     return new Promise<T>((resolve, reject) => {
       const woken = (): void => {
@@ -1009,6 +1022,8 @@ export class Backend implements Session, ContextHost {
           }
         },
       )
+      // It may have come before this wait.
+      if (this.#interrupt !== undefined || this.#terminated !== undefined) woken()
     })
   }
 
@@ -1098,14 +1113,8 @@ export class Backend implements Session, ContextHost {
     txn.beginStatement()
     const x = this.newExecution(txn, 0, [])
     const steps = onlyDue ? this.deferred.runDue(x) : this.deferred.run(x)
-    const go = (): Promise<void> | undefined => {
-      for (;;) {
-        const step = steps.next()
-        if (step.done) return undefined
-        if (step.value instanceof Pause) return this.#pause(step.value).then(go)
-      }
-    }
-    return go()
+    const done = this.drive<void>(steps)
+    return done instanceof Promise ? done : undefined
   }
 
   #closePortals(): void {

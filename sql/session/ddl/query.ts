@@ -43,25 +43,27 @@ export async function drive(
   steps: Steps,
   visit: (row: Row) => boolean | undefined = () => {},
 ): Promise<void> {
-  const { session } = ddl
   startSlice()
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return
-    if (step.value instanceof Pause) {
-      if (step.value.promise === undefined) await ddl.session.turn()
-      else await session.interruptible(step.value.promise, 'Lock')
-      session.checkInterrupts()
-      startSlice()
-      continue
-    }
-    for (const row of step.value) {
-      if (visit(row) === false) {
-        steps.return(undefined)
-        return
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return
+      if (step.value instanceof Pause) {
+        await paused(ddl, step.value)
+        continue
       }
+      for (const row of step.value) if (visit(row) === false) return
     }
+  } finally {
+    steps.return(undefined)
   }
+}
+
+async function paused({ session }: Ddl, { promise }: Pause): Promise<void> {
+  if (promise === undefined) await session.turn()
+  else await session.interruptible(promise, 'Lock')
+  session.checkInterrupts()
+  startSlice()
 }
 
 /** The first row, if there is one. */
@@ -76,12 +78,10 @@ export async function firstRow(ddl: Ddl, query: Query): Promise<Row | undefined>
 
 /** Work without rows. */
 export async function drivePauses(ddl: Ddl, steps: Generator<Pause, unknown, undefined>): Promise<void> {
-  const { session } = ddl
   startSlice()
-  for (let step = steps.next(); !step.done; step = steps.next()) {
-    if (step.value.promise === undefined) await ddl.session.turn()
-    else await session.interruptible(step.value.promise, 'Lock')
-    session.checkInterrupts()
-    startSlice()
+  try {
+    for (let step = steps.next(); !step.done; step = steps.next()) await paused(ddl, step.value)
+  } finally {
+    steps.return(undefined)
   }
 }
