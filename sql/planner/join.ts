@@ -8,13 +8,15 @@ import type { Expression } from '../plan/expression.ts'
 import type { PlanJoin } from '../plan/plan.ts'
 import type { FromItem, Relation } from '../plan/query.ts'
 import { some } from '../plan/walk.ts'
+import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, type Estimator } from './estimate.ts'
 import { layoutOf } from './layout.ts'
 import type { Level } from './level.ts'
-import { costOf, type Path, pathOf, rowsOf } from './path.ts'
+import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
 import { collectRelations, conjunction, conjuncts, isVolatile, relationsIn, relationsInQuery } from './scan.ts'
 
+const POOL_MEMBERS_MAX = 28 // sets of members are bits of one number
 const DP_RELATIONS = 9 // subsets to look at double with each; above it the order is found greedily
 
 export interface JoinContext {
@@ -42,6 +44,8 @@ interface Member {
     slotOf: (e: Expression) => Expression,
   ): Path[]
   readonly base: boolean
+  /** Inner sides that read the outer row through slots, by the conditions they answer: made once for all join orders. */
+  readonly inner?: Map<string, SlotInner | undefined>
 }
 
 /** A semi- or antijoin that came from EXISTS or IN in WHERE. */
@@ -74,21 +78,39 @@ function flatten(c: JoinContext, item: FromItem, members: Member[], conditions: 
   if (item.type === 'inner') {
     flatten(c, item.left, members, conditions)
     flatten(c, item.right, members, conditions)
-    conditions.push(...conjuncts(item.on))
+    conditions.push(...foldedConjuncts(c, item.on))
     return
   }
   members.push(outerJoinMember(c, item))
 }
 
+/** The parts of a join's condition, constants folded; TRUE is none. */
+const foldedConjuncts = (c: JoinContext, on: Expression | undefined): Expression[] =>
+  on === undefined ? [] : conjuncts(c.level.shared.fold(on)).filter((e) => !(e.kind === 'const' && e.value === true))
+
 function baseMember(c: JoinContext, relation: number): Member {
   const source = c.relations[relation]!
+  // Without outer values the paths are the same for every join order that asks.
+  let known: { readonly conditions: readonly Expression[]; readonly paths: Path[] } | undefined
+  const inside = new Set([relation])
   return {
-    relations: new Set([relation]),
+    relations: inside,
     needs: lateralNeeds(source, relation),
     base: true,
-    paths: (conditions, available, slotOf) => c.scan(relation, conditions, available, slotOf),
+    paths: (conditions, available, slotOf) => {
+      if (!conditions.every((e) => within(e, inside)) || lateralNeeds(source, relation).size > 0) {
+        return c.scan(relation, conditions, available, slotOf)
+      }
+      if (known === undefined || !sameList(known.conditions, conditions)) {
+        known = { conditions, paths: c.scan(relation, conditions, available, slotOf) }
+      }
+      return known.paths
+    },
   }
 }
+
+const sameList = (x: readonly unknown[], y: readonly unknown[]): boolean =>
+  x === y || (x.length === y.length && x.every((each, i) => each === y[i]))
 
 const needsKnown = new WeakMap<Relation, ReadonlySet<number>>()
 /** Other relations of this level that a relation's own definition reads. */
@@ -171,7 +193,7 @@ function outerJoin(
     ;[outerItem, innerItem] = [innerItem, outerItem]
     ;[outerSet, innerSet] = [innerSet, outerSet]
   }
-  const on = conjuncts(item.on)
+  const on = foldedConjuncts(c, item.on)
   // A condition that is never true for NULLs makes the padded rows vanish: the join is an inner one.
   const strict = (set: ReadonlySet<number>): boolean => above.some((e) => rejectsNulls(c, e, set))
   if (type === 'full') {
@@ -329,13 +351,23 @@ function joinPool(
       (e) =>
         within(e, union(member.relations, available)) && [...relationsIn(e)].some((each) => member.relations.has(each)),
     )
+  if (members.length > POOL_MEMBERS_MAX) {
+    // The first ones as one member of their own: FROM's order is the order of needs.
+    const head = members.slice(0, POOL_MEMBERS_MAX - 4)
+    const inside = new Set(head.flatMap((member) => [...member.relations]))
+    const within1 = usable.filter((e) => within(e, union(inside, available)))
+    const path = cheapest(joinPool(c, head, within1, [], available, slotOf))
+    const whole: Member = { relations: inside, needs: NONE, base: false, paths: () => [path] }
+    const left = conditions.filter((e) => !within1.includes(e))
+    return joinPool(c, [whole, ...members.slice(head.length)], left, semis, available, slotOf)
+  }
   let paths: Path[]
   if (members.length === 1) paths = members[0]!.paths(own(members[0]!), available, slotOf)
   else
     paths = [
       members.length <= DP_RELATIONS
-        ? bySubsets(c, members, usable, own, available, slotOf)
-        : greedily(c, members, usable, own, available, slotOf),
+        ? bySubsets(poolOf(c, members, usable, own, available, slotOf))
+        : greedily(poolOf(c, members, usable, own, available, slotOf)),
     ]
   if (semis.length > 0)
     paths = [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), cheapest(paths))]
@@ -346,103 +378,137 @@ function joinPool(
 const isVolatileCall = (c: JoinContext, e: Expression): boolean =>
   some(e, (node) => node.kind === 'call' && c.level.shared.catalog.function(node.function)?.volatility === 'v')
 
-function bySubsets(
-  c: JoinContext,
-  members: readonly Member[],
-  conditions: readonly Expression[],
-  own: (member: Member) => Expression[],
-  available: ReadonlySet<number>,
-  slotOf: (e: Expression) => Expression,
-): Path {
-  const n = members.length
-  const best: (Path | undefined)[] = Array.from({ length: 1 << n }, () => undefined)
-  const reach = (set: number): Set<number> => {
-    const all = new Set(available)
-    for (let i = 0; i < n; i++) if (set & (1 << i)) for (const each of members[i]!.relations) all.add(each)
-    return all
-  }
-  members.forEach((member, i) => {
-    if ([...member.needs].every((need) => available.has(need)))
-      best[1 << i] = cheapest(member.paths(own(member), available, slotOf))
-  })
-  for (let size = 2; size <= n; size++) {
-    for (let set = 1; set < 1 << n; set++) {
-      if (bits(set) !== size) continue
-      let found: Path | undefined
-      let connected: Path | undefined
-      for (let i = 0; i < n; i++) {
-        if (!(set & (1 << i))) continue
-        const outer = best[set & ~(1 << i)]
-        const member = members[i]!
-        if (outer === undefined) continue
-        const outerReach = reach(set & ~(1 << i))
-        if (![...member.needs].every((need) => outerReach.has(need))) continue
-        const whole = reach(set)
-        const between = conditions.filter(
-          (e) => within(e, whole) && !within(e, outerReach) && !within(e, union(member.relations, available)),
-        )
-        const inner: Member = {
-          ...member,
-          paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots),
-        }
-        const path = joinPair(c, outer, inner, between, 'inner', available, slotOf, false)
-        if (between.length > 0 && (connected === undefined || costOf(path) < costOf(connected))) connected = path
-        if (found === undefined || costOf(path) < costOf(found)) found = path
-      }
-      best[set] =
-        connected !== undefined && found !== undefined && costOf(found) * 2 > costOf(connected) ? connected : found
-    }
-  }
-  const all = best[(1 << n) - 1]
-  invariant(all !== undefined, 'every order of joins has an unmet LATERAL reference')
-  return all
+/** A pool with its conditions as sets of members: bit i stands for member i. */
+interface Pool {
+  readonly c: JoinContext
+  readonly members: readonly PoolMember[]
+  readonly conditions: readonly { readonly e: Expression; readonly set: number }[]
+  readonly available: ReadonlySet<number>
+  readonly slotOf: (e: Expression) => Expression
 }
-const bits = (n: number): number => {
-  let count = 0
-  for (let rest = n; rest !== 0; rest &= rest - 1) count++
-  return count
+/** A member with its own conditions inside, and what it needs as a set of members. */
+interface PoolMember extends Member {
+  readonly bit: number
+  readonly neededBits: number
 }
 
-function greedily(
+function poolOf(
   c: JoinContext,
   members: readonly Member[],
   conditions: readonly Expression[],
   own: (member: Member) => Expression[],
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
-): Path {
-  const left = [...members]
-  const ready = left.filter((member) => [...member.needs].every((need) => available.has(need)))
-  const starts = ready.map((member) => ({ member, path: cheapest(member.paths(own(member), available, slotOf)) }))
-  let { member: first, path } = starts.reduce((best, each) => (rowsOf(each.path) < rowsOf(best.path) ? each : best))
-  left.splice(left.indexOf(first), 1)
-  let inside = union(first.relations, available)
-  while (left.length > 0) {
-    let choice: { member: Member; path: Path; connected: boolean } | undefined
-    for (const member of left) {
-      if (![...member.needs].every((need) => inside.has(need))) continue
-      const whole = union(inside, member.relations)
-      const between = conditions.filter(
-        (e) => within(e, whole) && !within(e, inside) && !within(e, union(member.relations, available)),
-      )
-      const inner: Member = {
+): Pool {
+  const bitOf = new Map<number, number>()
+  members.forEach((member, i) => {
+    for (const relation of member.relations) bitOf.set(relation, 1 << i)
+  })
+  const bitsOf = (relations: ReadonlySet<number>): number => {
+    let set = 0
+    for (const relation of relations) if (!available.has(relation)) set |= bitOf.get(relation) ?? 0
+    return set
+  }
+  return {
+    c,
+    available,
+    slotOf,
+    members: members.map((member, i): PoolMember => {
+      const mine = own(member)
+      return {
         ...member,
-        paths: (more, reachable, slots) => member.paths([...own(member), ...more], reachable, slots),
+        bit: 1 << i,
+        neededBits: bitsOf(member.needs),
+        paths: (more, reachable, slots) =>
+          member.paths(more.length === 0 ? mine : [...mine, ...more], reachable, slots),
+        inner: new Map(),
       }
-      const candidate = joinPair(c, path, inner, between, 'inner', available, slotOf, false)
-      const connected = between.length > 0
-      if (
-        choice === undefined ||
-        (connected && !choice.connected) ||
-        (connected === choice.connected && costOf(candidate) < costOf(choice.path))
-      )
-        choice = { member, path: candidate, connected }
+    }),
+    conditions: conditions
+      .map((e) => ({ e, set: bitsOf(relationsIn(e)) }))
+      .filter(({ set }) => (set & (set - 1)) !== 0),
+  }
+}
+
+/** The conditions that can be asked first when a member joins these others. */
+function conditionsBetween(pool: Pool, outer: number, bit: number): Expression[] {
+  const found: Expression[] = []
+  for (const { e, set } of pool.conditions) if ((set & bit) !== 0 && (set & ~(outer | bit)) === 0) found.push(e)
+  return found
+}
+
+/** What a member joined to others costs; the plan is made for the cheapest only. */
+function bestJoin(pool: Pool, outer: Path, outerSet: number, member: PoolMember): JoinOption {
+  const between = conditionsBetween(pool, outerSet, member.bit)
+  return joinOption(pool.c, outer, member, between, 'inner', pool.available, pool.slotOf, false)
+}
+
+function bySubsets(pool: Pool): Path {
+  const { members } = pool
+  const n = members.length
+  const all = (1 << n) - 1
+  const best: (Path | undefined)[] = new Array<Path | undefined>(1 << n)
+  for (const member of members) {
+    if (member.neededBits === 0) best[member.bit] = cheapest(member.paths([], pool.available, pool.slotOf))
+  }
+  // First only joins that some condition asks for; products where that leads nowhere.
+  for (const products of [false, true]) {
+    for (let set = 3; set <= all; set++) {
+      if (best[set] !== undefined || (set & (set - 1)) === 0) continue
+      let found: JoinOption | undefined
+      for (const member of members) {
+        if ((set & member.bit) === 0) continue
+        const rest = set & ~member.bit
+        const outer = best[rest]
+        if (outer === undefined || (member.neededBits & ~rest) !== 0) continue
+        if (!products && (member.neededBits & rest) === 0 && !isConnected(pool, rest, member.bit)) continue
+        const option = bestJoin(pool, outer, rest, member)
+        if (found === undefined || option.cost < found.cost) found = option
+      }
+      best[set] = found?.build()
+    }
+    if (best[all] !== undefined) break
+  }
+  const path = best[all]
+  invariant(path !== undefined, 'every order of joins has an unmet LATERAL reference')
+  return path
+}
+
+function isConnected(pool: Pool, outer: number, bit: number): boolean {
+  for (const { set } of pool.conditions)
+    if ((set & bit) !== 0 && (set & outer) !== 0 && (set & ~(outer | bit)) === 0) return true
+  return false
+}
+
+/** From the smallest member on, each time the one that joins most cheaply; those without a condition last. */
+function greedily(pool: Pool): Path {
+  const left = new Set(pool.members)
+  let path: Path | undefined
+  let inside = 0
+  for (const member of pool.members) {
+    if (member.neededBits !== 0) continue
+    const start = cheapest(member.paths([], pool.available, pool.slotOf))
+    if (path !== undefined && rowsOf(path) <= rowsOf(start)) continue
+    path = start
+    inside = member.bit
+  }
+  invariant(path !== undefined, 'a LATERAL reference cannot be met')
+  for (const member of left) if (member.bit === inside) left.delete(member)
+  while (left.size > 0) {
+    let choice: { member: PoolMember; option: JoinOption; connected: boolean } | undefined
+    for (const member of left) {
+      if ((member.neededBits & ~inside) !== 0) continue
+      const connected = member.neededBits !== 0 || isConnected(pool, inside, member.bit)
+      if (choice?.connected === true && !connected) continue
+      const option = bestJoin(pool, path, inside, member)
+      if (choice === undefined || (connected && !choice.connected) || option.cost < choice.option.cost) {
+        choice = { member, option, connected }
+      }
     }
     invariant(choice !== undefined, 'a LATERAL reference cannot be met')
-    path = choice.path
-    first = choice.member
-    left.splice(left.indexOf(first), 1)
-    inside = union(inside, first.relations)
+    path = choice.option.build()
+    inside |= choice.member.bit
+    left.delete(choice.member)
   }
   return path
 }
@@ -488,8 +554,59 @@ const isInteger = (type: number): boolean =>
   type === OID.int2 || type === OID.int4 || type === OID.int8 || type === OID.oid
 const isText = (type: number): boolean => type === OID.text || type === OID.varchar || type === OID.name
 
+/** A way to join, its plan not yet made. */
+interface JoinOption {
+  readonly cost: number
+  build(): Path
+}
+
+/** A member's path with conditions answered through slots, and which outer values the slots hold. */
+interface SlotInner {
+  readonly path: Path
+  readonly params: readonly { readonly slot: number; readonly source: Expression }[]
+}
+
+const conditionNumbers = new WeakMap<Expression, number>()
+let conditionCount = 0
+const numberOf = (e: Expression): number => {
+  let number = conditionNumbers.get(e)
+  if (number === undefined) conditionNumbers.set(e, (number = ++conditionCount))
+  return number
+}
+
+function slotInner(
+  c: JoinContext,
+  member: Member,
+  between: readonly Expression[],
+  outer: Path,
+  lateral: boolean,
+  available: ReadonlySet<number>,
+  slotOf: (e: Expression) => Expression,
+): SlotInner | undefined {
+  const key = member.inner === undefined ? '' : between.map(numberOf).join(',')
+  if (member.inner?.has(key)) return member.inner.get(key)
+  const params: { slot: number; source: Expression }[] = []
+  const slots = (e: Expression): Expression => {
+    if (e.kind === 'var' && available.has(e.relation)) return slotOf(e)
+    let known = params.find((param) => sameVar(param.source, e))
+    if (known === undefined) params.push((known = { slot: c.level.newSlot(), source: e }))
+    const { type, typmod, collation } = e
+    return { kind: 'outer', slot: known.slot, type, typmod, ...(collation === undefined ? {} : { collation }) }
+  }
+  const reachable = new Set([...available, ...outer.relations])
+  for (const e of between) for (const each of relationsIn(e)) if (!member.relations.has(each)) reachable.add(each)
+  const paths = member
+    .paths(between, reachable, slots)
+    .filter((path) => lateral || path.plan.kind === 'index-scan' || path.plan.kind === 'virtual-scan')
+  const found = paths.length === 0 ? undefined : { path: cheapest(paths), params }
+  member.inner?.set(key, found)
+  return found
+}
+
 /** The cheapest join of a planned outer side with a member. */
-function joinPair(
+const joinPair = (...args: Parameters<typeof joinOption>): Path => joinOption(...args).build()
+
+function joinOption(
   c: JoinContext,
   outer: Path,
   member: Member,
@@ -498,133 +615,188 @@ function joinPair(
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
   nullAware: boolean,
-): Path {
-  const all = union(outer.relations, member.relations)
-  const keepsInner = join !== 'semi' && join !== 'anti'
-  const candidates: Path[] = []
+): JoinOption {
+  const options: JoinOption[] = []
   const lateral = [...member.needs].some((need) => !available.has(need))
-  const shareOf = (rows: number): number => {
-    const matches = Math.max(1, rows)
-    if (join === 'left') return Math.max(matches, rowsOf(outer))
-    if (join === 'full') return matches + rowsOf(outer)
-    if (join === 'semi') return Math.max(1, Math.min(rowsOf(outer), matches) * 0.5)
-    if (join === 'anti') return Math.max(1, rowsOf(outer) * 0.5)
-    return matches
-  }
   const selectivity = between.reduce((product, e) => product * joinSelectivity(c, e), 1)
-
   if (!lateral) {
-    const inner = cheapest(member.paths([], available, slotOf))
-    const rows = shareOf(rowsOf(outer) * rowsOf(inner) * selectivity)
-    const entries = keepsInner ? [...outer.layout.entries, ...inner.layout.entries] : outer.layout.entries
-    const both = layoutOf([...outer.layout.entries, ...inner.layout.entries])
-    const keys = hashKeys(c, between, outer.relations, member.relations)
-    if (keys.outer.length > 0 && c.level.shared.enabled('enable_hashjoin')) {
-      const cost =
-        costOf(outer) +
-        costOf(inner) +
-        rowsOf(inner) * COST.row * 1.5 +
-        rowsOf(outer) * COST.operator * keys.outer.length +
-        rows * COST.row
-      candidates.push(
-        pathOf(
-          {
-            kind: 'hash-join',
-            join,
-            outer: outer.plan,
-            inner: inner.plan,
-            outerKeys: keys.outer.map((e) => c.level.lower(e, outer.layout, slotOf)),
-            innerKeys: keys.inner.map((e) => c.level.lower(e, inner.layout, slotOf)),
-            on: conjunction(keys.rest.map((e) => c.level.lower(e, both, slotOf))),
-            nullAware,
-          },
-          entries,
-          rows,
-          costOf(inner),
-          cost,
-          all,
-        ),
-      )
+    const paths = member.paths([], available, slotOf)
+    const inner = cheapest(paths)
+    const pair: JoinedPair = {
+      c,
+      outer,
+      inner,
+      between,
+      join,
+      slotOf,
+      nullAware,
+      relations: union(outer.relations, member.relations),
+      keys: hashKeys(c, between, outer.relations, member.relations),
+      rows: joinedRows(join, rowsOf(outer), rowsOf(outer) * rowsOf(inner) * selectivity),
     }
-    if (!nullAware || candidates.length === 0) {
-      const cost =
-        costOf(outer) +
-        costOf(inner) +
-        rowsOf(outer) * rowsOf(inner) * COST.operator * Math.max(1, between.length) +
-        rows * COST.row +
-        (c.level.shared.enabled('enable_nestloop') ? 0 : 1e10)
-      candidates.push(
-        pathOf(
-          {
-            kind: 'nested-loop',
-            join,
-            outer: outer.plan,
-            inner: inner.plan,
-            params: [],
-            on: conjunction(between.map((e) => c.level.lower(e, both, slotOf))),
-          },
-          entries,
-          rows,
-          0,
-          cost,
-          all,
-          join === 'full' ? [] : outer.order,
-        ),
-      )
+    if (
+      join === 'full' &&
+      between.length > 0 &&
+      pair.keys.outer.length === 0 &&
+      !between.some((e) => isMergeable(c, e))
+    ) {
+      throw sqlError('0A000', 'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions')
     }
+    if (pair.keys.outer.length > 0) options.push(...hashOptions(pair), ...mergeOptions(pair, paths))
+    if (!nullAware || options.length === 0) options.push(loopOption(pair))
   }
   if (join !== 'full' && !nullAware && (member.base || lateral) && (between.length > 0 || lateral)) {
-    // The inner side runs once for each outer row, reading it through slots.
-    const params: { slot: number; expression: Expression; source: Expression }[] = []
-    const slots = (e: Expression): Expression => {
-      if (e.kind === 'var' && outer.layout.find(e) < 0) return slotOf(e)
-      const known = params.find((param) => sameVar(param.source, e))
-      const slot = known?.slot ?? c.level.newSlot()
-      if (known === undefined) params.push({ slot, expression: c.level.lower(e, outer.layout), source: e })
-      return {
-        kind: 'outer',
-        slot,
-        type: e.type,
-        typmod: e.typmod,
-        ...(e.collation === undefined ? {} : { collation: e.collation }),
-      }
-    }
-    const paths = member
-      .paths(between, union(available, outer.relations), slots)
-      .filter((path) => lateral || path.plan.kind === 'index-scan' || path.plan.kind === 'virtual-scan')
-    if (paths.length > 0) {
-      const inner = cheapest(paths)
-      const rows = shareOf(lateral ? rowsOf(outer) * rowsOf(inner) : rowsOf(outer) * rowsOf(inner))
-      const entries = keepsInner ? [...outer.layout.entries, ...inner.layout.entries] : outer.layout.entries
-      const cost =
-        costOf(outer) +
-        rowsOf(outer) * (costOf(inner) + COST.row) +
-        (c.level.shared.enabled('enable_nestloop') || lateral ? 0 : 1e10)
-      candidates.push(
-        pathOf(
-          {
-            kind: 'nested-loop',
-            join,
-            outer: outer.plan,
-            inner: inner.plan,
-            params: params.map(({ slot, expression }) => ({ slot, expression })),
-            on: undefined,
-          },
-          entries,
-          rows,
-          0,
-          cost,
-          all,
-          outer.order,
-        ),
-      )
-    }
+    const inner = slotInner(c, member, between, outer, lateral, available, slotOf)
+    if (inner !== undefined) options.push(slotOption(c, outer, member, inner, join, slotOf, lateral))
   }
-  return cheapest(candidates)
+  invariant(options.length > 0, 'no way to join')
+  return options.reduce((best, option) => (option.cost < best.cost ? option : best))
+}
+
+interface JoinedPair {
+  readonly c: JoinContext
+  readonly outer: Path
+  readonly inner: Path
+  readonly between: readonly Expression[]
+  readonly join: PlanJoin
+  readonly slotOf: (e: Expression) => Expression
+  readonly nullAware: boolean
+  readonly relations: ReadonlySet<number>
+  readonly keys: HashKeys
+  readonly rows: number
+}
+
+function joinedRows(join: PlanJoin, outerRows: number, found: number): number {
+  const matches = Math.max(1, found)
+  switch (join) {
+    case 'left':
+      return Math.max(matches, outerRows)
+    case 'full':
+      return matches + outerRows
+    case 'semi':
+      return Math.max(1, Math.min(outerRows, matches) * 0.5)
+    case 'anti':
+      return Math.max(1, outerRows * 0.5)
+    default:
+      return matches
+  }
+}
+
+const DISABLED = 1e10
+const penalty = (c: JoinContext, setting: string): number => (c.level.shared.enabled(setting) ? 0 : DISABLED)
+
+const joinedEntries = (pair: JoinedPair): readonly Expression[] =>
+  pair.join === 'semi' || pair.join === 'anti'
+    ? pair.outer.layout.entries
+    : [...pair.outer.layout.entries, ...pair.inner.layout.entries]
+
+function keyedJoin(
+  pair: JoinedPair,
+  kind: 'hash-join' | 'merge-join',
+  inner: Path,
+  cost: number,
+  order: readonly Order[],
+): Path {
+  const { c, outer, join, keys, slotOf, nullAware } = pair
+  const both = layoutOf([...outer.layout.entries, ...inner.layout.entries])
+  const node = {
+    kind,
+    join,
+    outer: outer.plan,
+    inner: inner.plan,
+    outerKeys: keys.outer.map((e) => c.level.lower(e, outer.layout, slotOf)),
+    innerKeys: keys.inner.map((e) => c.level.lower(e, inner.layout, slotOf)),
+    on: conjunction(keys.rest.map((e) => c.level.lower(e, both, slotOf))),
+    nullAware,
+  } as const
+  const startup = kind === 'hash-join' ? costOf(inner) : 0
+  return pathOf(node, joinedEntries({ ...pair, inner }), pair.rows, startup, cost, pair.relations, order)
+}
+
+function hashOptions(pair: JoinedPair): JoinOption[] {
+  const { c, outer, inner, keys, rows } = pair
+  const cost =
+    costOf(outer) +
+    costOf(inner) +
+    rowsOf(inner) * COST.row * 1.5 +
+    rowsOf(outer) * COST.operator * keys.outer.length +
+    rows * COST.row +
+    penalty(c, 'enable_hashjoin')
+  return [{ cost, build: () => keyedJoin(pair, 'hash-join', inner, cost, []) }]
+}
+
+/** Both sides come in the order of the one key. */
+function mergeOptions(pair: JoinedPair, innerPaths: readonly Path[]): JoinOption[] {
+  const { c, outer, keys, rows, join, nullAware } = pair
+  const [outerKey, innerKey] = [keys.outer[0]!, keys.inner[0]!]
+  if (keys.outer.length !== 1 || nullAware || outerKey.type !== innerKey.type || join === 'full' || join === 'right')
+    return []
+  if (outer.order.length === 0 || !satisfies(outer.order, [ascending(outerKey)])) return []
+  return innerPaths.flatMap((inner) => {
+    if (inner.order.length === 0 || !satisfies(inner.order, [ascending(innerKey)])) return []
+    const cost =
+      costOf(outer) +
+      costOf(inner) +
+      (rowsOf(outer) + rowsOf(inner)) * COST.operator * 2 +
+      rows * COST.row +
+      penalty(c, 'enable_mergejoin')
+    return [{ cost, build: () => keyedJoin(pair, 'merge-join', inner, cost, outer.order) }]
+  })
+}
+const ascending = (expression: Expression): Order => ({ expression, descending: false, nullsFirst: false })
+
+function loopOption(pair: JoinedPair): JoinOption {
+  const { c, outer, inner, between, join, slotOf, rows, relations } = pair
+  const cost =
+    costOf(outer) +
+    costOf(inner) +
+    rowsOf(outer) * rowsOf(inner) * COST.operator * Math.max(1, between.length) +
+    rows * COST.row +
+    penalty(c, 'enable_nestloop')
+  const build = (): Path => {
+    const both = layoutOf([...outer.layout.entries, ...inner.layout.entries])
+    const on = conjunction(between.map((e) => c.level.lower(e, both, slotOf)))
+    const node = { kind: 'nested-loop', join, outer: outer.plan, inner: inner.plan, params: [], on } as const
+    return pathOf(node, joinedEntries(pair), rows, 0, cost, relations, join === 'full' ? [] : outer.order)
+  }
+  return { cost, build }
+}
+
+/** The inner side runs once for each outer row, reading it through slots. */
+function slotOption(
+  c: JoinContext,
+  outer: Path,
+  member: Member,
+  inner: SlotInner,
+  join: PlanJoin,
+  slotOf: (e: Expression) => Expression,
+  lateral: boolean,
+): JoinOption {
+  const { path, params } = inner
+  const rows = joinedRows(join, rowsOf(outer), rowsOf(outer) * rowsOf(path))
+  const cost = costOf(outer) + rowsOf(outer) * (costOf(path) + COST.row) + (lateral ? 0 : penalty(c, 'enable_nestloop'))
+  const build = (): Path => {
+    const keepsInner = join !== 'semi' && join !== 'anti'
+    const entries = keepsInner ? [...outer.layout.entries, ...path.layout.entries] : outer.layout.entries
+    const filled = params.map(({ slot, source }) => ({ slot, expression: c.level.lower(source, outer.layout, slotOf) }))
+    const node = {
+      kind: 'nested-loop',
+      join,
+      outer: outer.plan,
+      inner: path.plan,
+      params: filled,
+      on: undefined,
+    } as const
+    return pathOf(node, entries, rows, 0, cost, union(outer.relations, member.relations), outer.order)
+  }
+  return { cost, build }
 }
 
 const sameVar = (x: Expression, y: Expression): boolean =>
   x.kind === 'var' && y.kind === 'var' && x.relation === y.relation && x.column === y.column && x.level === y.level
+
+const isMergeable = (c: JoinContext, e: Expression): boolean =>
+  e.kind === 'call' && e.operator !== undefined && c.level.shared.catalog.operator(e.operator)?.canMerge === true
 
 function joinSelectivity(c: JoinContext, e: Expression): number {
   if (

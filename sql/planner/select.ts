@@ -11,8 +11,9 @@ import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
 import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
+import { pushConditions } from './pushdown.ts'
 import { hashExists, hashExistsIn, mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
-import { entriesOf, isVolatile, tablePaths } from './scan.ts'
+import { entriesOf, isVolatile, relationsIn, tablePaths } from './scan.ts'
 
 export type QueryPlanner = (level: Level, query: Query) => Plan
 
@@ -310,7 +311,7 @@ export function planRows(
     semis.map((semi) => [semi.on, semi.inner]),
   ])
   // Planned once, however many join orders try them.
-  const derived = new Map<number, { readonly child: Level; readonly plan: Plan }>()
+  const derived = new Map<number, Derived>()
   const context: JoinContext = {
     level,
     estimator,
@@ -344,6 +345,20 @@ function nothing(level: Level, query: Query, used: ReadonlyMap<number, ReadonlyS
 }
 const splitAnd = (e: Expression): Expression[] => (e.kind === 'and' ? e.args.flatMap(splitAnd) : [e])
 
+/** A subquery in FROM, planned with the conditions that went inside. */
+interface Derived {
+  readonly child: Level
+  readonly plan: Plan
+  readonly conditions: readonly Expression[]
+  readonly rest: readonly Expression[]
+}
+const sameConditions = (x: readonly Expression[], y: readonly Expression[]): boolean =>
+  x.length === y.length && x.every((e, i) => e === y[i])
+function readsOnly(e: Expression, relation: number): boolean {
+  const reads = relationsIn(e)
+  return reads.size === 1 && reads.has(relation)
+}
+
 function scanPaths(
   level: Level,
   estimator: Estimator,
@@ -354,7 +369,7 @@ function scanPaths(
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
   planQuery: QueryPlanner,
-  derived: Map<number, { readonly child: Level; readonly plan: Plan }>,
+  derived: Map<number, Derived>,
 ): Path[] {
   const relation = query.relations[at]!
   const columns = used.get(at) ?? new Set<number>()
@@ -376,13 +391,17 @@ function scanPaths(
       return wholeRow ? paths.map((path) => addWholeRow(level, path, relation, at, live)) : paths
     }
     case 'subquery': {
+      const own = conditions.filter((e) => readsOnly(e, at))
       let known = derived.get(at)
-      if (known === undefined) {
+      if (known === undefined || !sameConditions(known.conditions, own)) {
         const child = level.child()
-        derived.set(at, (known = { child, plan: planQuery(child, relation.query) }))
+        const pushed = pushConditions(level, relation.query, at, own)
+        known = { child, plan: planQuery(child, pushed.query), conditions: own, rest: pushed.rest }
+        derived.set(at, known)
       }
-      const { child, plan } = known
-      const path = derivedPath(level, child, plan, relation, at, conditions, estimator, query, slotOf)
+      const { child, plan, rest } = known
+      const above = conditions.filter((e) => !own.includes(e) || rest.includes(e))
+      const path = derivedPath(level, child, plan, relation, at, above, estimator, query, slotOf)
       return [wholeRow ? addWholeRow(level, path, relation, at, allColumns(relation)) : path]
     }
     case 'function': {
