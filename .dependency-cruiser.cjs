@@ -10,7 +10,7 @@ const FLOORS = [
   ['storage/kv'],
   ['sql/types', 'replication'],
   ['sql/plan'],
-  ['sql/catalog', 'sql/parser'],
+  ['sql/catalog', 'sql/parser', 'sql/vector'],
   ['sql/binder', 'sql/access'],
   ['sql/planner', 'sql/executor'],
   ['sql/session'],

@@ -1,0 +1,110 @@
+/**
+ * The door to vector indexes. The truth of a vector index is its entries, which lie in the store like those of any other
+ * index and are written in the same batch as their rows:
+ *
+ *     /table/<db>/<index's storage>/1[/<tenant columns>]/<row's own key>   ->   the vector's elements
+ *
+ * What is here is a cache of them in memory that finds the nearest ones fast: a graph, and before it a tail of entries that
+ * were committed and are not yet linked. A search sees exactly the entries that its transaction sees: committed ones by the
+ * timestamps kept with each slot, the transaction's own writes by an exact look at them. Losing a graph costs time, never
+ * an answer: whoever reads at a snapshot the graph cannot serve, or while it is not there, is served by an exact scan.
+ */
+import type { Key, Oid } from '../../storage/keys/brand.ts'
+import type { Txn } from '../../storage/kv/kv.ts'
+import type { Value } from '../types/value.ts'
+
+/** How an element lies in memory. `sparse`: pairs of index and float4. */
+export type VectorElement = 'f32' | 'f16' | 'bit' | 'sparse'
+/** What the operator of the index's operator class measures. */
+export type VectorMetric = 'l2' | 'inner-product' | 'cosine' | 'l1' | 'hamming' | 'jaccard'
+
+/** What makes one vector index; comes from its catalog row. */
+export interface VectorIndexSpec {
+  readonly index: Oid
+  readonly table: Oid
+  readonly name: string
+  /** What every entry's key begins with; the row's own key (without the table's prefix) ends it. */
+  readonly prefix: Key
+  /** What the key of every row of the table begins with. */
+  readonly rowPrefix: Key
+  readonly element: VectorElement
+  readonly dimensions: number
+  readonly metric: VectorMetric
+  readonly method: 'hnsw' | 'ivfflat'
+  /** Links a node has on the upper layers; twice as many on the lowest. */
+  readonly m: number
+  readonly efConstruction: number
+  readonly lists: number
+  /** Elements of the graph's copy, when they are smaller than the column's: hits are ranked again by their entries. */
+  readonly quantization: 'none' | 'f16' | 'bit'
+  /** Leading scalar columns, each of whose values has a graph of its own. */
+  readonly tenantColumns: number
+}
+
+export interface SearchOptions {
+  /** Candidates the graph keeps while it searches (ef). */
+  readonly effort: number
+  /** Encoded tenant columns, for an index that has them. */
+  readonly tenant: Key | undefined
+  /** Only these rows are wanted: row keys. The search leads through other nodes and returns none of them. */
+  readonly allow: readonly Key[] | undefined
+}
+
+/** Rows by ascending distance. `distances` are the graph's own (a few ulps from the operator's; of quantized elements: rough). */
+export interface Hits {
+  readonly keys: readonly Key[]
+  readonly distances: Float64Array
+}
+
+/** One search that can be continued until every visible entry was given, each once. */
+export interface VectorSearch {
+  /**
+   * The next nearest rows: first the `effort` best, then what lies behind them, at last what no link leads to. Ascending
+   * within one answer; a later answer may hold rows nearer than an earlier one's last. undefined: there are no more.
+   * A promise while a worker searches.
+   */
+  next(): Hits | Promise<Hits | undefined> | undefined
+  /** Distances computed so far, nodes of the graph and entries of the tail looked at: for EXPLAIN ANALYZE. */
+  readonly visited: number
+  close(): void
+}
+
+export interface VectorIndex {
+  readonly spec: VectorIndexSpec
+  /** Whether a search at the transaction's snapshot can be served: if not, scan exactly (being built, too old a snapshot). */
+  isReadyFor(txn: Txn): boolean
+  /** `query` is a value of the indexed type, checked: not NULL, of the right dimensions. Registers the read with a SERIALIZABLE transaction. */
+  search(txn: Txn, query: Value, options: SearchOptions): VectorSearch
+  /** Exact distances of the given rows, where the index holds them: a bounded answer without walking the graph. */
+  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits
+  /** The least effort whose measured recall for `limit` rows, of `share` (0 to 1) of all entries, is at least `recall`. */
+  effortFor(recall: number, limit: number, share: number): number
+  readonly status: VectorIndexStatus
+}
+
+export interface VectorIndexStatus {
+  readonly state: 'loading' | 'building' | 'ready'
+  /** Live entries, dead slots, entries not yet linked. */
+  readonly entries: number
+  readonly dead: number
+  readonly tail: number
+  readonly bytes: number
+  /** Measured recall at 10 by effort; empty before the first calibration. */
+  readonly calibration: readonly { readonly share: number; readonly effort: number; readonly recall: number }[]
+  /** Milliseconds since the epoch of the last finished build, and how long it took. */
+  readonly builtAt: number | undefined
+  readonly buildMs: number | undefined
+  readonly blocksDone: number
+  readonly blocksTotal: number
+  readonly phase: string
+}
+
+/** All vector indexes of a store that are open in this process. */
+export interface VectorIndexes {
+  /** The index's graph; begins to load or build it in the background when it is not there. */
+  open(spec: VectorIndexSpec): VectorIndex
+  /** Forgets graph and checkpoint of a dropped index. */
+  drop(index: Oid): void
+  list(): readonly VectorIndex[]
+  close(): Promise<void>
+}
