@@ -8,7 +8,17 @@
  * Properties that are undefined are left out, as everywhere in JSON; undefined inside an array has a tag.
  */
 import { invariant } from '../../storage/keys/invariant.ts'
-import { ArrayValue, BitString, Interval, Jsonb, type JsonNode, Numeric, RecordValue, TimeTz } from '../types/value.ts'
+import {
+  ArrayValue,
+  BitString,
+  Interval,
+  Jsonb,
+  type JsonNode,
+  Numeric,
+  RecordValue,
+  SparseVector,
+  TimeTz,
+} from '../types/value.ts'
 import type { Descriptor } from './catalog.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -45,6 +55,10 @@ function objectToJson(value: object): Json {
   if (Array.isArray(value)) return value.map(toJson)
   if (value instanceof Float32Array)
     return tagged('float32', base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)))
+  if (value instanceof Uint16Array)
+    return tagged('half', base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)))
+  if (value instanceof SparseVector)
+    return tagged('sparse', [value.dimensions, [...value.indices], [...value.values].map(toJson)])
   if (value instanceof Uint8Array) return tagged('bytes', base64(value))
   if (value instanceof Numeric) return tagged('numeric', numericParts(value))
   if (value instanceof TimeTz) return tagged('timetz', [value.micros, value.zoneSecondsWest])
@@ -96,6 +110,11 @@ const TAGS: Readonly<Record<string, (v: Json) => unknown>> = {
   undefined: () => undefined,
   bytes: fromBase64,
   float32: (v) => new Float32Array(fromBase64(v).buffer),
+  half: (v) => new Uint16Array(fromBase64(v).buffer),
+  sparse: (v) => {
+    const [dimensions, indices, values] = (v as Parts).map(fromJson) as [number, number[], number[]]
+    return new SparseVector(dimensions, Int32Array.from(indices), Float32Array.from(values))
+  },
   numeric: (v) => {
     const [digits, scale, special] = v as [string, number, 'NaN' | undefined]
     return new Numeric(BigInt(digits), scale, special)

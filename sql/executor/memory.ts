@@ -1,6 +1,6 @@
 /** How much an operator holds: estimates of rows' bytes against the execution's work_mem. */
 import { sqlError } from '../types/error.ts'
-import { ArrayValue, Jsonb, RecordValue, type Row, type Value } from '../types/value.ts'
+import { ArrayValue, Jsonb, RecordValue, type Row, SparseVector, type Value } from '../types/value.ts'
 import type { RowBatch } from './operator.ts'
 
 /** A row's fixed part: the array and its header. */
@@ -9,10 +9,11 @@ const ROW_BYTES = 40
 function valueBytes(value: Value): number {
   if (typeof value === 'string') return 24 + value.length
   if (value === null || typeof value !== 'object') return 8
-  if (value instanceof Uint8Array || value instanceof Float32Array) return 120 + value.byteLength
+  if (ArrayBuffer.isView(value)) return 120 + value.byteLength
   if (value instanceof ArrayValue) return 80 + rowBytes(value.elements)
   if (value instanceof RecordValue) return 60 + rowBytes(value.values)
   if (value instanceof Jsonb) return 400
+  if (value instanceof SparseVector) return 300 + 8 * value.indices.length
   return 56
 }
 export function rowBytes(row: Row): number {

@@ -19,6 +19,7 @@ import {
   Numeric,
   RecordValue,
   type Row,
+  SparseVector,
   TimeTz,
   type Value,
 } from '../types/value.ts'
@@ -43,6 +44,8 @@ const TAG = {
   bits: 15,
   list: 16,
   map: 17,
+  halves: 18,
+  sparse: 19,
 } as const // prettier-ignore
 const SPECIALS = [undefined, 'NaN', 'Infinity', '-Infinity'] as const
 
@@ -119,6 +122,14 @@ class Encoder {
     } else if (v instanceof Float32Array) {
       this.tag(TAG.floats)
       this.bytes(new Uint8Array(v.buffer, v.byteOffset, v.byteLength))
+    } else if (v instanceof Uint16Array) {
+      this.tag(TAG.halves)
+      this.bytes(new Uint8Array(v.buffer, v.byteOffset, v.byteLength))
+    } else if (v instanceof SparseVector) {
+      this.tag(TAG.sparse)
+      this.uint32(v.dimensions)
+      this.bytes(new Uint8Array(v.indices.buffer, v.indices.byteOffset, v.indices.byteLength))
+      this.bytes(new Uint8Array(v.values.buffer, v.values.byteOffset, v.values.byteLength))
     } else if (v instanceof TimeTz) {
       this.tag(TAG.timetz)
       this.float64(v.micros)
@@ -209,6 +220,14 @@ class Decoder {
         return this.bytes()
       case TAG.floats:
         return new Float32Array(this.bytes().buffer as ArrayBuffer)
+      case TAG.halves:
+        return new Uint16Array(this.bytes().buffer as ArrayBuffer)
+      case TAG.sparse:
+        return new SparseVector(
+          this.uint32(),
+          new Int32Array(this.bytes().buffer as ArrayBuffer),
+          new Float32Array(this.bytes().buffer as ArrayBuffer),
+        )
       case TAG.numeric: {
         const digits = this.value() as bigint
         const scale = this.uint32()

@@ -111,7 +111,7 @@ export function sameExpression(x: unknown, y: unknown): boolean {
   if (typeof x !== typeof y || x === null || y === null || typeof x !== 'object') return false
   if (Array.isArray(x))
     return Array.isArray(y) && x.length === y.length && x.every((value, i) => sameExpression(value, y[i]))
-  if (x instanceof Uint8Array || x instanceof Float32Array)
+  if (ArrayBuffer.isView(x))
     return x.constructor === (y as object).constructor && x.toString() === (y as object).toString()
   if (x instanceof Map) return y instanceof Map && sameExpression([...x], [...y])
   const a = x as Record<string, unknown>

@@ -60,6 +60,8 @@ const oids = {
   int4Array: 1007,
   textArray: 1009,
   vector: 16001,
+  halfvec: 16005,
+  sparsevec: 16007,
 } as const // prettier-ignore
 
 export const OID = oids as unknown as { readonly [K in keyof typeof oids]: Oid }

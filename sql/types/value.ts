@@ -21,6 +21,8 @@
  * | arrays, int2vector, oidvector   | ArrayValue                                                                      |
  * | composite types, records        | RecordValue                                                                     |
  * | vector                          | Float32Array                                                                    |
+ * | halfvec                         | Uint16Array: the bits of its halves                                             |
+ * | sparsevec                       | SparseVector                                                                    |
  * | bit, varbit                     | BitString                                                                       |
  * | void                            | '' (empty string)                                                               |
  */
@@ -36,6 +38,8 @@ export type Value =
   | string
   | Uint8Array
   | Float32Array
+  | Uint16Array
+  | SparseVector
   | Numeric
   | TimeTz
   | Interval
@@ -123,5 +127,17 @@ export class BitString {
   constructor(bytes: Uint8Array, length: number) {
     this.bytes = bytes
     this.length = length
+  }
+}
+
+/** `dimensions` numbers of which those at `indices` (from 0, ascending) are `values`, none of them 0, and all others 0. */
+export class SparseVector {
+  readonly dimensions: number
+  readonly indices: Int32Array
+  readonly values: Float32Array
+  constructor(dimensions: number, indices: Int32Array, values: Float32Array) {
+    this.dimensions = dimensions
+    this.indices = indices
+    this.values = values
   }
 }

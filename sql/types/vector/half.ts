@@ -1,0 +1,56 @@
+/**
+ * IEEE 754 half precision (f16) as its 16 bits: sign, 5 bits of exponent, 10 of mantissa. A halfvec is a Uint16Array of
+ * them. Reading goes by a table of all 65,536 values; writing rounds to the nearest, ties to even, as the processor does.
+ */
+
+const float = new Float32Array(1)
+const bits = new Uint32Array(float.buffer)
+
+export const HALF_SIGN = 0x8000
+export const HALF_INFINITY = 0x7c00
+
+/** Whether the bits are of 0 or -0. */
+export const isHalfZero = (half: number): boolean => (half & 0x7fff) === 0
+
+function decode(half: number): number {
+  const sign = half & HALF_SIGN ? -1 : 1
+  const exponent = (half >> 10) & 31
+  const mantissa = half & 0x3ff
+  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN
+  return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1024 + mantissa) * 2 ** (exponent - 25)
+}
+
+/** The number of each half: `HALF_VALUES[half]`. */
+export const HALF_VALUES: Float32Array = Float32Array.from({ length: 65_536 }, (_, half) => decode(half))
+
+/** The half next to the float4 next to n; infinite from 65,520 on. */
+export function toHalf(n: number): number {
+  float[0] = n
+  const word = bits[0]!
+  const sign = (word >>> 16) & HALF_SIGN
+  const size = word & 0x7fff_ffff
+  if (size >= 0x4780_0000) return size > 0x7f80_0000 ? 0x7e00 : sign | HALF_INFINITY
+  // Normal: the exponent's bias changes by 112, thirteen bits go; a carry runs into the exponent as it should.
+  if (size >= 0x3880_0000) return sign | ((size - 0x3800_0000 + 0xfff + ((size >>> 13) & 1)) >>> 13)
+  if (size < 0x3300_0000) return sign
+  const mantissa = (size & 0x7f_ffff) | 0x80_0000
+  const shift = 126 - (size >>> 23)
+  const rest = mantissa & ((1 << shift) - 1)
+  const middle = 1 << (shift - 1)
+  const whole = mantissa >>> shift
+  return sign | (whole + (rest > middle || (rest === middle && (whole & 1) === 1) ? 1 : 0))
+}
+
+/** The halves next to the floats; what is too large becomes infinite. */
+export function toHalves(floats: ArrayLike<number>): Uint16Array {
+  const halves = new Uint16Array(floats.length)
+  for (let i = 0; i < halves.length; i++) halves[i] = toHalf(floats[i]!)
+  return halves
+}
+
+/** The halves' numbers, exactly. */
+export function fromHalves(halves: Uint16Array): Float32Array {
+  const floats = new Float32Array(halves.length)
+  for (let i = 0; i < floats.length; i++) floats[i] = HALF_VALUES[halves[i]!]!
+  return floats
+}
