@@ -358,6 +358,17 @@ const btreeByFamily = lazy(() => {
   for (const m of btreeMembers()) index.set(`${m.family} ${m.left} ${m.right} ${m.strategy}`, m.operator)
   return index
 })
+const orderingMembers = lazy(() => {
+  const table = dataTable('pg_amop')
+  const members = new Set<string>()
+  for (const line of table.lines) {
+    const r = reader(table, line)
+    if (r.text('amoppurpose') === 'o') members.add(`${r.number('amopfamily')} ${r.number('amopopr')}`)
+  }
+  return members
+})
+export const isOrderingOperator = (family: Oid, operator: Oid): boolean => orderingMembers().has(`${family} ${operator}`)
+
 export const btreeMember = (operator: Oid): FamilyOperator | undefined => btreeByOperator().get(operator)
 export const familyOperator = (family: Oid, left: Oid, right: Oid, strategy: number): Oid | undefined =>
   btreeByFamily().get(`${family} ${left} ${right} ${strategy}`)

@@ -46,6 +46,8 @@ export interface Catalog extends TypeLookup {
   btree(type: Oid): OrderOperators | undefined
   /** A b-tree operator's meaning: its strategy (1 <, 2 <=, 3 =, 4 >=, 5 >) and operator family; undefined when it is in none. */
   btreeStrategy(operator: Oid): { readonly strategy: 1 | 2 | 3 | 4 | 5; readonly family: Oid } | undefined
+  /** Whether a family's operator gives an order (pg_amop's purpose 'o'): what a nearest-neighbour index of it can answer. */
+  isOrderingOperator(family: Oid, operator: Oid): boolean
   opclass(oid: Oid): OpclassRow | undefined
   /** By access method name ('btree', 'hash', 'hnsw') and opclass name. */
   opclassByName(method: string, namespace: Oid | undefined, name: string): OpclassRow | undefined

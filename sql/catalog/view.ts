@@ -151,6 +151,10 @@ export class CatalogView implements Catalog {
     return member === undefined ? undefined : { strategy: member.strategy as 1 | 2 | 3 | 4 | 5, family: member.family }
   }
 
+  isOrderingOperator(family: Oid, operator: Oid): boolean {
+    return builtin.isOrderingOperator(family, operator)
+  }
+
   opclass(wanted: Oid): OpclassRow | undefined {
     return builtin.opclasses.byOid(wanted)
   }

@@ -59,6 +59,19 @@ function maybeExpressionsOf(plan: Plan): readonly (Expression | undefined)[] {
       return [plan.filter]
     case 'index-scan':
       return [...bounds(plan.bounds), plan.filter]
+    case 'vector-scan':
+      return [
+        plan.query,
+        plan.value,
+        plan.distance,
+        plan.limit,
+        plan.offset,
+        plan.within,
+        plan.predicate,
+        plan.filter,
+        ...plan.tenant,
+        ...(plan.gather === undefined ? [] : bounds(plan.gather.bounds)),
+      ]
     case 'virtual-scan':
       return [plan.lookup?.value, plan.filter]
     case 'function-scan':

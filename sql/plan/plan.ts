@@ -72,6 +72,8 @@ export type PlanNode =
       readonly reverse: boolean
       readonly unique: boolean
     } & RowSource)
+  /** The nearest rows by a vector index, see VectorScanPlan. */
+  | ({ readonly kind: 'vector-scan' } & VectorScanPlan)
   /** A system catalog: rows come from Catalog.virtualRows. `lookup`: rows whose column equals the value only (an optimisation; the filter still holds). */
   | ({
       readonly kind: 'virtual-scan'
@@ -217,6 +219,38 @@ export type PlanNode =
   | ({ readonly kind: 'insert' } & InsertPlan)
   | ({ readonly kind: 'update' } & UpdatePlan)
   | ({ readonly kind: 'delete' } & DeletePlan)
+
+/**
+ * Rows by ascending distance from a value: `ORDER BY v <-> $1 LIMIT k` over an index whose operator class has `<->`. The
+ * output row ends with the distance (after the key, when there is one). The index proposes rows; of each the filter and the
+ * operator's own value are computed, and rows go up in that value's order.
+ */
+export interface VectorScanPlan extends RowSource {
+  readonly index: Oid
+  /** What is searched for, over outer slots, parameters and subplans. */
+  readonly query: Expression
+  /** The indexed value, and the operator's value; both over the row's columns. */
+  readonly value: Expression
+  readonly distance: Expression
+  /** How many rows are wanted, as the Limit above says; undefined: all. Over parameters only. */
+  readonly limit: Expression | undefined
+  readonly offset: Expression | undefined
+  /** What follows the last row wanted is looked at too (further sort keys, WITH TIES). */
+  readonly ties: boolean
+  /** Over the output row with its distance. Once a row fails it, every row further away does. */
+  readonly within: Expression | undefined
+  /** The index's own condition (a partial index), which the rows of a scan of the table have to be asked for. */
+  readonly predicate: Expression | undefined
+  /** Values of the leading columns that split the index into graphs of their own. */
+  readonly tenant: readonly Expression[]
+  /** Another index that knows which rows match; its bounds alone, the filter holds all conditions. */
+  readonly gather: (PlanNode & { readonly kind: 'index-scan' }) | undefined
+  /** Rows that the index has no entry for (NULL, a vector of length zero under cosine distance) come too, at their place. */
+  readonly others: boolean
+  /** The share of the index's entries that the filter is expected to keep, 0 to 1, and of how many. */
+  readonly share: number
+  readonly entries: number
+}
 
 /** Input rows: one value for each live column of the table in attribute order (defaults filled in by the planner, generated columns NULL until the executor computes them). */
 export interface InsertPlan {
