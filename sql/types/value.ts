@@ -24,6 +24,7 @@
  * | halfvec                         | Uint16Array: the bits of its halves                                             |
  * | sparsevec                       | SparseVector                                                                    |
  * | bit, varbit                     | BitString                                                                       |
+ * | tsvector, tsquery               | TsVector, TsQuery                                                               |
  * | void                            | '' (empty string)                                                               |
  */
 import type { Oid } from '../../storage/keys/brand.ts'
@@ -47,6 +48,8 @@ export type Value =
   | ArrayValue
   | RecordValue
   | BitString
+  | TsVector
+  | TsQuery
 
 export type Row = readonly Value[]
 
@@ -139,5 +142,34 @@ export class SparseVector {
     this.dimensions = dimensions
     this.indices = indices
     this.values = values
+  }
+}
+
+/**
+ * Lexemes in order of their UTF-8 bytes, each once; beside each its positions, ascending: weight × 16384 + position, where
+ * a position is 1 … 16383 and the weight 0 (D) … 3 (A). An empty list: a lexeme without positions.
+ */
+export class TsVector {
+  readonly lexemes: readonly string[]
+  readonly positions: readonly (readonly number[])[]
+  constructor(lexemes: readonly string[], positions: readonly (readonly number[])[]) {
+    this.lexemes = lexemes
+    this.positions = positions
+  }
+}
+
+/** `weights`: a bit a weight, 1 (D) … 8 (A); 0 asks for any. */
+export type TsQueryNode =
+  | { readonly kind: 'lexeme'; readonly text: string; readonly weights: number; readonly prefix: boolean }
+  | { readonly kind: 'not'; readonly operand: TsQueryNode }
+  | { readonly kind: 'and' | 'or'; readonly left: TsQueryNode; readonly right: TsQueryNode }
+  /** The right operand's positions lie `distance` behind the left one's. */
+  | { readonly kind: 'phrase'; readonly distance: number; readonly left: TsQueryNode; readonly right: TsQueryNode }
+
+/** `root` is undefined for the empty query. */
+export class TsQuery {
+  readonly root: TsQueryNode | undefined
+  constructor(root: TsQueryNode | undefined) {
+    this.root = root
   }
 }
