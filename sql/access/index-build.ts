@@ -1,8 +1,10 @@
 /**
- * Filling new storage: rows and entries are gathered in runs, sorted, and written in key order, which is what both the
- * transaction's buffer and the store take fastest. Input that comes in order already is not gathered at all.
+ * Filling new storage: rows and entries are written in key order, which is what both the transaction's buffer and the store
+ * take fastest. What comes in order is written at once; from the first key that does not, they are gathered in runs and
+ * sorted.
  *
- *     add(key, value) … → run full → sort → equal neighbours? → put …          the storage is new: nothing is locked
+ *     add(key, value) … → put …                                                 the storage is new: nothing is locked
+ *                     ↘ run full → sort → equal neighbours? → put …
  */
 import type { Key, Oid } from '../../storage/keys/brand.ts'
 import type { Kv, Txn } from '../../storage/kv/kv.ts'
@@ -20,10 +22,10 @@ export class SortedRuns {
   #keys: Key[] = []
   #values: string[] = []
   #bytes = 0
+  /** Everything so far came in order. */
   #ascending = true
-  #last = '' as Key
-  /** More than one run: a key may be in an earlier one. */
-  #runs = 0
+  /** The greatest key that was written: a key above it was not. */
+  #greatest = '' as Key
   #buffer = Buffer.allocUnsafeSlow(4096)
 
   /** `duplicate`: the error for two equal keys; for keys that cannot be equal, `unique` is false. */
@@ -35,11 +37,37 @@ export class SortedRuns {
 
   /** `value`: bytes as a latin1 string, never empty. */
   add(key: Key, value: string): void {
-    if (this.#keys.length > 0 && key <= this.#last) this.#ascending = false
-    this.#last = key
+    if (this.#isNext(key)) this.#put(key, value)
+    else this.#gather(key, value)
+  }
+
+  /** The same with bytes, which are copied. */
+  addBytes(key: Key, value: Buffer, length: number): void {
+    if (this.#isNext(key)) this.#txn.put(key, value, length)
+    else this.#gather(key, value.latin1Slice(0, length))
+  }
+
+  #isNext(key: Key): boolean {
+    if (!this.#ascending) return false
+    if (key > this.#greatest) {
+      this.#greatest = key
+      return true
+    }
+    if (this.#unique && key === this.#greatest) throw this.#duplicate(key)
+    this.#ascending = false
+    return false
+  }
+
+  #gather(key: Key, value: string): void {
     this.#keys.push(key)
     this.#values.push(value)
     this.#bytes += key.length + value.length
+  }
+
+  #put(key: Key, value: string): void {
+    if (value.length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(value.length * 2)
+    this.#buffer.latin1Write(value, 0)
+    this.#txn.put(key, this.#buffer, value.length)
   }
 
   /** A run is complete: it is time to write it. */
@@ -52,26 +80,24 @@ export class SortedRuns {
     const keys = this.#keys
     const values = this.#values
     if (keys.length === 0) return
-    const order = this.#ascending ? undefined : yield* keyOrder(keys)
+    const order = yield* keyOrder(keys)
     let before: Key | undefined
     for (let i = 0; i < keys.length; i++) {
-      const at = order === undefined ? i : order[i]!
+      const at = order[i]!
       const key = keys[at]!
       if (this.#unique) {
-        if (key === before || (this.#runs > 0 && this.#txn.getNewest(key) !== undefined)) throw this.#duplicate(key)
+        if (key === before || (key <= this.#greatest && this.#txn.getNewest(key) !== undefined))
+          throw this.#duplicate(key)
         before = key
       }
-      const value = values[at]!
-      if (value.length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(value.length * 2)
-      this.#buffer.latin1Write(value, 0)
-      this.#txn.put(key, this.#buffer, value.length)
+      this.#put(key, values[at]!)
       if (i % STRETCH === 0) yield
     }
-    this.#runs++
+    const last = keys[order[order.length - 1]!]!
+    if (last > this.#greatest) this.#greatest = last
     this.#keys = []
     this.#values = []
     this.#bytes = 0
-    this.#ascending = true
   }
 }
 

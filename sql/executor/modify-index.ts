@@ -21,15 +21,17 @@ import { BATCH_ROWS, type Execution, type MutableRow, type Pause, SLICE_OVER } f
 
 /**
  * Writes the entries of `index` for every row of `table`. Descriptors as they will be; `index` need not be in
- * `table.indexes` yet. A clustered index has no entries. Throws 23505 `could not create unique index`.
+ * `table.indexes` yet. A clustered index has no entries. Answers how many rows there were. Throws 23505 `could not create
+ * unique index`.
  */
 export function* buildIndex(
   x: Execution,
   env: CompileEnv,
   table: RelationRow,
   index: RelationRow,
-): Generator<Pause, void, undefined> {
-  if (index.index?.clustered === true) return
+): Generator<Pause, number, undefined> {
+  if (index.index?.clustered === true) return 0
+  let rows = 0
   const writer = tableWriter(table, env)
   const run = new IndexRun(indexWriter(table, index, { ...env, mode: 'often' }), writer.prefix.length, x)
   const { meets, late } = run.writer
@@ -45,17 +47,19 @@ export function* buildIndex(
       o = at + buffer.readUInt32LE(o + 4)
       const row = writer.read(buffer, at)
       const entry = run.entry(row, rowKey)
+      rows++
       if (entry === undefined) continue
       if (seen !== undefined && run.distinct) {
         if (seen.has(run.bare)) throw duplicated(x, table, index, run.values(row))
         seen.add(run.bare)
       }
-      runs.add(entry, rowKey)
+      runs.add(entry, run.writer.vector === undefined ? rowKey : run.value.latin1Slice(0, run.length))
     }
     if (runs.full) yield* written(runs, x)
     if (x.sliceOver()) yield SLICE_OVER
   }
   yield* written(runs, x)
+  return rows
 }
 
 function* written(runs: SortedRuns, x: Execution): Generator<Pause, void, undefined> {
@@ -132,7 +136,7 @@ export function* rewriteTable(
       const key =
         primaryKey === undefined ? numberedKey(target.prefix, nextRowNumber(x.txn.snapshot)) : primaryKey(next)
       const encoded = target.write(next)
-      runs.add(key, encoded.buffer.latin1Slice(0, encoded.length))
+      runs.addBytes(key, encoded.buffer, encoded.length)
       count++
     }
     if (runs.full) yield* written(runs, x)

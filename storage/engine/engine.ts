@@ -107,7 +107,7 @@ export interface Engine {
   writeThen(batch: Batch, durability: 'synced' | 'buffered', done: (error: Error | undefined) => void): void
   /**
    * Bulk load: writes `rows` (a Page-shaped packed buffer, keys ascending, without duplicates) as versions at `at`
-   * to an SST file and ingests it. Durable when it resolves.
+   * to an SST file and ingests it; a row without a value is a deletion mark. Durable when it resolves.
    */
   ingest(rows: Iterable<Page>, at: Timestamp): Promise<void>
   /** Hard-linked consistent copy in a new folder. */

@@ -309,7 +309,9 @@ class Memory implements MemoryEngine {
       for (let o = 0; o < page.bytes; o = nextRow(page.buffer, o)) {
         const k = rowKey(page.buffer, o)
         if (last !== undefined && k <= last) throw new EngineError('invalid', 'loaded keys must ascend')
-        batch.put(k, at, rowValue(page.buffer, o))
+        const value = rowValue(page.buffer, o)
+        if (value.length === 0) batch.remove(k, at)
+        else batch.put(k, at, value)
         last = k
       }
     }

@@ -3,10 +3,11 @@
  *
  *     tag  space                                       versioned
  *     01   /local/<name>                               no    this node's own: never replicated
- *     02   /system/<name>                              no    a range's state: clock, scheduled removals
+ *     02   /system/<name>                              no    a range's state: its clock
  *     03   /catalog/<db>/<class>/<oid>/<sub>           yes   descriptors of schema objects, comments by column
  *     04   /sequence/<db>/<oid>                        no    last value: unversioned, outside of transactions
  *     05   /statistics/<db>/<table>                    yes   what ANALYZE found
+ *     06   /removal/<name>                             yes   a span that goes once no snapshot sees it
  *     08   /table/<db>/<storage>/<index>/<columns…>    yes   rows (index 0, 'pk') and index entries
  *
  * <db>, <storage> and the like are ordered varints: 0…240 in one byte, greater ones as f0 + length, then that many bytes.
@@ -26,6 +27,7 @@ export const SPACE = {
   catalog: 0x03,
   sequence: 0x04,
   statistics: 0x05,
+  removal: 0x06,
   table: 0x08,
 } as const
 
@@ -126,6 +128,13 @@ export function systemSpan(beginning: string): KeySpan {
   return prefixSpan((space(SPACE.system) + beginning) as Key)
 }
 
+/** A span that a commit dropped: written with the commit's rows, purged with the span. */
+export function removalKey(name: string): Key {
+  return `${space(SPACE.removal)}${name}\0` as Key
+}
+
+export const REMOVALS: KeySpan = prefixSpan(space(SPACE.removal) as Key)
+
 export function localKey(name: string): Key {
   return `${space(SPACE.local)}${name}\0` as Key
 }
@@ -156,6 +165,7 @@ export const LAST_KEY = '\xff' as Key
 export const VERSIONED_SPANS: readonly KeySpan[] = [
   prefixSpan(space(SPACE.catalog) as Key),
   prefixSpan(space(SPACE.statistics) as Key),
+  REMOVALS,
   prefixSpan(space(SPACE.table) as Key),
 ]
 

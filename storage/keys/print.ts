@@ -15,6 +15,7 @@ const SPACES: Readonly<
   [SPACE.catalog]: { name: 'catalog', ids: 4, columns: false },
   [SPACE.sequence]: { name: 'sequence', ids: 2, columns: false },
   [SPACE.statistics]: { name: 'statistics', ids: 2, columns: false },
+  [SPACE.removal]: { name: 'removal', ids: undefined, columns: false },
   [SPACE.table]: { name: 'table', ids: 3, columns: true },
 }
 

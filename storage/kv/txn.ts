@@ -31,7 +31,6 @@ import type {
   WaitPolicy,
 } from './kv.ts'
 import type { Store } from './open-kv.ts'
-import type { Removal } from './vacuum.ts'
 
 interface Mark extends Savepoint {
   readonly rowLocks: number
@@ -338,32 +337,26 @@ export class KvTxn extends SnapshotHolder implements Txn {
     }
     this.#state = 'committing'
     let stateWritten = 0
-    let removed: readonly Removal[] | undefined
-    const addTo =
-      hasRemovals || store.state.hasWaiting
-        ? (batch: Batch, at: Timestamp) => {
-            if (store.state.hasWaiting) stateWritten = store.state.addTo(batch)
-            if (hasRemovals)
-              removed = store.vacuum.addRemovals(
-                batch,
-                removals.map(({ span }) => span),
-                at,
-              )
-          }
-        : undefined
+    const reads = writes !== undefined && writes.count > 0 ? this.#reads : undefined
+    const spans = hasRemovals ? removals.map(({ span }) => span) : []
+    const removed = hasRemovals ? store.vacuum.recordRemovals(writes!, spans, this.id) : undefined
+    const addTo = store.state.hasWaiting
+      ? (batch: Batch) => {
+          stateWritten = store.state.addTo(batch)
+        }
+      : undefined
     const finish = (error: Error | undefined, at: Timestamp) => {
       if (error !== undefined) {
         store.state.failed(stateWritten)
       } else {
         if (stateWritten > 0) store.state.written(stateWritten)
-        if (removed !== undefined) store.vacuum.removalsCommitted(removed)
+        if (removed !== undefined) store.vacuum.removalsCommitted(removed, at)
         if (this.#supersedes && writes !== undefined) store.vacuum.committed(writes, at)
       }
       this.#end()
       done(error, at)
     }
-    const reads = writes !== undefined && writes.count > 0 ? this.#reads : undefined
-    store.range.commit({ writes, reads, snapshot: this.snapshot, addTo, isBound: hasRemovals }, finish)
+    store.range.commit({ writes, reads, snapshot: this.snapshot, addTo }, finish)
   }
 
   /** What sequences gave out while this transaction ran must be durable before anyone hears that it committed. */

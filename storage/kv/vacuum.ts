@@ -1,13 +1,15 @@
 /**
  * The background work: old versions and dropped spans go in slices of one or two milliseconds between statements, once no
- * snapshot can see them. A slice is counted in keys and pages, not in time, so that a simulation repeats it exactly. A dropped span is recorded in the batch of the commit that dropped it, so it is found again after a restart:
+ * snapshot can see them. A slice is counted in keys and pages, not in time, so that a simulation repeats it exactly. A dropped span
+ * is recorded as a row of the commit that dropped it, so it is found again after a restart, and only if that commit was:
  *
- *     /system/removal/<commit timestamp>/<n> -> u32 length of from, from, to
+ *     /removal/<transaction>/<n> @ commit -> u32 length of from, from, to
  */
 import { type Batch, type Engine, EngineError } from '../engine/engine.ts'
-import { type Key, type Timestamp, timestamp } from '../keys/brand.ts'
+import { nextRow, rowKey, rowTimestamp, rowValue } from '../engine/page.ts'
+import type { Key, Timestamp, TxnId } from '../keys/brand.ts'
 import type { Clock } from '../keys/clock.ts'
-import { indexPrefixLength, type KeySpan, prefixSpan, systemKey, systemSpan, VERSIONED_SPANS } from '../keys/map.ts'
+import { indexPrefixLength, type KeySpan, prefixSpan, REMOVALS, removalKey, VERSIONED_SPANS } from '../keys/map.ts'
 import { GarbageQueue, Sweep } from '../mvcc/garbage.ts'
 import type { WriteBuffer } from '../mvcc/write-buffer.ts'
 import type { Range } from '../range/range.ts'
@@ -15,6 +17,8 @@ import type { Range } from '../range/range.ts'
 /** Keys of the queue a slice (about 3 µs each), pages of a sweep (256 versions each). */
 const SLICE_KEYS = 512
 const SLICE_PAGES = 8
+/** Rows of a page when the recorded removals are read. */
+const PAGE_ROWS = 256
 /** A pause between slices; how soon after a commit the first one begins; how soon a blocked one looks again. */
 const PAUSE_MS = 4
 const DELAY_MS = 50
@@ -23,11 +27,12 @@ const BLOCKED_MS = 200
 const REMEMBERED_MAX = 4096
 /** Indexes that wait for a sweep; when there are more, everything is swept. */
 const SWEEPS_MAX = 256
-const REMOVAL = 'removal/'
 
-export interface Removal {
+export interface RecordedRemoval {
   readonly record: Key
   readonly span: KeySpan
+}
+interface Removal extends RecordedRemoval {
   readonly at: Timestamp
 }
 
@@ -52,10 +57,14 @@ export class Vacuum {
     this.#range = range
     this.#clock = clock
     this.#watermark = watermark
-    const records = systemSpan(REMOVAL)
-    for (const [record, value] of engine.scanRaw('state', records.from, records.to)) {
-      this.#removals.push({ record, span: readSpan(value), at: removalTime(record) })
+    const records = engine.scan({ ...REMOVALS, at: range.visible })
+    for (let page = records.next(PAGE_ROWS); page !== undefined; page = records.next(PAGE_ROWS)) {
+      for (let o = 0; o < page.bytes; o = nextRow(page.buffer, o)) {
+        const span = readSpan(rowValue(page.buffer, o))
+        this.#removals.push({ record: rowKey(page.buffer, o), span, at: rowTimestamp(page.buffer, o) })
+      }
     }
+    records.close()
     if (this.#removals.length > 0) this.#schedule(DELAY_MS)
   }
 
@@ -88,17 +97,17 @@ export class Vacuum {
     if (this.#sweeps.size > SWEEPS_MAX) this.#sweeps = new Map(VERSIONED_SPANS.map(({ from }) => [from, at]))
   }
 
-  /** Records the removals in the batch of the commit that wants them; give the result to `removalsCommitted`. */
-  addRemovals(batch: Batch, spans: readonly KeySpan[], at: Timestamp): readonly Removal[] {
+  /** Records the removals among the writes of the commit that wants them; give the result to `removalsCommitted`. */
+  recordRemovals(writes: WriteBuffer, spans: readonly KeySpan[], txn: TxnId): readonly RecordedRemoval[] {
     return spans.map((span, n) => {
-      const record = systemKey(`${REMOVAL}${String(at).padStart(16, '0')}/${n}`)
-      batch.putRaw('state', record, spanBytes(span))
-      return { record, span, at }
+      const record = removalKey(`${String(txn).padStart(16, '0')}/${n}`)
+      writes.put(record, spanBytes(span))
+      return { record, span }
     })
   }
 
-  removalsCommitted(removals: readonly Removal[]): void {
-    this.#removals.push(...removals)
+  removalsCommitted(removals: readonly RecordedRemoval[], at: Timestamp): void {
+    for (const removal of removals) this.#removals.push({ ...removal, at })
     this.#schedule(DELAY_MS)
   }
 
@@ -150,7 +159,7 @@ export class Vacuum {
         continue
       }
       batch.purgeRange(span.from, span.to)
-      batch.deleteRaw('state', record)
+      batch.purge(record, at)
       this.#removals.splice(i, 1)
     }
   }
@@ -214,5 +223,3 @@ function readSpan(bytes: Buffer): KeySpan {
   const end = 4 + bytes.readUInt32LE(0)
   return { from: bytes.latin1Slice(4, end) as Key, to: bytes.latin1Slice(end, bytes.length) as Key }
 }
-
-const removalTime = (record: Key): Timestamp => timestamp(Number(/\d{16}/.exec(record)![0]))

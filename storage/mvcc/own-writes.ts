@@ -67,7 +67,7 @@ export class MergedPage {
   }
 }
 
-/** All writes of a buffer that removes nothing, as pages in key order. A page is valid until the next one is drawn. */
+/** All writes of a buffer as pages in key order, a removal as a row without a value. A page is valid until the next one is drawn. */
 export function* pagesOf(writes: WriteBuffer, bytes: number): Generator<Page> {
   const page = new MergedPage()
   const position: Position = { leaf: 0, slot: 0 }

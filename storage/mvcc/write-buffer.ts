@@ -59,8 +59,7 @@ export class WriteBuffer {
   /** The entries in the order they were written. */
   #journal = new Uint32Array(16)
   #writes = 0
-  #hasRemovals = false
-  /** Result of the last #find. */
+  /** Result of the last #find, or the place of the last write: whoever goes through the keys in order finds the next one beside it. */
   #leaf = 0
   #slot = 0
 
@@ -76,11 +75,6 @@ export class WriteBuffer {
   /** Number of writes so far, overwritten ones included: a savepoint is this number. */
   get writes(): number {
     return this.#writes
-  }
-
-  /** True when some key was ever removed, be it undone since. */
-  get hasRemovals(): boolean {
-    return this.#hasRemovals
   }
 
   /** Bytes of memory in use. */
@@ -100,7 +94,6 @@ export class WriteBuffer {
 
   /** The key is gone: a mark that hides what is stored. */
   remove(key: Key): void {
-    this.#hasRemovals = true
     this.#enter(key, this.#append(key, 0, REMOVED))
   }
 
@@ -199,6 +192,8 @@ export class WriteBuffer {
 
   /** Sets (#leaf, #slot) to the first entry at or above the key; true when it is the key's own. */
   #find(key: Key): boolean {
+    const near = this.#findNear(key)
+    if (near !== undefined) return near
     let low = 0
     let high = this.#leaves.length - 1
     // The last leaf that begins at or below the key.
@@ -224,6 +219,24 @@ export class WriteBuffer {
     }
     this.#slot = from
     return false
+  }
+
+  /** The same for a key at or right behind the place of the last one; undefined when it is elsewhere. */
+  #findNear(key: Key): boolean | undefined {
+    const leaf = this.#leaves[this.#leaf]
+    if (leaf === undefined || this.#slot > leaf.count) return undefined
+    let order = this.#slot < leaf.count ? this.#compare(key, leaf.entries[this.#slot]!) : -1
+    if (order === 0) return true
+    if (order > 0) this.#slot++
+    else if (this.#slot === 0 || this.#compare(key, leaf.entries[this.#slot - 1]!) <= 0) return undefined
+    if (order > 0 && this.#slot < leaf.count) {
+      order = this.#compare(key, leaf.entries[this.#slot]!)
+      if (order === 0) return true
+      return order > 0 ? undefined : false
+    }
+    if (this.#slot < leaf.count) return false
+    const after = this.#leaves[this.#leaf + 1]
+    return after === undefined || this.#compare(key, after.entries[0]!) < 0 ? false : undefined
   }
 
   #compare(key: Key, at: number): number {
@@ -383,7 +396,6 @@ export class WriteBuffer {
     this.#end = UNIT_BYTES
     this.#count = 0
     this.#writes = 0
-    this.#hasRemovals = false
     if (this.#journal.length > 1024) this.#journal = new Uint32Array(16)
   }
 

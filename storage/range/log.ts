@@ -20,7 +20,7 @@ export interface RangeLog {
   append(batch: Batch, done: (error: Error | undefined, index: LogIndex) => void): void
   /**
    * A large commit as sorted rows instead of a batch, in order with `append` as its callback goes. Only a log whose entries
-   * need not be shipped has it; without it a large commit is one large batch. Takes no deletion marks.
+   * need not be shipped has it; without it a large commit is one large batch. A row without a value is a deletion mark.
    */
   ingest?(rows: Iterable<Page>, at: Timestamp, done: (error: Error | undefined, index: LogIndex) => void): void
   /** After this, a read here sees every write that was acknowledged before the call. undefined: it already does (the log of one). */

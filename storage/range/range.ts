@@ -29,7 +29,7 @@ const IDS_AHEAD = 65_536
 const RECENT_WRITES_MAX = 4096
 /** A large commit becomes a batch in slices of so many writes (about 2 ms), between which everything but commits goes on. */
 const SLICE_WRITES = 4096
-/** A commit of so many bytes that removes nothing goes to the log as sorted rows, where the log can take them. */
+/** A commit of so many bytes goes to the log as sorted rows, where the log can take them. */
 const INGEST_BYTES = 32 << 20
 const INGEST_PAGE_BYTES = 128 << 10
 /** A batch of more bytes is not kept for the next commit. */
@@ -41,10 +41,8 @@ export interface Commit {
   /** SERIALIZABLE: what was read at `snapshot`, to be checked once the timestamp is taken. */
   readonly reads?: Reads | undefined
   readonly snapshot: Timestamp
-  /** What else must happen exactly when the writes do. */
-  readonly isBound?: boolean
-  /** Unversioned puts that go with it; before it, when it is not bound to them. */
-  readonly addTo?: ((batch: Batch, at: Timestamp) => void) | undefined
+  /** Unversioned puts that go with it, or before it. */
+  readonly addTo?: ((batch: Batch) => void) | undefined
 }
 
 class InFlight {
@@ -161,18 +159,13 @@ export class Range {
     }
     const batch = this.#batch
     batch.clear()
-    commit.addTo?.(batch, at)
+    commit.addTo?.(batch)
     if (at >= this.#clockHigh || this.#nextId >= this.#idsHigh) this.#raiseClock(batch, at)
     if (this.#isReplicated) batch.putRaw('state', this.#commitKey, doubles(at))
     const entry = new InFlight(at, writes, done)
     if (writes === undefined) {
       this.#append(batch, entry)
-    } else if (
-      writes.bytes >= INGEST_BYTES &&
-      !writes.hasRemovals &&
-      commit.isBound !== true &&
-      this.#openLog().ingest
-    ) {
+    } else if (writes.bytes >= INGEST_BYTES && this.#openLog().ingest) {
       this.#ingest(writes, batch, entry)
     } else if (writes.count <= SLICE_WRITES) {
       this.#evaluate(writes, { leaf: 0, slot: 0 }, batch, at)

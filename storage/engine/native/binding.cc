@@ -487,7 +487,7 @@ Status FinishLoadFile(Handle* h) {
 
 constexpr uint64_t kLoadFileBytes = uint64_t{64} << 20;
 
-// Appends a page's rows, as versions at `at`, to the file of the running load.
+// Appends a page's rows, as versions at `at`, to the file of the running load. A row without a value is a deletion mark.
 Status LoadPage(Handle* h, const Slice& page, uint64_t at) {
   const char* p = page.data();
   const char* end = p + page.size();
@@ -504,7 +504,6 @@ Status LoadPage(Handle* h, const Slice& page, uint64_t at) {
     uint32_t key_bytes, value_bytes;
     memcpy(&key_bytes, p, 4);
     memcpy(&value_bytes, p + 4, 4);
-    if (value_bytes == 0) return Status::InvalidArgument("a loaded row needs a value");
     SetStoredKey(&h->load_key, Slice(p + kRowHeaderBytes, key_bytes), at);
     status = h->load->Put(h->load_key, Slice(p + kRowHeaderBytes + key_bytes, value_bytes));
     p += kRowHeaderBytes + key_bytes + value_bytes;
