@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { openDatabase } from '../sql/session/database.ts'
 import { EngineError } from '../storage/engine/engine.ts'
 import { openRocksEngine, type RocksEngine } from '../storage/engine/rocksdb.ts'
@@ -25,6 +25,7 @@ export async function openSingleNode(config: Config, log: Log): Promise<Backend>
       osUser: userInfo().username,
       settings: serverSettings(config, path),
       log,
+      vectorFolder: join(path, 'vector'),
     })
     return {
       database,

@@ -358,16 +358,19 @@ const btreeByFamily = lazy(() => {
   for (const m of btreeMembers()) index.set(`${m.family} ${m.left} ${m.right} ${m.strategy}`, m.operator)
   return index
 })
+/** By operator family: the operators whose results its indexes give in ascending order (distances). */
 const orderingMembers = lazy(() => {
   const table = dataTable('pg_amop')
-  const members = new Set<string>()
+  const members = new Map<Oid, Oid[]>()
   for (const line of table.lines) {
     const r = reader(table, line)
-    if (r.text('amoppurpose') === 'o') members.add(`${r.number('amopfamily')} ${r.number('amopopr')}`)
+    if (r.text('amoppurpose') !== 'o') continue
+    const family = oid(r.number('amopfamily'))
+    members.set(family, [...(members.get(family) ?? []), oid(r.number('amopopr'))])
   }
   return members
 })
-export const isOrderingOperator = (family: Oid, operator: Oid): boolean => orderingMembers().has(`${family} ${operator}`)
+export const orderingOperators = (family: Oid): readonly Oid[] => orderingMembers().get(family) ?? []
 
 export const btreeMember = (operator: Oid): FamilyOperator | undefined => btreeByOperator().get(operator)
 export const familyOperator = (family: Oid, left: Oid, right: Oid, strategy: number): Oid | undefined =>

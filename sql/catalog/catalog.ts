@@ -52,6 +52,8 @@ export interface Catalog extends TypeLookup {
   /** By access method name ('btree', 'hash', 'hnsw') and opclass name. */
   opclassByName(method: string, namespace: Oid | undefined, name: string): OpclassRow | undefined
   defaultOpclass(method: string, type: Oid): OpclassRow | undefined
+  /** The operator by whose results an index of this class gives its rows in ascending order: distances of vectors. */
+  distanceOperator(opclass: Oid): OperatorRow | undefined
 
   collation(oid: Oid): CollationRow | undefined
   collationByName(namespace: Oid, name: string): CollationRow | undefined
@@ -284,7 +286,7 @@ export interface TypeRow {
   readonly typmod: number
   readonly collation: Oid
   readonly enumLabels?: readonly { readonly oid: Oid; readonly label: string; readonly order: number }[]
-  /** Checks and default over `case-test` as VALUE. */
+  /** Checks over VALUE (column 1 of relation 0, of the type below), default a value of that type. */
   readonly domain?: {
     readonly default?: Expression
     readonly checks: readonly {

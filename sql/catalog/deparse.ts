@@ -102,7 +102,8 @@ function keyOptions(scope: NameScope, row: RelationRow, table: RelationRow, key:
     text += ` COLLATE ${collationName(scope, collation)}`
   }
   const opclass = catalog.opclass(key.opclass)
-  const method = row.index!.method
+  // Columns before a vector are of b-tree classes.
+  const method = opclass?.method ?? row.index!.method
   if (opclass !== undefined && catalog.defaultOpclass(method, key.type)?.oid !== opclass.oid) {
     const isVisible = scope.searchPath.includes(opclass.namespace)
     text += ` ${quoteQualified(namespaceUnless(scope, isVisible, opclass.namespace), opclass.name)}`

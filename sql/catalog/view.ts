@@ -152,7 +152,7 @@ export class CatalogView implements Catalog {
   }
 
   isOrderingOperator(family: Oid, operator: Oid): boolean {
-    return builtin.isOrderingOperator(family, operator)
+    return builtin.orderingOperators(family).includes(operator)
   }
 
   opclass(wanted: Oid): OpclassRow | undefined {
@@ -176,6 +176,12 @@ export class CatalogView implements Catalog {
       }
     }
     return coercible
+  }
+
+  distanceOperator(opclass: Oid): OperatorRow | undefined {
+    const row = this.opclass(opclass)
+    const operator = row === undefined ? undefined : builtin.orderingOperators(row.family)[0]
+    return operator === undefined ? undefined : this.operator(operator)
   }
 
   /** A domain's base type; any other type is its own. */

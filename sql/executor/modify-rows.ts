@@ -14,6 +14,7 @@ import { createKeyEncoder } from '../../storage/keys/encode.ts'
 import type { LockStrength, Txn } from '../../storage/kv/kv.ts'
 import { type KeyWriter, keyWriter, nextRowNumber, numberedKey } from '../access/keys.ts'
 import type { Row, Value } from '../types/value.ts'
+import type { VectorEntry } from '../vector/entry.ts'
 import type { ForeignQueue } from './modify-foreign.ts'
 import {
   checkViolation,
@@ -60,14 +61,18 @@ export class IndexRun {
     return this.writer.positions.map((position) => from[position]!)
   }
 
-  /** The row's entry; undefined when the index leaves the row out. Sets `meets` and `distinct`. */
+  /** What the last entry of a vector index holds, in a buffer that is used again; how many bytes: `length`. */
+  value: Buffer = keyBytes
+  length = 0
+
+  /** The row's entry; undefined when the index leaves the row out. Sets `meets` and `distinct`; of a vector `value` and `length`. */
   entry(row: Row, rowKey: Key): Key | undefined {
     if (this.#holds !== undefined && !this.#holds(row)) return undefined
-    const { space, positions, meets, late, info } = this.writer
+    const { space, positions, meets, late, info, vector } = this.writer
     const from = this.#source === undefined ? row : this.#source(row)
     let hasNull = false
     encoder.start(space.prefix)
-    for (let i = 0; i < positions.length; i++) {
+    for (let i = 0; i < space.columns.length; i++) {
       const column = space.columns[i]!
       const value = from[positions[i]!]!
       encoder.column(column.nullsFirst, column.descending)
@@ -76,6 +81,7 @@ export class IndexRun {
         hasNull = true
       } else column.type.encodeKey!(value, encoder)
     }
+    if (vector !== undefined) return this.#vectorEntry(vector, from, rowKey)
     const isKey = !hasNull || info.nullsNotDistinct
     this.meets = meets && isKey
     this.distinct = (meets || late) && isKey
@@ -85,6 +91,19 @@ export class IndexRun {
     if (late) this.bare = encoder.finish()
     encoder.encoded(rowKey.slice(this.#prefixLength))
     return encoder.finish()
+  }
+
+  /** The encoder holds the columns before the vector. */
+  #vectorEntry(vector: VectorEntry, from: Row, rowKey: Key): Key | undefined {
+    const { positions, space } = this.writer
+    encoder.column(false, false)
+    const value = from[positions[space.columns.length]!]!
+    const tenant = encoder.finish()
+    const bytes = value === null ? undefined : vector.write(value, tenant.length - space.prefix.length)
+    if (bytes === undefined) return undefined
+    this.value = bytes.buffer
+    this.length = bytes.length
+    return (tenant + rowKey.slice(this.#prefixLength)) as Key
   }
 }
 
@@ -178,7 +197,7 @@ export class TableRun {
     if (entry === undefined) return undefined
     const { meets, distinct, bare } = index
     if (entry === old) {
-      if (meets) this.#txn.put(entry, bytesOf(key), key.length)
+      if (meets || index.writer.vector !== undefined) this.#putEntry(index, entry, key)
       return undefined
     }
     if (distinct) {
@@ -195,8 +214,14 @@ export class TableRun {
           )
       } else this.#queue.lateUnique(this.writer, index.writer, bare, index.values(row))
     }
-    this.#txn.put(entry, bytesOf(key), key.length)
+    this.#putEntry(index, entry, key)
     return undefined
+  }
+
+  /** `entry` is the last one that the index gave: of an ordered index it holds the row's key. */
+  #putEntry(index: IndexRun, entry: Key, key: Key): void {
+    if (index.writer.vector === undefined) this.#txn.put(entry, bytesOf(key), key.length)
+    else this.#txn.put(entry, index.value, index.length)
   }
 
   #duplicate(row: Row) {
@@ -277,7 +302,9 @@ export class TableRun {
   #replaceEntry(index: IndexRun, oldKey: Key, old: Row, key: Key, row: Row): Promise<unknown> | undefined {
     const before = index.entry(old, oldKey)
     const beforeMeets = index.meets
-    if (before !== undefined && before === index.entry(row, key) && oldKey === key) return undefined
+    // An entry of a vector index holds more than its key says.
+    if (index.writer.vector === undefined && before !== undefined && before === index.entry(row, key) && oldKey === key)
+      return undefined
     if (before !== undefined && beforeMeets) {
       const waiting = this.#lock(before, 'update')
       if (waiting !== undefined) return waiting

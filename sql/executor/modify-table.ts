@@ -9,6 +9,7 @@ import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { clusteredIndex, entryPrefix, type KeySpace, keyColumn, rowPrefix } from '../access/keys.ts'
 import { layoutOf, type RowLayout, type RowReader, type RowWriter, rowWriter, wholeRowReader } from '../access/row.ts'
+import { isVectorIndex, vectorIndexSpec } from '../access/vector-spec.ts'
 import type { Catalog, ColumnRow, ConstraintRow, IndexRow, RelationRow } from '../catalog/catalog.ts'
 import { indexText } from '../catalog/deparse.ts'
 import { SYSTEM_PATH } from '../catalog/names.ts'
@@ -18,6 +19,7 @@ import { type ErrorFields, type SqlError, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Row, Value } from '../types/value.ts'
+import { type VectorEntry, vectorEntry } from '../vector/entry.ts'
 import { compilePredicate, compileRow, compileValue } from './compile.ts'
 import type { Compiled, CompileEnv } from './env.ts'
 import type { MutableRow } from './operator.ts'
@@ -37,6 +39,8 @@ export interface IndexWriter {
   readonly meets: boolean
   /** Unique, but checked at the end of the statement or transaction. */
   readonly late: boolean
+  /** A vector index: the last key column is the entry's value, the others are in its key. undefined for an ordered index. */
+  readonly vector: VectorEntry | undefined
 }
 
 export interface TableWriter {
@@ -111,9 +115,7 @@ function makeWriter(table: RelationRow, env: CompileEnv): TableWriter {
       positions: primary.index!.keys.map((key) => position[key.column]!),
       attributes: new Set(primary.index!.keys.map((key) => key.column)),
     },
-    indexes: indexes
-      .filter((index) => index.oid !== primary?.oid && hasEntries(index))
-      .map((index) => indexWriter(table, index, env)),
+    indexes: indexes.filter((index) => index.oid !== primary?.oid).map((index) => indexWriter(table, index, env)),
     generated: live.flatMap((column, i) =>
       column.generated === undefined || column.default === undefined
         ? []
@@ -146,14 +148,11 @@ export function positionsOf(table: RelationRow): number[] {
   return position
 }
 
-/** Indexes of ordered entries; what others keep (vector graphs) follows the rows elsewhere. */
-const hasEntries = (relation: RelationRow): boolean =>
-  relation.index!.method === 'btree' || relation.index!.method === 'hash'
-
 export function indexWriter(table: RelationRow, relation: RelationRow, env: CompileEnv): IndexWriter {
   const info = relation.index!
   const { catalog } = env
   const position = positionsOf(table)
+  const vector = isVectorIndex(relation)
   const withExpressions = info.keys.some((key) => key.column === 0)
   const attributes = new Set<number>()
   const collect = (e: Expression): void => {
@@ -173,7 +172,7 @@ export function indexWriter(table: RelationRow, relation: RelationRow, env: Comp
     info,
     space: {
       prefix: entryPrefix(catalog.databaseOid, relation),
-      columns: info.keys.map((key) => keyColumn(key, catalog)),
+      columns: (vector ? info.keys.slice(0, -1) : info.keys).map((key) => keyColumn(key, catalog)),
     },
     positions: info.keys.map((key, i) => (withExpressions ? i : position[key.column]!)),
     source: withExpressions
@@ -191,6 +190,7 @@ export function indexWriter(table: RelationRow, relation: RelationRow, env: Comp
     attributes,
     meets: info.unique && info.immediate,
     late: info.unique && !info.immediate,
+    vector: vector ? vectorEntry(vectorIndexSpec(catalog, table, relation)) : undefined,
   }
 }
 

@@ -14,6 +14,8 @@ import type { Txn } from '../../storage/kv/kv.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CallContext } from '../types/function.ts'
 import type { Value } from '../types/value.ts'
+import type { VectorSettings } from '../vector/settings.ts'
+import type { VectorIndexes } from '../vector/vector-index.ts'
 import type { DeferredChecks } from './deferred.ts'
 
 export type MutableRow = Value[]
@@ -59,6 +61,9 @@ export interface Execution {
   mayPause: boolean
   /** Where constraint checks go that wait for the end of the transaction. */
   readonly deferred: DeferredChecks
+  /** The graphs of vector indexes, and what the session sets about their searches. */
+  readonly vectors: VectorIndexes
+  readonly vectorSettings: VectorSettings
   /** Per-node counters for EXPLAIN ANALYZE, when asked. */
   readonly instruments: Map<object, Instrument> | undefined
 }

@@ -22,6 +22,7 @@ import { type Notice, type SqlError, sqlError } from '../types/error.ts'
 import { PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
+import type { VectorIndexes } from '../vector/vector-index.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
 import { type Lifted, shapeOf } from './lift.ts'
 import type { Portal } from './portal.ts'
@@ -50,6 +51,7 @@ import { variantOf } from './variants.ts'
 export interface Server {
   readonly kv: Kv
   readonly catalogs: CatalogStore
+  readonly vectors: VectorIndexes
   readonly sizes: (database: Oid) => TableSizes
   readonly startedAt: number
   readonly backends: ReadonlyMap<number, Backend>
@@ -859,6 +861,8 @@ export class Backend implements Session, ContextHost {
       instruments,
       deferred: this.deferred,
     }
+      vectors: this.server.vectors,
+      vectorSettings: this.settings.vector,
   }
 
   /** Streams rows of a statement that only reads. */

@@ -27,6 +27,8 @@ import { registerNumber } from '../types/number/number.ts'
 import { registerRecords } from '../types/record/record.ts'
 import { registerText } from '../types/text/text.ts'
 import { registerVector } from '../types/vector/vector.ts'
+import type { VectorIndexes } from '../vector/vector-index.ts'
+import { openVectorIndexes } from '../vector/vector-indexes.ts'
 import { Backend, type Server } from './backend.ts'
 import { clockMicros } from './call-context.ts'
 import { registerControl } from './control.ts'
@@ -48,6 +50,8 @@ export interface DatabaseOptions {
   /** Server-level settings (flags, configuration file): name and value as SET takes them. */
   readonly settings: ReadonlyMap<string, string>
   readonly log: DatabaseLog
+  /** Where checkpoints of vector indexes' graphs lie; without it graphs are built anew after each start. */
+  readonly vectorFolder?: string
 }
 
 let registered = false
@@ -85,6 +89,7 @@ export async function openDatabase(kv: Kv, options: DatabaseOptions): Promise<Da
 class Node implements Database, Server {
   readonly kv: Kv
   readonly catalogs: CatalogStore
+  readonly vectors: VectorIndexes
   readonly startedAt = clockMicros()
   readonly backends = new Map<number, Backend>()
   readonly #settings: SessionSettings
@@ -98,6 +103,11 @@ class Node implements Database, Server {
     this.catalogs = catalogs
     this.#settings = settings
     this.#options = options
+    this.vectors = openVectorIndexes({
+      kv,
+      folder: options.vectorFolder,
+      warn: (message, fields = {}) => options.log.warn(fields, message),
+    })
   }
 
   get sessions(): number {
@@ -232,6 +242,7 @@ class Node implements Database, Server {
       backend.terminate()
       await backend.close()
     }
+    await this.vectors.close()
   }
 }
 

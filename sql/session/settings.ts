@@ -10,6 +10,8 @@ import { dataTable, fields } from '../catalog/tsv.ts'
 import { parseDateStyle, parseIntervalStyle, parseTimeZone, printDateStyle } from '../types/datetime/session.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../types/settings.ts'
+import { defaultVectorSettings, type VectorSettings } from '../vector/settings.ts'
+import { VECTOR_FIELDS, VECTOR_PARAMETERS } from './settings-vector.ts'
 
 export type SettingContext =
   | 'internal'
@@ -131,6 +133,7 @@ const OWN: readonly SettingDefinition[] = [
     boot: 'read committed',
     reported: false,
   },
+  ...VECTOR_PARAMETERS,
 ]
 
 const known = new Map<string, SettingDefinition>()
@@ -397,6 +400,8 @@ export class SessionSettings {
     defaultReadOnly: false,
     defaultDeferrable: false,
   }
+  /** The object stays the same. */
+  readonly vector: VectorSettings = defaultVectorSettings()
   /** Equal in sessions (and at times) whose settings give literals the same meaning. */
   epoch = 0
   /** Equal where plans are chosen alike. */
@@ -561,6 +566,8 @@ export class SessionSettings {
 
   #changed(definition: SettingDefinition, before: string): void {
     const now = this.get(definition.name)
+    // Set to the value it had is set all the same.
+    this.#vectorChanged(definition.name)
     if (now === before) return
     this.#applied(definition.name)
     if (definition.reported) this.#onReport(definition.name, before)
@@ -570,6 +577,7 @@ export class SessionSettings {
     if (OF_LITERALS.has(name)) this.epoch = this.#literalsRead()
     else if (isOfPlans(name)) this.#choosing(name)
     QUICK[name]?.(this.quick, this.get(name))
+    this.#vectorChanged(name)
     switch (name) {
       case 'DateStyle':
         Object.assign(this.live, parseDateStyle(this.get(name), this.live))
@@ -589,6 +597,10 @@ export class SessionSettings {
       default:
         break
     }
+  }
+
+  #vectorChanged(name: string): void {
+    VECTOR_FIELDS[name]?.(this.vector, this.get(name), this.#values.has(name) || this.#base.has(name))
   }
 
   #literalsRead(): number {

@@ -12,9 +12,9 @@
 import type { Key, Oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
+import type { VectorElement } from '../types/vector/packed.ts'
 
-/** How an element lies in memory. `sparse`: pairs of index and float4. */
-export type VectorElement = 'f32' | 'f16' | 'bit' | 'sparse'
+export type { VectorElement } from '../types/vector/packed.ts'
 /** What the operator of the index's operator class measures. */
 export type VectorMetric = 'l2' | 'inner-product' | 'cosine' | 'l1' | 'hamming' | 'jaccard'
 
@@ -30,6 +30,8 @@ export interface VectorIndexSpec {
   readonly element: VectorElement
   readonly dimensions: number
   readonly metric: VectorMetric
+  /** The operator's own function, of two values of the indexed type. */
+  readonly distance: (a: Value, b: Value) => number
   readonly method: 'hnsw' | 'ivfflat'
   /** Links a node has on the upper layers; twice as many on the lowest. */
   readonly m: number
@@ -50,7 +52,7 @@ export interface SearchOptions {
   readonly allow: readonly Key[] | undefined
 }
 
-/** Rows by ascending distance. `distances` are the graph's own (a few ulps from the operator's; of quantized elements: rough). */
+/** Rows by ascending distance. `distances` are the index's own (l2 may come squared, a few ulps from the operator's): an order, no value. */
 export interface Hits {
   readonly keys: readonly Key[]
   readonly distances: Float64Array
@@ -103,8 +105,8 @@ export interface VectorIndexStatus {
 export interface VectorIndexes {
   /** The index's graph; begins to load or build it in the background when it is not there. */
   open(spec: VectorIndexSpec): VectorIndex
-  /** Forgets graph and checkpoint of a dropped index. */
-  drop(index: Oid): void
+  /** Forgets graph and checkpoint of the index whose entries begin with `prefix` (dropped, rebuilt under another). */
+  drop(prefix: Key): void
   list(): readonly VectorIndex[]
   close(): Promise<void>
 }

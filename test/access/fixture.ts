@@ -19,6 +19,7 @@ import type { PlannedStatement } from '../../sql/plan/plan.ts'
 import { plan } from '../../sql/planner/planner.ts'
 import { PG_CATALOG, PUBLIC } from '../../sql/types/oids.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
+import { defaultVectorSettings } from '../../sql/vector/settings.ts'
 import type { Engine } from '../../storage/engine/engine.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
@@ -325,6 +326,8 @@ export class Session {
       parameters,
       outer: new Array<Value>(outerSlots).fill(null),
       deferred: this.deferred,
+      vectors: undefined as unknown as Execution['vectors'],
+      vectorSettings: defaultVectorSettings(),
     })
   }
 

@@ -19,6 +19,7 @@ import { registerRecords } from '../../sql/types/record/record.ts'
 import { DEFAULT_SETTINGS } from '../../sql/types/settings.ts'
 import { registerText } from '../../sql/types/text/text.ts'
 import type { Row, Value } from '../../sql/types/value.ts'
+import { defaultVectorSettings } from '../../sql/vector/settings.ts'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 
@@ -52,6 +53,8 @@ export function execution(options: Partial<Execution> = {}): Execution {
   return {
     txn: undefined as unknown as Txn,
     deferred: undefined as unknown as Execution['deferred'],
+    vectors: undefined as unknown as Execution['vectors'],
+    vectorSettings: defaultVectorSettings(),
     catalog,
     context,
     parameters: [],

@@ -2,7 +2,7 @@
 import type { AlterTableCmd, Node } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { bindTableExpression, canCoerce, coerceTo, namesOf, settle, typeName } from '../../binder/binder.ts'
-import type { ColumnRow, ConstraintRow, IndexKey, RelationRow } from '../../catalog/catalog.ts'
+import type { Catalog, ColumnRow, ConstraintRow, IndexKey, RelationRow } from '../../catalog/catalog.ts'
 import { expressionText, systemScope } from '../../catalog/deparse.ts'
 import { compileExpression } from '../../executor/compile.ts'
 import { constantFold } from '../../executor/evaluate.ts'
@@ -139,7 +139,7 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
       ...statistics,
       columns: statistics.columns.filter((each) => each.column !== column.number),
     })
-  if (!needsRewrite(column, next, conversion)) return
+  if (!needsRewrite(ddl.editor, column, next, conversion)) return
   after = current(ddl, table.oid)
   const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
   const live = table.columns.filter((each) => !each.dropped)
@@ -216,7 +216,7 @@ function withoutImplicit(e: Expression): Expression {
 }
 
 /** False when rows need not change: the same value under another type or a wider limit. */
-function needsRewrite(before: ColumnRow, after: ColumnRow, conversion: Expression): boolean {
+function needsRewrite(catalog: Catalog, before: ColumnRow, after: ColumnRow, conversion: Expression): boolean {
   if (before.type === after.type && before.typmod === after.typmod) return conversion.kind !== 'var'
   let e = conversion
   while (e.kind === 'relabel') e = e.arg
@@ -287,18 +287,20 @@ function retypeIndex(ddl: Ddl, before: RelationRow, table: RelationRow, indexOid
   const row = current(ddl, indexOid)
   const index = row.index!
   const uses = (e: Expression | undefined): boolean => e !== undefined && usedColumns(e).includes(column.number)
-  const keys = index.keys.map((key): IndexKey => {
+  const keys = index.keys.map((key, i): IndexKey => {
+    // Before a vector stand columns of b-tree classes.
+    const method = i < index.keys.length - 1 ? 'btree' : index.method
     if (key.expression !== undefined)
       return uses(key.expression) ? rekey(ddl, key, rebound(ddl, before, table, key.expression)) : key
     if (key.column !== column.number) return key
     const opclass = ddl.editor.opclass(key.opclass)
     const fits =
       opclass !== undefined && ddl.editor.binaryCoercible(column.type, opclass.inputType) && opclass.isDefault === false
-    const found = fits ? opclass : ddl.editor.defaultOpclass(index.method, column.type)
+    const found = fits ? opclass : ddl.editor.defaultOpclass(method, column.type)
     if (found === undefined) {
       throw sqlError(
         '42704',
-        `data type ${typeName(binder(ddl), column.type)} has no default operator class for access method "${index.method}"`,
+        `data type ${typeName(binder(ddl), column.type)} has no default operator class for access method "${method}"`,
         {
           hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
         },
@@ -321,5 +323,5 @@ const rekey = (ddl: Ddl, key: IndexKey, e: Expression): IndexKey => ({
   expression: e,
   type: e.type,
   typmod: e.typmod,
-  opclass: ddl.editor.defaultOpclass('btree', e.type)?.oid ?? key.opclass,
+  opclass: key.type === e.type ? key.opclass : (ddl.editor.defaultOpclass('btree', e.type)?.oid ?? key.opclass),
 })

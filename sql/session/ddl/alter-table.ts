@@ -25,7 +25,7 @@ import {
   update,
 } from './context.ts'
 import { drop } from './drop.ts'
-import { changeOptions } from './options.ts'
+import { changeOptions, optionKind } from './options.ts'
 import { changeOwner } from './owner.ts'
 import { sequenceOptions } from './sequence-options.ts'
 import { changeSequence } from './sequences.ts'
@@ -251,7 +251,7 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
     case 'AT_ResetRelOptions':
     case 'AT_ReplaceRelOptions': {
       const list = command.def !== undefined && 'List' in command.def ? command.def.List.items : []
-      const kind = table.kind === 'i' ? 'index' : table.kind === 'v' ? 'view' : 'table'
+      const kind = table.kind === 'i' ? optionKind(table.index!.method) : table.kind === 'v' ? 'view' : 'table'
       const { options, ...rest } = table
       const next = changeOptions(
         ddl,

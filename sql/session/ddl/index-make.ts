@@ -19,7 +19,11 @@ import type { Expression } from '../../plan/expression.ts'
 import { sqlError } from '../../types/error.ts'
 import { isImmutable } from './columns.ts'
 import { binder, current, type Ddl, update } from './context.ts'
+import { checkVectorKeys } from './index-vector.ts'
 import { indexColumnNames } from './names.ts'
+
+/** The access methods there are. */
+export type IndexMethod = 'btree' | 'hash' | 'hnsw' | 'ivfflat'
 
 export interface KeySpec extends IndexKey {
   /** For the index's name and its own columns; undefined: 'expr'. */
@@ -28,7 +32,7 @@ export interface KeySpec extends IndexKey {
 
 export interface IndexSpec {
   readonly name: string
-  readonly method: 'btree' | 'hash'
+  readonly method: IndexMethod
   readonly keys: readonly KeySpec[]
   readonly include: readonly number[]
   readonly unique: boolean
@@ -46,7 +50,7 @@ export function findColumn(table: RelationRow, name: string): ColumnRow | undefi
 
 const SYSTEM_COLUMNS = new Set(['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'])
 
-export function keyOfColumn(ddl: Ddl, column: ColumnRow, method: 'btree' | 'hash' = 'btree'): KeySpec {
+export function keyOfColumn(ddl: Ddl, column: ColumnRow, method: IndexMethod = 'btree'): KeySpec {
   return {
     name: column.name,
     column: column.number,
@@ -59,7 +63,7 @@ export function keyOfColumn(ddl: Ddl, column: ColumnRow, method: 'btree' | 'hash
   }
 }
 
-function defaultOpclass(ddl: Ddl, type: Oid, method: 'btree' | 'hash'): Oid {
+function defaultOpclass(ddl: Ddl, type: Oid, method: IndexMethod): Oid {
   const found = ddl.editor.defaultOpclass(method, type)
   if (found === undefined) {
     throw sqlError(
@@ -74,7 +78,7 @@ function defaultOpclass(ddl: Ddl, type: Oid, method: 'btree' | 'hash'): Oid {
 }
 
 /** One column or expression of CREATE INDEX. */
-export function keyOfElement(ddl: Ddl, table: RelationRow, element: IndexElem, method: 'btree' | 'hash'): KeySpec {
+export function keyOfElement(ddl: Ddl, table: RelationRow, element: IndexElem, method: IndexMethod): KeySpec {
   const b = binder(ddl)
   let key: Pick<KeySpec, 'name' | 'column' | 'expression' | 'type' | 'typmod' | 'collation'>
   if (element.name !== undefined && element.name !== '') {
@@ -117,16 +121,16 @@ export function keyOfElement(ddl: Ddl, table: RelationRow, element: IndexElem, m
   if (element.opclassopts !== undefined && element.opclassopts.length > 0)
     throw sqlError('22023', `operator class options are not supported by access method "${method}"`)
   const descending = element.ordering === 'SORTBY_DESC'
-  if (method === 'hash' && element.ordering !== undefined && element.ordering !== 'SORTBY_DEFAULT')
-    throw sqlError('0A000', 'access method "hash" does not support ASC/DESC options')
-  if (method === 'hash' && element.nulls_ordering !== undefined && element.nulls_ordering !== 'SORTBY_NULLS_DEFAULT')
-    throw sqlError('0A000', 'access method "hash" does not support NULLS FIRST/LAST options')
+  if (method !== 'btree' && element.ordering !== undefined && element.ordering !== 'SORTBY_DEFAULT')
+    throw sqlError('0A000', `access method "${method}" does not support ASC/DESC options`)
+  if (method !== 'btree' && element.nulls_ordering !== undefined && element.nulls_ordering !== 'SORTBY_NULLS_DEFAULT')
+    throw sqlError('0A000', `access method "${method}" does not support NULLS FIRST/LAST options`)
   const nullsFirst =
     element.nulls_ordering === 'SORTBY_NULLS_FIRST' || (element.nulls_ordering !== 'SORTBY_NULLS_LAST' && descending)
   return { ...key, collation, opclass: opclassOf(ddl, key.type, element.opclass, method), descending, nullsFirst }
 }
 
-function opclassOf(ddl: Ddl, type: Oid, names: readonly Node[] | undefined, method: 'btree' | 'hash'): Oid {
+function opclassOf(ddl: Ddl, type: Oid, names: readonly Node[] | undefined, method: IndexMethod): Oid {
   if (names === undefined || names.length === 0) return defaultOpclass(ddl, type, method)
   const parts = namesOf(names)
   const namespace = parts.length > 1 ? ddl.editor.namespaceByName(parts.at(-2)!)?.oid : undefined
@@ -169,10 +173,12 @@ export function putIndex(ddl: Ddl, tableOid: Oid, spec: IndexSpec): RelationRow 
   const table = current(ddl, tableOid)
   if (spec.keys.length + spec.include.length > 32)
     throw sqlError('54011', 'cannot use more than 32 columns in an index')
-  if (spec.method === 'hash') {
-    if (spec.unique) throw sqlError('0A000', 'access method "hash" does not support unique indexes')
-    if (spec.include.length > 0) throw sqlError('0A000', 'access method "hash" does not support included columns')
-    if (spec.keys.length > 1) throw sqlError('0A000', 'access method "hash" does not support multicolumn indexes')
+  if (spec.method !== 'btree') {
+    const refuse = (what: string) => sqlError('0A000', `access method "${spec.method}" does not support ${what}`)
+    if (spec.unique) throw refuse('unique indexes')
+    if (spec.include.length > 0) throw refuse('included columns')
+    if (spec.method === 'hash' && spec.keys.length > 1) throw refuse('multicolumn indexes')
+    if (spec.method !== 'hash') checkVectorKeys(ddl, spec, spec.method)
   }
   const names = indexColumnNames([
     ...spec.keys.map((key) => key.name),

@@ -20,9 +20,10 @@ import {
   requireSchema,
   shownName,
 } from './context.ts'
-import { bindPredicate, includeColumns, keyOfElement, putIndex } from './index-make.ts'
+import { bindPredicate, type IndexMethod, includeColumns, keyOfElement, putIndex } from './index-make.ts'
+import { checkScalar, isVectorMethod } from './index-vector.ts'
 import { chooseRelationName, indexColumnNames, nameAddition } from './names.ts'
-import { optionList } from './options.ts'
+import { optionKind, optionList } from './options.ts'
 import { fillIndex, refillIndex } from './storage.ts'
 
 export function registerIndexes(): void {
@@ -87,8 +88,9 @@ async function reindexTable(ddl: Ddl, table: RelationRow): Promise<void> {
   for (const index of current(ddl, table.oid).indexes) await refillIndex(ddl, current(ddl, index))
 }
 
-/** Access methods of PostgreSQL and pgvector that this server has no index of. */
-const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin', 'hnsw', 'ivfflat'])
+/** Access methods of PostgreSQL that this server has no index of. */
+const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin'])
+const isMethod = (name: string): name is IndexMethod => ['btree', 'hash', 'hnsw', 'ivfflat'].includes(name)
 
 export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   if (node.concurrent === true) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
@@ -106,13 +108,17 @@ export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
     throw sqlError('0A000', 'cannot create indexes on temporary tables of other sessions')
   if (table.namespace !== ddl.session.tempNamespace) requireRight(ddl, 'namespace', table.namespace, 'C')
   if (MISSING_METHODS.has(method)) throw notSupported(`index access method "${method}"`)
-  if (method !== 'btree' && method !== 'hash') throw sqlError('42704', `access method "${method}" does not exist`)
+  if (!isMethod(method)) throw sqlError('42704', `access method "${method}" does not exist`)
   if ((node.excludeOpNames?.length ?? 0) > 0) throw notSupported('exclusion constraints')
   const elements = (node.indexParams ?? []).flatMap((each) => ('IndexElem' in each ? [each.IndexElem] : []))
   const including = (node.indexIncludingParams ?? []).map((each) =>
     'IndexElem' in each ? each.IndexElem.name : undefined,
   )
-  const keys = elements.map((element) => keyOfElement(ddl, table, element, method))
+  const keys = elements.map((element, i) => {
+    const before = i < elements.length - 1 && isVectorMethod(method)
+    if (before) checkScalar(ddl, element, method)
+    return keyOfElement(ddl, table, element, before ? 'btree' : method)
+  })
   const include = includeColumns(ddl, table, node.indexIncludingParams, (each) =>
     'IndexElem' in each ? each.IndexElem.name || undefined : undefined,
   )
@@ -138,7 +144,7 @@ export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
     predicate: node.whereClause === undefined ? undefined : bindPredicate(ddl, table, node.whereClause),
     clustered: false,
     immediate: true,
-    options: optionList(ddl, node.options, 'index'),
+    options: optionList(ddl, node.options, optionKind(method)),
   })
   await fillIndex(ddl, current(ddl, table.oid), index)
 }

@@ -3,7 +3,7 @@ import type { Node } from '@pgsql/types'
 import { sqlError } from '../../types/error.ts'
 import type { Ddl } from './context.ts'
 
-type Kind = 'table' | 'index' | 'view'
+type Kind = 'table' | 'index' | 'view' | 'hnsw' | 'ivfflat'
 interface Parameter {
   readonly type: 'int' | 'real' | 'bool' | 'enum'
   readonly min?: number
@@ -14,6 +14,9 @@ interface Parameter {
 const int = (min: number, max: number): Parameter => ({ type: 'int', min, max })
 const real = (min: number, max: number): Parameter => ({ type: 'real', min, max })
 const BOOL: Parameter = { type: 'bool' }
+
+/** This server's own: the elements of the graph's copy of the vectors. */
+const QUANTIZATION: Parameter = { type: 'enum', values: ['none', 'f16', 'bit'] }
 
 const VACUUM: Readonly<Record<string, Parameter>> = {
   autovacuum_enabled: BOOL,
@@ -45,12 +48,17 @@ const PARAMETERS: Readonly<Record<Kind, Readonly<Record<string, Parameter>>>> = 
     ...VACUUM,
   },
   index: { fillfactor: int(10, 100), deduplicate_items: BOOL, vacuum_cleanup_index_scale_factor: real(0, 1e10) },
+  hnsw: { m: int(2, 100), ef_construction: int(4, 1000), quantization: QUANTIZATION },
+  ivfflat: { lists: int(1, 32768), quantization: QUANTIZATION },
   view: {
     security_barrier: BOOL,
     security_invoker: BOOL,
     check_option: { type: 'enum', values: ['local', 'cascaded'] },
   },
 }
+
+/** Which parameters an index of that access method has. */
+export const optionKind = (method: string): Kind => (method === 'hnsw' || method === 'ivfflat' ? method : 'index')
 
 function textOf(arg: Node | undefined): string {
   if (arg === undefined) return 'true'
@@ -116,7 +124,7 @@ export function optionList(_ddl: Ddl, nodes: readonly Node[] | undefined, kind: 
     check(name, text, parameter)
     if (out.some((each) => each.startsWith(`${name}=`)))
       throw sqlError('22023', `parameter "${name}" specified more than once`)
-    out.push(`${name}=${text}`)
+    out.push(`${name}=${parameter === QUANTIZATION ? text.toLowerCase() : text}`)
   }
   return out.length === 0 ? undefined : out
 }

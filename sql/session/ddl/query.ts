@@ -77,11 +77,20 @@ export async function firstRow(ddl: Ddl, query: Query): Promise<Row | undefined>
 }
 
 /** Work without rows. */
-export async function drivePauses(ddl: Ddl, steps: Generator<Pause, unknown, undefined>): Promise<void> {
+export async function drivePauses<T>(ddl: Ddl, steps: Generator<Pause, T, undefined>): Promise<T> {
   startSlice()
+  let ended = false
   try {
-    for (let step = steps.next(); !step.done; step = steps.next()) await paused(ddl, step.value)
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) {
+        ended = true
+        return step.value
+      }
+      await paused(ddl, step.value)
+    }
   } finally {
-    steps.return(undefined)
+    // What the steps hold open (scans) is closed when the statement is ended while it waits.
+    if (!ended) steps.return(undefined as never)
   }
 }

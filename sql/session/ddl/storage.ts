@@ -4,17 +4,24 @@
  */
 import { sequenceKey } from '../../../storage/keys/map.ts'
 import { removeStorage as scheduleRemoval } from '../../access/index-build.ts'
+import { entryPrefix } from '../../access/keys.ts'
+import { isVectorIndex } from '../../access/vector-spec.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import { buildIndex, rewriteTable as moveRows } from '../../executor/modify-index.ts'
 import type { MutableRow, Pause } from '../../executor/operator.ts'
 import type { Row } from '../../types/value.ts'
 import { current, type Ddl, update } from './context.ts'
+import { checkVectorKeys, isVectorMethod, noticeOfLittleData } from './index-vector.ts'
 import { drivePauses } from './query.ts'
 
 /** Entries for the rows that are there. 23505 when a unique index cannot be. */
 export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow): Promise<void> {
-  await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
+  const { method } = index.index!
+  const vector = { keys: index.index!.keys, options: index.options }
+  if (isVectorMethod(method)) checkVectorKeys(ddl, vector, method)
+  const rows = await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
+  if (method === 'ivfflat') noticeOfLittleData(ddl, rows, vector)
 }
 
 /** REINDEX: the index under a new storage id. A clustered one is the table itself and has nothing to build. */
@@ -67,6 +74,12 @@ export function replaceStorage(ddl: Ddl, table: RelationRow): RelationRow {
 }
 
 export function removeStorage(ddl: Ddl, row: RelationRow): void {
+  if (isVectorIndex(row)) {
+    const prefix = entryPrefix(ddl.editor.databaseOid, row)
+    ddl.session.hooks.ended.push((committed) => {
+      if (committed) ddl.session.server.vectors.drop(prefix)
+    })
+  }
   scheduleRemoval(ddl.session.kv, ddl.session.transaction.ensure(), ddl.editor.databaseOid, row)
 }
 

@@ -336,7 +336,8 @@ async function likeIndexes(ddl: Ddl, table: RelationRow, { from, numbers, option
   for (const each of from.indexes) {
     const old = ddl.editor.relation(each)!
     const index = old.index!
-    if (index.method !== 'btree' && index.method !== 'hash') throw notSupported(`LIKE of a ${index.method} index`)
+    const { method } = index
+    if (method === 'gin' || method === 'gist' || method === 'brin') throw notSupported(`LIKE of a ${method} index`)
     const constraint = from.constraints.find((one) => one.index === each && one.type !== 'f')
     const now = current(ddl, table.oid)
     if (index.primary && clusteredIndex(ddl.editor, now) !== undefined)
@@ -364,7 +365,7 @@ async function likeIndexes(ddl: Ddl, table: RelationRow, { from, numbers, option
         )
     const made = putIndex(ddl, table.oid, {
       name,
-      method: index.method,
+      method,
       keys,
       include,
       unique: index.unique,
