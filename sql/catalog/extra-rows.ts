@@ -1,4 +1,4 @@
-/** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector type. */
+/** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector types. */
 import * as vector from '../types/vector/catalog-rows.ts'
 
 type Field = null | boolean | number | string | readonly number[]
@@ -14,6 +14,7 @@ const TABLES: Readonly<Record<string, readonly Readonly<Record<string, Field>>[]
   pg_opclass: vector.pg_opclass,
   pg_amop: vector.pg_amop,
   pg_amproc: vector.pg_amproc,
+  pg_description: vector.pg_description,
 }
 
 function fieldText(field: Field | undefined, type: string): string {

@@ -106,7 +106,8 @@ describe('the kernel agrees with plain TypeScript', () => {
     )
   })
   it('on fractions to a float4', () => {
-    const unit = fc.float({ min: -4, max: 4, noNaN: true })
+    // Squares of what is smaller vanish from float4 sums before they vanish from doubles.
+    const unit = fc.float({ min: -4, max: 4, noNaN: true }).map((n) => (Math.abs(n) < 1e-15 ? 0 : n))
     fc.assert(
       fc.property(fc.array(fc.tuple(unit, unit), { minLength: 1, maxLength: 200 }), (pairs) => {
         const a = Float32Array.from(pairs, ([x]) => x)
@@ -136,7 +137,8 @@ describe('the kernel agrees with plain TypeScript', () => {
 
 describe('catalog rows', () => {
   it('every function and aggregate is there, every oid is used once', () => {
-    const outside = /^(vector_(in|out|recv|send|typmod_in)|hnswhandler|ivfflathandler|aggregate_dummy)$/
+    const outside =
+      /^((half|sparse)?(vector|vec)_(in|out|recv|send|typmod_in)|(hnsw|ivfflat)(handler|_\w+_support)|aggregate_dummy)$/
     for (const row of rows.pg_proc)
       if (!outside.test(row.prosrc)) expect(functionBodies.has(row.prosrc), row.prosrc).toBe(true)
     const oids = [

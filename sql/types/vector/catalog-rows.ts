@@ -1,34 +1,48 @@
 /**
- * What pgvector's extension script declares for the type vector, as rows of PostgreSQL's catalogs: the same columns by
- * the same names, references as oids. The catalog adds them to its own data, so that vector is simply there.
+ * What pgvector's extension script declares, as rows of PostgreSQL's catalogs: the same columns by the same names, references
+ * as oids. The catalog adds them to its own data, so that the vector types are simply there. The lists read like the script.
  *
- *     16001 vector   16002 vector[]   16003 hnsw   16004 ivfflat
- *     16010… functions   16060… operators   16080… casts   16090… operator families and classes   16110… their members
+ *     16001 vector   16003 hnsw   16004 ivfflat   16005 halfvec   16007 sparsevec   (an array type behind each type)
+ *     16010… functions   16145… support functions of classes   16200… operators   16260… casts
+ *     16290… operator families   16320… operator classes   16345… their operators
+ *
+ * https://github.com/pgvector/pgvector, version 0.8
  */
 
-const VECTOR = 16001
-const VECTOR_ARRAY = 16002
-const HNSW = 16003
-const IVFFLAT = 16004
-const BTREE = 403
+const TYPE_OIDS: Readonly<Record<string, number>> = {
+  vector: 16001,
+  _vector: 16002,
+  halfvec: 16005,
+  _halfvec: 16006,
+  sparsevec: 16007,
+  _sparsevec: 16008,
+  bit: 1560,
+  bool: 16,
+  bytea: 17,
+  cstring: 2275,
+  _cstring: 1263,
+  float8: 701,
+  index_am_handler: 325,
+  int4: 23,
+  internal: 2281,
+  oid: 26,
+  _int4: 1007,
+  _float4: 1021,
+  _float8: 1022,
+  _numeric: 1231,
+}
 const PG_CATALOG = 11
 const SUPERUSER = 10
 const LANGUAGE_C_INTERNAL = 12
+const METHODS = { btree: 403, hnsw: 16003, ivfflat: 16004 } as const
 const FLOAT_FAMILY = 1970
 
-const BOOL = 16
-const BYTEA = 17
-const INT4 = 23
-const FLOAT8 = 701
-const CSTRING = 2275
-const INTERNAL = 2281
-const OID = 26
-const BIT = 1560
-const CSTRING_ARRAY = 1263
-const INT4_ARRAY = 1007
-const FLOAT4_ARRAY = 1021
-const FLOAT8_ARRAY = 1022
-const NUMERIC_ARRAY = 1231
+/** A broken list is a bug of this file. */
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`no ${what} among vector's`)
+  return value
+}
+const typeOid = (name: string): number => found(TYPE_OIDS[name], `type ${name}`)
 
 export interface ProcRow {
   readonly oid: number
@@ -42,8 +56,8 @@ export interface ProcRow {
   readonly prokind: 'f' | 'a'
   readonly proisstrict: boolean
   readonly proretset: boolean
-  readonly provolatile: 'i'
-  readonly proparallel: 's'
+  readonly provolatile: 'i' | 'v'
+  readonly proparallel: 's' | 'u'
   readonly pronargs: number
   readonly pronargdefaults: number
   readonly prorettype: number
@@ -51,85 +65,113 @@ export interface ProcRow {
   readonly prosrc: string
 }
 
-/** [name, argument types, result]; the oid is the place in the list. */
-const FUNCTIONS: readonly (readonly [string, readonly number[], number])[] = [
-  ['vector_in', [CSTRING, OID, INT4], VECTOR],
-  ['vector_out', [VECTOR], CSTRING],
-  ['vector_typmod_in', [CSTRING_ARRAY], INT4],
-  ['vector_recv', [INTERNAL, OID, INT4], VECTOR],
-  ['vector_send', [VECTOR], BYTEA],
-  ['l2_distance', [VECTOR, VECTOR], FLOAT8],
-  ['inner_product', [VECTOR, VECTOR], FLOAT8],
-  ['cosine_distance', [VECTOR, VECTOR], FLOAT8],
-  ['l1_distance', [VECTOR, VECTOR], FLOAT8],
-  ['vector_dims', [VECTOR], INT4],
-  ['vector_norm', [VECTOR], FLOAT8],
-  ['l2_normalize', [VECTOR], VECTOR],
-  ['binary_quantize', [VECTOR], BIT],
-  ['subvector', [VECTOR, INT4, INT4], VECTOR],
-  ['vector_add', [VECTOR, VECTOR], VECTOR],
-  ['vector_sub', [VECTOR, VECTOR], VECTOR],
-  ['vector_mul', [VECTOR, VECTOR], VECTOR],
-  ['vector_concat', [VECTOR, VECTOR], VECTOR],
-  ['vector_lt', [VECTOR, VECTOR], BOOL],
-  ['vector_le', [VECTOR, VECTOR], BOOL],
-  ['vector_eq', [VECTOR, VECTOR], BOOL],
-  ['vector_ne', [VECTOR, VECTOR], BOOL],
-  ['vector_ge', [VECTOR, VECTOR], BOOL],
-  ['vector_gt', [VECTOR, VECTOR], BOOL],
-  ['vector_cmp', [VECTOR, VECTOR], INT4],
-  ['vector_l2_squared_distance', [VECTOR, VECTOR], FLOAT8],
-  ['vector_negative_inner_product', [VECTOR, VECTOR], FLOAT8],
-  ['vector_spherical_distance', [VECTOR, VECTOR], FLOAT8],
-  ['vector_accum', [FLOAT8_ARRAY, VECTOR], FLOAT8_ARRAY],
-  ['vector_avg', [FLOAT8_ARRAY], VECTOR],
-  ['vector_combine', [FLOAT8_ARRAY, FLOAT8_ARRAY], FLOAT8_ARRAY],
-  ['vector', [VECTOR, INT4, BOOL], VECTOR],
-  ['array_to_vector', [INT4_ARRAY, INT4, BOOL], VECTOR],
-  ['array_to_vector', [FLOAT4_ARRAY, INT4, BOOL], VECTOR],
-  ['array_to_vector', [FLOAT8_ARRAY, INT4, BOOL], VECTOR],
-  ['array_to_vector', [NUMERIC_ARRAY, INT4, BOOL], VECTOR],
-  ['vector_to_float4', [VECTOR, INT4, BOOL], FLOAT4_ARRAY],
-  ['hnswhandler', [INTERNAL], 325],
-  ['ivfflathandler', [INTERNAL], 325],
-  ['avg', [VECTOR], VECTOR],
-  ['sum', [VECTOR], VECTOR],
-]
-const FIRST_FUNCTION = 16010
-const AGGREGATES = ['avg', 'sum']
+const NEW_TYPES = ['vector', 'halfvec', 'sparsevec'] as const
+const DENSE_TYPES = ['vector', 'halfvec'] as const
+const COMPARISONS = ['lt', 'le', 'eq', 'ne', 'ge', 'gt'] as const
 
-export const pg_proc: readonly ProcRow[] = FUNCTIONS.map(([proname, proargtypes, prorettype], i) => {
-  const aggregate = AGGREGATES.includes(proname)
+/** `name(argument types) result = prosrc`, the last where it is not the name; T is the type. */
+const forEachOf = (types: readonly string[], list: readonly string[]): string[] =>
+  types.flatMap((type) =>
+    // vector's C functions bear the SQL name, those of the others their type's name before it.
+    list.map((line) => line.replaceAll('T_=', type === 'vector' ? '' : `${type}_`).replaceAll('T', type)),
+  )
+
+const FUNCTIONS: readonly string[] = [
+  ...forEachOf(NEW_TYPES, [
+    'T_in(cstring,oid,int4) T',
+    'T_out(T) cstring',
+    'T_typmod_in(_cstring) int4',
+    'T_recv(internal,oid,int4) T',
+    'T_send(T) bytea',
+    'l2_distance(T,T) float8 = T_=l2_distance',
+    'inner_product(T,T) float8 = T_=inner_product',
+    'cosine_distance(T,T) float8 = T_=cosine_distance',
+    'l1_distance(T,T) float8 = T_=l1_distance',
+    'l2_normalize(T) T = T_=l2_normalize',
+    ...COMPARISONS.map((name) => `T_${name}(T,T) bool`),
+    'T_cmp(T,T) int4',
+    'T_l2_squared_distance(T,T) float8',
+    'T_negative_inner_product(T,T) float8',
+    'T(T,int4,bool) T',
+    'array_to_T(_int4,int4,bool) T',
+    'array_to_T(_float4,int4,bool) T',
+    'array_to_T(_float8,int4,bool) T',
+    'array_to_T(_numeric,int4,bool) T',
+  ]),
+  ...forEachOf(DENSE_TYPES, [
+    'vector_dims(T) int4 = T_=vector_dims',
+    'binary_quantize(T) bit = T_=binary_quantize',
+    'subvector(T,int4,int4) T = T_=subvector',
+    'T_add(T,T) T',
+    'T_sub(T,T) T',
+    'T_mul(T,T) T',
+    'T_concat(T,T) T',
+    'T_spherical_distance(T,T) float8',
+    'T_accum(_float8,T) _float8',
+    'T_avg(_float8) T',
+    'T_combine(_float8,_float8) _float8',
+    'T_to_float4(T,int4,bool) _float4',
+  ]),
+  'vector_norm(vector) float8',
+  'l2_norm(halfvec) float8 = halfvec_l2_norm',
+  'l2_norm(sparsevec) float8 = sparsevec_l2_norm',
+  'vector_to_halfvec(vector,int4,bool) halfvec',
+  'halfvec_to_vector(halfvec,int4,bool) vector',
+  'vector_to_sparsevec(vector,int4,bool) sparsevec',
+  'sparsevec_to_vector(sparsevec,int4,bool) vector',
+  'halfvec_to_sparsevec(halfvec,int4,bool) sparsevec',
+  'sparsevec_to_halfvec(sparsevec,int4,bool) halfvec',
+  'hamming_distance(bit,bit) float8',
+  'jaccard_distance(bit,bit) float8',
+]
+/** Called by index methods only. */
+const METHOD_FUNCTIONS: readonly string[] = [
+  'hnswhandler(internal) index_am_handler',
+  'ivfflathandler(internal) index_am_handler',
+  'ivfflat_halfvec_support(internal) internal',
+  'ivfflat_bit_support(internal) internal',
+  'hnsw_halfvec_support(internal) internal',
+  'hnsw_bit_support(internal) internal',
+  'hnsw_sparsevec_support(internal) internal',
+]
+const AGGREGATES = forEachOf(DENSE_TYPES, ['avg(T) T = aggregate_dummy', 'sum(T) T = aggregate_dummy'])
+
+const DECLARATION = /^(\w+)\(([\w,]*)\) (\w+)(?: = (\w+))?$/
+const FIRST_FUNCTION = 16010
+const declarations = [...FUNCTIONS, ...METHOD_FUNCTIONS, ...AGGREGATES]
+
+export const pg_proc: readonly ProcRow[] = declarations.map((line, i) => {
+  const [, name, argTypes, result, source] = found(DECLARATION.exec(line) ?? undefined, line)
+  const proargtypes = argTypes!.split(',').map(typeOid)
+  const isAggregate = AGGREGATES.includes(line)
+  const isOfMethod = METHOD_FUNCTIONS.includes(line)
   return {
     oid: FIRST_FUNCTION + i,
-    proname,
+    proname: name!,
     pronamespace: PG_CATALOG,
     proowner: SUPERUSER,
     prolang: LANGUAGE_C_INTERNAL,
     procost: 1,
     prorows: 0,
     provariadic: 0,
-    prokind: aggregate ? 'a' : 'f',
-    proisstrict: !aggregate,
+    prokind: isAggregate ? 'a' : 'f',
+    proisstrict: !isAggregate && !isOfMethod,
     proretset: false,
-    provolatile: 'i',
-    proparallel: 's',
+    provolatile: isOfMethod ? 'v' : 'i',
+    proparallel: isOfMethod ? 'u' : 's',
     pronargs: proargtypes.length,
     pronargdefaults: 0,
-    prorettype,
+    prorettype: typeOid(result!),
     proargtypes,
-    prosrc: aggregate ? 'aggregate_dummy' : proname,
+    prosrc: source ?? name!,
   }
 })
 
-/** The oid of the function of that name, the first with that first argument type where there are several. */
-function functionOid(name: string, firstArgument?: number): number {
-  const found = pg_proc.find(
-    (row) => row.proname === name && (firstArgument === undefined || row.proargtypes[0] === firstArgument),
-  )
-  if (found === undefined) throw new Error(`no function ${name} among vector's`)
-  return found.oid
-}
+const functionOids = new Map(
+  declarations.map((line, i) => [line.slice(0, line.indexOf(')') + 1), FIRST_FUNCTION + i] as const),
+)
+/** By name and argument types: `l2_distance(vector,vector)`. */
+const functionOid = (signature: string): number => found(functionOids.get(signature), signature)
 
 const typeRow = {
   typnamespace: PG_CATALOG,
@@ -148,61 +190,46 @@ const typeRow = {
   typtypmod: -1,
   typndims: 0,
   typcollation: 0,
+  typmodout: 0,
 } as const
 
 /** array_in, array_out and so on are PostgreSQL's own functions. */
-export const pg_type = [
+export const pg_type = NEW_TYPES.flatMap((name) => [
   {
     ...typeRow,
-    oid: VECTOR,
-    typname: 'vector',
+    oid: typeOid(name),
+    typname: name,
     typcategory: 'U',
     typsubscript: 0,
     typelem: 0,
-    typarray: VECTOR_ARRAY,
-    typinput: functionOid('vector_in'),
-    typoutput: functionOid('vector_out'),
-    typreceive: functionOid('vector_recv'),
-    typsend: functionOid('vector_send'),
-    typmodin: functionOid('vector_typmod_in'),
-    typmodout: 0,
+    typarray: typeOid(`_${name}`),
+    typinput: functionOid(`${name}_in(cstring,oid,int4)`),
+    typoutput: functionOid(`${name}_out(${name})`),
+    typreceive: functionOid(`${name}_recv(internal,oid,int4)`),
+    typsend: functionOid(`${name}_send(${name})`),
+    typmodin: functionOid(`${name}_typmod_in(_cstring)`),
     typstorage: 'e',
   },
   {
     ...typeRow,
-    oid: VECTOR_ARRAY,
-    typname: '_vector',
+    oid: typeOid(`_${name}`),
+    typname: `_${name}`,
     typcategory: 'A',
     typsubscript: 6179,
-    typelem: VECTOR,
+    typelem: typeOid(name),
     typarray: 0,
     typinput: 750,
     typoutput: 751,
     typreceive: 2400,
     typsend: 2401,
-    typmodin: functionOid('vector_typmod_in'),
-    typmodout: 0,
+    typmodin: functionOid(`${name}_typmod_in(_cstring)`),
     typstorage: 'x',
   },
-] as const
+])
 
-export const pg_aggregate = [
-  {
-    name: 'avg',
-    transition: 'vector_accum',
-    final: functionOid('vector_avg'),
-    combine: 'vector_combine',
-    type: FLOAT8_ARRAY,
-    initial: '{0}',
-  },
-  { name: 'sum', transition: 'vector_add', final: 0, combine: 'vector_add', type: VECTOR, initial: null },
-].map((row) => ({
-  aggfnoid: functionOid(row.name),
+const aggregateRow = {
   aggkind: 'n',
   aggnumdirectargs: 0,
-  aggtransfn: functionOid(row.transition),
-  aggfinalfn: row.final,
-  aggcombinefn: functionOid(row.combine),
   aggserialfn: 0,
   aggdeserialfn: 0,
   aggmtransfn: 0,
@@ -213,157 +240,312 @@ export const pg_aggregate = [
   aggfinalmodify: 'r',
   aggmfinalmodify: 'r',
   aggsortop: 0,
-  aggtranstype: row.type,
   aggtransspace: 0,
   aggmtranstype: 0,
   aggmtransspace: 0,
-  agginitval: row.initial,
   aggminitval: null,
-}))
+} as const
 
-/** [operator, function, result, commutator, negator, restriction and join estimators]. */
-const OPERATORS: readonly (readonly [string, string, number, string?, string?, string?, string?])[] = [
-  ['<->', 'l2_distance', FLOAT8, '<->'],
-  ['<#>', 'vector_negative_inner_product', FLOAT8, '<#>'],
-  ['<=>', 'cosine_distance', FLOAT8, '<=>'],
-  ['<+>', 'l1_distance', FLOAT8, '<+>'],
-  ['+', 'vector_add', VECTOR, '+'],
-  ['-', 'vector_sub', VECTOR],
-  ['*', 'vector_mul', VECTOR, '*'],
-  ['||', 'vector_concat', VECTOR],
-  ['<', 'vector_lt', BOOL, '>', '>=', 'scalarltsel', 'scalarltjoinsel'],
-  ['<=', 'vector_le', BOOL, '>=', '>', 'scalarlesel', 'scalarlejoinsel'],
-  ['=', 'vector_eq', BOOL, '=', '<>', 'eqsel', 'eqjoinsel'],
-  ['<>', 'vector_ne', BOOL, '<>', '=', 'eqsel', 'eqjoinsel'],
-  ['>=', 'vector_ge', BOOL, '<=', '<', 'scalargesel', 'scalargejoinsel'],
-  ['>', 'vector_gt', BOOL, '<', '<=', 'scalargtsel', 'scalargtjoinsel'],
-]
-/** pg_proc.oid of PostgreSQL's estimators. */
-const ESTIMATORS: Readonly<Record<string, number>> = {
-  eqsel: 101,
-  scalarltsel: 103,
-  scalargtsel: 104,
-  eqjoinsel: 105,
-  scalarltjoinsel: 107,
-  scalargtjoinsel: 108,
-  scalarlesel: 336,
-  scalargesel: 337,
-  scalarlejoinsel: 386,
-  scalargejoinsel: 398,
+export const pg_aggregate = DENSE_TYPES.flatMap((type) => [
+  {
+    ...aggregateRow,
+    aggfnoid: functionOid(`avg(${type})`),
+    aggtransfn: functionOid(`${type}_accum(_float8,${type})`),
+    aggfinalfn: functionOid(`${type}_avg(_float8)`),
+    aggcombinefn: functionOid(`${type}_combine(_float8,_float8)`),
+    aggtranstype: typeOid('_float8'),
+    agginitval: '{0}',
+  },
+  {
+    ...aggregateRow,
+    aggfnoid: functionOid(`sum(${type})`),
+    aggtransfn: functionOid(`${type}_add(${type},${type})`),
+    aggfinalfn: 0,
+    aggcombinefn: functionOid(`${type}_add(${type},${type})`),
+    aggtranstype: typeOid(type),
+    agginitval: null,
+  },
+])
+
+interface Operator {
+  readonly name: string
+  readonly type: string
+  readonly code: string
+  readonly result: string
+  readonly commutator?: string
+  readonly negator?: string
+  /** The name of PostgreSQL's estimators: of a restriction by it, and of a join. */
+  readonly estimator?: keyof typeof ESTIMATORS
 }
+/** pg_proc.oid of PostgreSQL's estimators: for restrictions, for joins. */
+const ESTIMATORS = {
+  eqsel: [101, 105],
+  scalarltsel: [103, 107],
+  scalargtsel: [104, 108],
+  scalarlesel: [336, 386],
+  scalargesel: [337, 398],
+} as const
 
-const FIRST_OPERATOR = 16060
-const operatorOid = (name: string | undefined): number =>
-  name === undefined ? 0 : FIRST_OPERATOR + OPERATORS.findIndex(([operator]) => operator === name)
+const distances = (type: string): Operator[] =>
+  (
+    [
+      ['<->', 'l2_distance'],
+      ['<#>', `${type}_negative_inner_product`],
+      ['<=>', 'cosine_distance'],
+      ['<+>', 'l1_distance'],
+    ] as const
+  ).map(([name, code]) => ({ name, type, code, result: 'float8', commutator: name }))
 
-export const pg_operator = OPERATORS.map(([oprname, code, oprresult, commutator, negator, restrict, join]) => ({
-  oid: operatorOid(oprname),
-  oprname,
+const arithmetic = (type: string): Operator[] => [
+  { name: '+', type, code: `${type}_add`, result: type, commutator: '+' },
+  { name: '-', type, code: `${type}_sub`, result: type },
+  { name: '*', type, code: `${type}_mul`, result: type, commutator: '*' },
+  { name: '||', type, code: `${type}_concat`, result: type },
+]
+
+/** `<>` is estimated as equality is, in pgvector's script. */
+const comparisons = (type: string): Operator[] =>
+  (
+    [
+      ['<', 'lt', '>', '>=', 'scalarltsel'],
+      ['<=', 'le', '>=', '>', 'scalarlesel'],
+      ['=', 'eq', '=', '<>', 'eqsel'],
+      ['<>', 'ne', '<>', '=', 'eqsel'],
+      ['>=', 'ge', '<=', '<', 'scalargesel'],
+      ['>', 'gt', '<', '<=', 'scalargtsel'],
+    ] as const
+  ).map(([name, code, commutator, negator, estimator]) => ({
+    name,
+    type,
+    code: `${type}_${code}`,
+    result: 'bool',
+    commutator,
+    negator,
+    estimator,
+  }))
+
+const OPERATORS: readonly Operator[] = [
+  ...distances('vector'),
+  ...arithmetic('vector'),
+  ...comparisons('vector'),
+  ...distances('halfvec'),
+  ...arithmetic('halfvec'),
+  ...comparisons('halfvec'),
+  { name: '<~>', type: 'bit', code: 'hamming_distance', result: 'float8', commutator: '<~>' },
+  { name: '<%>', type: 'bit', code: 'jaccard_distance', result: 'float8', commutator: '<%>' },
+  ...distances('sparsevec'),
+  ...comparisons('sparsevec'),
+]
+
+const FIRST_OPERATOR = 16200
+const operatorOids = new Map(OPERATORS.map(({ name, type }, i) => [`${name} ${type}`, FIRST_OPERATOR + i] as const))
+const operatorOid = (name: string, type: string): number =>
+  found(operatorOids.get(`${name} ${type}`), `operator ${name} of ${type}`)
+
+export const pg_operator = OPERATORS.map(({ name, type, code, result, commutator, negator, estimator }) => ({
+  oid: operatorOid(name, type),
+  oprname: name,
   oprnamespace: PG_CATALOG,
   oprowner: SUPERUSER,
   oprkind: 'b',
   oprcanmerge: false,
   oprcanhash: false,
-  oprleft: VECTOR,
-  oprright: VECTOR,
-  oprresult,
-  oprcom: operatorOid(commutator),
-  oprnegate: operatorOid(negator),
-  oprcode: functionOid(code),
-  oprrest: restrict === undefined ? 0 : ESTIMATORS[restrict]!,
-  oprjoin: join === undefined ? 0 : ESTIMATORS[join]!,
+  oprleft: typeOid(type),
+  oprright: typeOid(type),
+  oprresult: typeOid(result),
+  oprcom: commutator === undefined ? 0 : operatorOid(commutator, type),
+  oprnegate: negator === undefined ? 0 : operatorOid(negator, type),
+  oprcode: functionOid(`${code}(${type},${type})`),
+  oprrest: estimator === undefined ? 0 : ESTIMATORS[estimator][0],
+  oprjoin: estimator === undefined ? 0 : ESTIMATORS[estimator][1],
 }))
 
-export const pg_cast = (
-  [
-    [VECTOR, VECTOR, functionOid('vector'), 'i'],
-    [VECTOR, FLOAT4_ARRAY, functionOid('vector_to_float4'), 'i'],
-    [INT4_ARRAY, VECTOR, functionOid('array_to_vector', INT4_ARRAY), 'a'],
-    [FLOAT4_ARRAY, VECTOR, functionOid('array_to_vector', FLOAT4_ARRAY), 'a'],
-    [FLOAT8_ARRAY, VECTOR, functionOid('array_to_vector', FLOAT8_ARRAY), 'a'],
-    [NUMERIC_ARRAY, VECTOR, functionOid('array_to_vector', NUMERIC_ARRAY), 'a'],
-  ] as const
-).map(([castsource, casttarget, castfunc, castcontext], i) => ({
-  oid: 16080 + i,
-  castsource,
-  casttarget,
-  castfunc,
+/** [source, target, function, context]: implicit, in an assignment. */
+const CASTS: readonly (readonly [string, string, string, 'i' | 'a'])[] = [
+  ['vector', 'vector', 'vector', 'i'],
+  ['vector', '_float4', 'vector_to_float4', 'i'],
+  ['vector', 'halfvec', 'vector_to_halfvec', 'i'],
+  ['vector', 'sparsevec', 'vector_to_sparsevec', 'i'],
+  ['halfvec', 'halfvec', 'halfvec', 'i'],
+  ['halfvec', '_float4', 'halfvec_to_float4', 'a'],
+  ['halfvec', 'vector', 'halfvec_to_vector', 'a'],
+  ['halfvec', 'sparsevec', 'halfvec_to_sparsevec', 'i'],
+  ['sparsevec', 'sparsevec', 'sparsevec', 'i'],
+  ['sparsevec', 'vector', 'sparsevec_to_vector', 'a'],
+  ['sparsevec', 'halfvec', 'sparsevec_to_halfvec', 'a'],
+  ...NEW_TYPES.flatMap((type) =>
+    ['_int4', '_float4', '_float8', '_numeric'].map((array) => [array, type, `array_to_${type}`, 'a'] as const),
+  ),
+]
+
+export const pg_cast = CASTS.map(([source, target, code, castcontext], i) => ({
+  oid: 16260 + i,
+  castsource: typeOid(source),
+  casttarget: typeOid(target),
+  castfunc: functionOid(`${code}(${source},int4,bool)`),
   castcontext,
   castmethod: 'f',
 }))
 
 export const pg_am = [
-  { oid: HNSW, amname: 'hnsw', amhandler: functionOid('hnswhandler'), amtype: 'i' },
-  { oid: IVFFLAT, amname: 'ivfflat', amhandler: functionOid('ivfflathandler'), amtype: 'i' },
+  { oid: METHODS.hnsw, amname: 'hnsw', amhandler: functionOid('hnswhandler(internal)'), amtype: 'i' },
+  { oid: METHODS.ivfflat, amname: 'ivfflat', amhandler: functionOid('ivfflathandler(internal)'), amtype: 'i' },
 ] as const
 
-/** [method, class, default, distance operator]; a family of the same name belongs to each. */
-const CLASSES: readonly (readonly [number, string, boolean, string?])[] = [
-  [BTREE, 'vector_ops', true],
-  [HNSW, 'vector_l2_ops', false, '<->'],
-  [HNSW, 'vector_ip_ops', false, '<#>'],
-  [HNSW, 'vector_cosine_ops', false, '<=>'],
-  [HNSW, 'vector_l1_ops', false, '<+>'],
-  [IVFFLAT, 'vector_l2_ops', true, '<->'],
-  [IVFFLAT, 'vector_ip_ops', false, '<#>'],
-  [IVFFLAT, 'vector_cosine_ops', false, '<=>'],
-]
-const familyOid = (i: number) => 16090 + i
+interface OperatorClass {
+  readonly method: keyof typeof METHODS
+  readonly name: string
+  readonly type: string
+  readonly isDefault?: boolean
+  /** What it orders by; the classes of b-trees have the comparisons instead. */
+  readonly distance?: string
+  /** Support functions by their numbers; of one argument of the type, two, or `internal`. */
+  readonly support: Readonly<Record<number, string>>
+}
 
-export const pg_opfamily = CLASSES.map(([opfmethod, opfname], i) => ({
+/**
+ * What an index computes for a metric: 1 the distance, 2 the norm it divides by (cosine), and for ivfflat 3 the distance and
+ * 4 the norm of its clustering. The types but vector bring a function that describes them, the last number of the method.
+ */
+function classes(type: 'vector' | 'halfvec' | 'sparsevec', methods: readonly ('ivfflat' | 'hnsw')[]): OperatorClass[] {
+  const both = (name: string) => `${name}(${type},${type})`
+  const norm = type === 'vector' ? 'vector_norm(vector)' : `l2_norm(${type})`
+  const negativeProduct = both(`${type}_negative_inner_product`)
+  const spherical = both(`${type}_spherical_distance`)
+  return methods.flatMap((method) => {
+    const isIvfflat = method === 'ivfflat'
+    const own: Readonly<Record<number, string>> =
+      type === 'vector' ? {} : { [isIvfflat ? 5 : 3]: `${method}_${type}_support(internal)` }
+    const list: OperatorClass[] = [
+      {
+        method,
+        name: `${type}_l2_ops`,
+        type,
+        isDefault: isIvfflat && type === 'vector',
+        distance: '<->',
+        support: { 1: both(`${type}_l2_squared_distance`), ...(isIvfflat ? { 3: both('l2_distance') } : {}), ...own },
+      },
+      {
+        method,
+        name: `${type}_ip_ops`,
+        type,
+        distance: '<#>',
+        support: { 1: negativeProduct, ...(isIvfflat ? { 3: spherical, 4: norm } : {}), ...own },
+      },
+      {
+        method,
+        name: `${type}_cosine_ops`,
+        type,
+        distance: '<=>',
+        support: { 1: negativeProduct, 2: norm, ...(isIvfflat ? { 3: spherical, 4: norm } : {}), ...own },
+      },
+    ]
+    if (!isIvfflat)
+      list.push({ method, name: `${type}_l1_ops`, type, distance: '<+>', support: { 1: both('l1_distance'), ...own } })
+    return list
+  })
+}
+
+const btree = (type: string): OperatorClass => ({
+  method: 'btree',
+  name: `${type}_ops`,
+  type,
+  isDefault: true,
+  support: { 1: `${type}_cmp(${type},${type})` },
+})
+
+/** A family of the same name belongs to each class. */
+const CLASSES: readonly OperatorClass[] = [
+  ...NEW_TYPES.map(btree),
+  ...classes('vector', ['hnsw', 'ivfflat']),
+  ...classes('halfvec', ['hnsw', 'ivfflat']),
+  ...classes('sparsevec', ['hnsw']),
+  {
+    method: 'ivfflat',
+    name: 'bit_hamming_ops',
+    type: 'bit',
+    distance: '<~>',
+    support: { 1: 'hamming_distance(bit,bit)', 3: 'hamming_distance(bit,bit)', 5: 'ivfflat_bit_support(internal)' },
+  },
+  {
+    method: 'hnsw',
+    name: 'bit_hamming_ops',
+    type: 'bit',
+    distance: '<~>',
+    support: { 1: 'hamming_distance(bit,bit)', 3: 'hnsw_bit_support(internal)' },
+  },
+  {
+    method: 'hnsw',
+    name: 'bit_jaccard_ops',
+    type: 'bit',
+    distance: '<%>',
+    support: { 1: 'jaccard_distance(bit,bit)', 3: 'hnsw_bit_support(internal)' },
+  },
+]
+const familyOid = (i: number) => 16290 + i
+
+export const pg_opfamily = CLASSES.map(({ method, name }, i) => ({
   oid: familyOid(i),
-  opfmethod,
-  opfname,
+  opfmethod: METHODS[method],
+  opfname: name,
   opfnamespace: PG_CATALOG,
   opfowner: SUPERUSER,
 }))
 
-export const pg_opclass = CLASSES.map(([opcmethod, opcname, opcdefault], i) => ({
-  oid: 16100 + i,
-  opcmethod,
-  opcname,
+export const pg_opclass = CLASSES.map(({ method, name, type, isDefault }, i) => ({
+  oid: 16320 + i,
+  opcmethod: METHODS[method],
+  opcname: name,
   opcnamespace: PG_CATALOG,
   opcowner: SUPERUSER,
   opcfamily: familyOid(i),
-  opcintype: VECTOR,
-  opcdefault,
+  opcintype: typeOid(type),
+  opcdefault: isDefault ?? false,
   opckeytype: 0,
 }))
 
-const member = { amoplefttype: VECTOR, amoprighttype: VECTOR } as const
-
 /** b-tree: the five comparisons by strategy. The others: their distance, which orders as float8 does. */
-export const pg_amop = CLASSES.flatMap(([amopmethod, , , distance], i) =>
-  distance === undefined
-    ? ['<', '<=', '=', '>=', '>'].map((operator, j) => ({
-        ...member,
-        amopfamily: familyOid(i),
-        amopstrategy: j + 1,
-        amoppurpose: 's',
-        amopopr: operatorOid(operator),
-        amopmethod,
-        amopsortfamily: 0,
-      }))
-    : [
-        {
-          ...member,
-          amopfamily: familyOid(i),
-          amopstrategy: 1,
-          amoppurpose: 'o',
-          amopopr: operatorOid(distance),
-          amopmethod,
-          amopsortfamily: FLOAT_FAMILY,
-        },
-      ],
-).map((row, i) => ({ oid: 16110 + i, ...row }))
+export const pg_amop = CLASSES.flatMap(({ method, type, distance }, i) => {
+  const member = {
+    amopfamily: familyOid(i),
+    amoplefttype: typeOid(type),
+    amoprighttype: typeOid(type),
+    amopmethod: METHODS[method],
+  }
+  const search = { ...member, amoppurpose: 's', amopsortfamily: 0 }
+  if (distance === undefined)
+    return ['<', '<=', '=', '>=', '>'].map((operator, j) => ({
+      ...search,
+      amopstrategy: j + 1,
+      amopopr: operatorOid(operator, type),
+    }))
+  return [
+    {
+      ...member,
+      amoppurpose: 'o',
+      amopsortfamily: FLOAT_FAMILY,
+      amopstrategy: 1,
+      amopopr: operatorOid(distance, type),
+    },
+  ]
+}).map((row, i) => ({ oid: 16345 + i, ...row }))
 
-export const pg_amproc = [
-  {
-    oid: 16130,
-    amprocfamily: familyOid(0),
-    amproclefttype: VECTOR,
-    amprocrighttype: VECTOR,
-    amprocnum: 1,
-    amproc: functionOid('vector_cmp'),
-  },
-] as const
+export const pg_amproc = CLASSES.flatMap(({ type, support }, i) =>
+  Object.entries(support).map(([number, signature]) => ({
+    amprocfamily: familyOid(i),
+    amproclefttype: typeOid(type),
+    amprocrighttype: typeOid(type),
+    amprocnum: Number(number),
+    amproc: functionOid(signature),
+  })),
+).map((row, i) => ({ oid: 16145 + i, ...row }))
+
+const PG_TYPE = 1247
+const PG_AM = 2601
+export const pg_description = [
+  { objoid: typeOid('vector'), classoid: PG_TYPE, description: 'single-precision vector' },
+  { objoid: typeOid('halfvec'), classoid: PG_TYPE, description: 'half-precision vector' },
+  { objoid: typeOid('sparsevec'), classoid: PG_TYPE, description: 'single-precision sparse vector' },
+  { objoid: METHODS.hnsw, classoid: PG_AM, description: 'hnsw index access method' },
+  { objoid: METHODS.ivfflat, classoid: PG_AM, description: 'ivfflat index access method' },
+].map((row) => ({ ...row, objsubid: 0 }))

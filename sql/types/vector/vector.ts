@@ -1,32 +1,36 @@
 /**
- * vector: the door. Functions by the names of pgvector's C functions, so that its operators, casts and aggregates find
- * them; the rows that declare them are in catalog-rows.ts. https://github.com/pgvector/pgvector#vector-functions
+ * The vector types: the door. The functions of vector are here, by the names of pgvector's C functions, so that its
+ * operators, casts and aggregates find them; those of halfvec, sparsevec and bit in files of their own; the rows that
+ * declare them in catalog-rows.ts. https://github.com/pgvector/pgvector#vector-functions
  */
-import { sqlError } from '../error.ts'
-import {
-  type AggregateBody,
-  type AggregateTable,
-  bound,
-  type FunctionTable,
-  install,
-  installAggregates,
-  scalar,
-} from '../function.ts'
+import { type AggregateTable, bound, type FunctionTable, install, installAggregates, scalar } from '../function.ts'
 import { comparedBy, comparisons } from '../misc/comparison.ts'
-import { parseFloat4 } from '../number/float-text.ts'
-import { toText } from '../number/numeric.ts'
 import { registerTypes } from '../registry.ts'
-import { ArrayValue, BitString, type Numeric, type Value } from '../value.ts'
+import { ArrayValue, type Value } from '../value.ts'
+import { BIT_DISTANCE_FUNCTIONS } from './bit-distance.ts'
+import {
+  accumulate,
+  arrayElements,
+  averageOfState,
+  avgOf,
+  combine,
+  elementConversion,
+  signBits,
+  subvectorBounds,
+  sumOf,
+} from './dense.ts'
+import { checkDimensionCount, checkExpected, checkFinite, overflow, underflow } from './dimensions.ts'
 import { checkSameDimensions } from './distance.ts'
+import { HALFVEC_AGGREGATES, HALFVEC_FUNCTIONS } from './halfvec.ts'
+import { halfvecType } from './halfvec-type.ts'
 import { PAIR_DISTANCES } from './kernel.ts'
-import { checkDimensions, checkElement, checkExpected, compareVectors, vectorType } from './vector-type.ts'
+import { SPARSEVEC_FUNCTIONS } from './sparsevec.ts'
+import { sparsevecType } from './sparsevec-type.ts'
+import { compareVectors, vectorType } from './vector-type.ts'
 
 type Vector = Float32Array
 
 const { cosine, l1, 'l2-squared': l2Squared, 'inner-product': innerProduct } = PAIR_DISTANCES
-
-const overflow = () => sqlError('22003', 'value out of range: overflow')
-const underflow = () => sqlError('22003', 'value out of range: underflow')
 
 const distance = (measure: (a: Vector, b: Vector) => number) =>
   scalar((a: Vector, b: Vector) => {
@@ -55,7 +59,7 @@ function multiply(a: Vector, b: Vector): Vector {
 }
 
 function concatenate(a: Vector, b: Vector): Vector {
-  checkDimensions(a.length + b.length)
+  checkDimensionCount('vector', a.length + b.length)
   const result = new Float32Array(a.length + b.length)
   result.set(a)
   result.set(b, a.length)
@@ -78,83 +82,17 @@ function normalize(vector: Vector): Vector {
   })
 }
 
-/** Elements from `start` (1 is the first), `count` of them, as far as there are any. */
-function subvector(vector: Vector, start: number, count: number): Vector {
-  if (count < 1) checkDimensions(0)
-  const end = Math.min(start + count, vector.length + 1)
-  const from = Math.max(start, 1)
-  if (from > vector.length) checkDimensions(0)
-  checkDimensions(end - from)
-  return vector.slice(from - 1, end - 1)
-}
-
-function binaryQuantize(vector: Vector): BitString {
-  const bytes = new Uint8Array((vector.length + 7) >> 3)
-  for (let i = 0; i < vector.length; i++) if (vector[i]! > 0) bytes[i >> 3]! |= 0x80 >> (i & 7)
-  return new BitString(bytes, vector.length)
-}
-
 function sphericalDistance(a: Vector, b: Vector): number {
   const product = innerProduct(a, b)
   return Math.acos(Math.min(1, Math.max(-1, product))) / Math.PI
 }
 
-function fromArray(array: ArrayValue, typmod: number, toFloat4: (value: Value) => number): Vector {
-  if (array.dimensions.length > 1) throw sqlError('22000', 'array must be 1-D')
-  if (array.elements.includes(null)) throw sqlError('22004', 'array must not contain nulls')
-  checkDimensions(array.elements.length)
-  checkExpected(typmod, array.elements.length)
-  const vector = new Float32Array(array.elements.length)
-  for (let i = 0; i < vector.length; i++) vector[i] = toFloat4(array.elements[i]!)
-  vector.forEach(checkElement)
-  return vector
-}
-
-/** The state of avg as SQL sees it: the count, then the sums. */
-function stateOf(array: ArrayValue, caller: string): readonly number[] {
-  if (array.dimensions.length !== 1 || array.elements.includes(null))
-    throw sqlError('XX000', `${caller}: expected state array`)
-  return array.elements as readonly number[]
-}
-
-function accumulate(array: ArrayValue, vector: Vector): ArrayValue {
-  const state = stateOf(array, 'vector_accum')
-  const started = state[0]! !== 0
-  if (started) checkExpected(state.length - 1, vector.length)
-  else if (state.length > 1) checkExpected(state.length - 1, vector.length)
-  const sums = Array.from(vector, (n, i) => {
-    const sum = (started ? state[i + 1]! : 0) + n
-    if (!Number.isFinite(sum)) throw overflow()
-    return sum
-  })
-  return ArrayValue.of([state[0]! + 1, ...sums])
-}
-
-function combine(a: ArrayValue, b: ArrayValue): ArrayValue {
-  const left = stateOf(a, 'vector_combine')
-  const right = stateOf(b, 'vector_combine')
-  if (left[0] === 0 || right[0] === 0) {
-    const state = left[0] === 0 ? right : left
-    if (state.length > 1) checkDimensions(state.length - 1)
-    return ArrayValue.of(state)
-  }
-  checkDimensions(left.length - 1)
-  checkExpected(left.length - 1, right.length - 1)
-  return ArrayValue.of(
-    left.map((n, i) => {
-      const sum = n + right[i]!
-      if (!Number.isFinite(sum)) throw overflow()
-      return sum
-    }),
-  )
-}
-
 function average(count: number, sums: ArrayLike<number>): Vector {
-  checkDimensions(sums.length)
+  checkDimensionCount('vector', sums.length)
   const vector = new Float32Array(sums.length)
   for (let i = 0; i < vector.length; i++) {
     vector[i] = sums[i]! / count
-    checkElement(vector[i]!)
+    checkFinite('vector', vector[i]!)
   }
   return vector
 }
@@ -170,8 +108,10 @@ const VECTOR_FUNCTIONS: FunctionTable = {
   vector_dims: scalar((vector: Vector) => vector.length),
   vector_norm: scalar(norm),
   l2_normalize: scalar(normalize),
-  binary_quantize: scalar(binaryQuantize),
-  subvector: scalar(subvector),
+  binary_quantize: scalar((vector: Vector) => signBits(vector.length, (i) => vector[i]! > 0)),
+  subvector: scalar((vector: Vector, start: number, count: number) =>
+    vector.slice(...subvectorBounds('vector', vector.length, start, count)),
+  ),
   vector_add: scalar(add),
   vector_sub: scalar((a: Vector, b: Vector) => combined(a, b, (x, y) => x - y)),
   vector_mul: scalar(multiply),
@@ -183,54 +123,30 @@ const VECTOR_FUNCTIONS: FunctionTable = {
     return vector
   }),
   array_to_vector: bound<[ArrayValue, number]>((call) => {
-    const element = call.context.type(call.context.type(call.argTypes[0]!).elementOid).name
-    const toFloat4 =
-      element === 'numeric' ? (n: Value) => parseFloat4(toText(n as Numeric)) : (n: Value) => Math.fround(n as number)
-    return (array, typmod) => fromArray(array, typmod, toFloat4)
+    const toFloat4 = elementConversion(call)
+    return (array, typmod) => {
+      const vector = arrayElements('vector', array, typmod, toFloat4)
+      for (const n of vector) checkFinite('vector', n)
+      return vector
+    }
   }),
   vector_to_float4: scalar((vector: Vector) => ArrayValue.of(Array.from(vector))),
-  vector_accum: scalar(accumulate),
+  vector_accum: scalar((state: ArrayValue, vector: Vector) => accumulate('vector_accum', state, vector)),
   vector_combine: scalar(combine),
-  vector_avg: scalar((array: ArrayValue) => {
-    const [count, ...sums] = stateOf(array, 'vector_avg')
-    return count === 0 ? null : average(count!, sums)
-  }),
+  vector_avg: scalar((state: ArrayValue): Value => averageOfState('vector_avg', state, average)),
 }
 
-interface Sums {
-  count: number
-  sums: Float64Array
-}
-
-const avg: AggregateBody<Sums> = {
-  strict: true,
-  bind: () => ({
-    init: () => ({ count: 0, sums: new Float64Array(0) }),
-    step: (state, vector: Vector) => {
-      if (state.count === 0) state.sums = new Float64Array(vector.length)
-      else checkExpected(state.sums.length, vector.length)
-      state.count++
-      for (let i = 0; i < vector.length; i++) state.sums[i]! += vector[i]!
-      return state
-    },
-    final: ({ count, sums }) => (count === 0 ? null : average(count, sums)),
-  }),
-}
-
-const sum: AggregateBody<{ total: Vector | null }> = {
-  strict: true,
-  bind: () => ({
-    init: () => ({ total: null }),
-    step: (state, vector: Vector) => {
-      state.total = state.total === null ? vector : add(state.total, vector)
-      return state
-    },
-    final: ({ total }) => total,
-  }),
-}
+const VECTOR_AGGREGATES = {
+  'avg(vector)': avgOf((vector: Vector, i) => vector[i]!, average),
+  'sum(vector)': sumOf(add),
+} as AggregateTable
 
 export function registerVector(): void {
-  registerTypes([vectorType])
+  registerTypes([vectorType, halfvecType, sparsevecType])
   install(VECTOR_FUNCTIONS)
-  installAggregates({ 'avg(vector)': avg, 'sum(vector)': sum } as AggregateTable)
+  install(HALFVEC_FUNCTIONS)
+  install(SPARSEVEC_FUNCTIONS)
+  install(BIT_DISTANCE_FUNCTIONS)
+  installAggregates(VECTOR_AGGREGATES)
+  installAggregates(HALFVEC_AGGREGATES)
 }
