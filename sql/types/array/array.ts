@@ -215,6 +215,8 @@ const ARRAY_OIDS: readonly (readonly [number, number])[] = [
   [5038, 5039],
   [5069, 271],
   [16001, 16002],
+  [16005, 16006],
+  [16007, 16008],
 ]
 
 /** Installs the functions, and an array type for each built-in type that is registered: call it after the other families. */
