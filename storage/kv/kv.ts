@@ -11,6 +11,7 @@
 import type { Found, Page, Scanner } from '../engine/engine.ts'
 import type { Key, Timestamp, TxnId } from '../keys/brand.ts'
 import type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
+import type { Follower, WritesMark } from '../range/feed.ts'
 
 export type { Found, Page, Scanner } from '../engine/engine.ts'
 export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
@@ -19,6 +20,8 @@ export type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes
 export { TABLE_LOCK_MODES } from '../mvcc/lock-modes.ts'
 /** The version timestamp of a row that the transaction itself wrote. */
 export { OWN_WRITE } from '../mvcc/own-writes.ts'
+/** What a commit wrote under a prefix, for those who keep something derived from it. */
+export type { Changes, Follower, WritesMark } from '../range/feed.ts'
 
 export interface Span {
   readonly from: Key
@@ -74,6 +77,8 @@ export interface Kv {
   watermark(): Timestamp
   /** Physically removes a span once no snapshot can see it (a dropped table's rows). Survives a restart. */
   scheduleRemoval(txn: Txn, span: Span): void
+  /** From now on the follower hears of every commit that writes under the prefix, just before it becomes visible. Returns what ends it. */
+  follow(prefix: Key, follower: Follower): () => void
   /** Runs one round of garbage collection over everything (VACUUM); returns removed versions. */
   collectGarbage(span?: Span): Promise<number>
   approximateBytes(span: Span): number
@@ -128,6 +133,16 @@ export interface Txn {
   scanNewest(span: Span): Scanner
   /** True when some committed key or own write lies in the span, whatever the snapshot (bulk uniqueness check). */
   anyIn(span: Span): boolean
+
+  /**
+   * The transaction's own writes under a prefix, as its statement may see them: in key order, undefined for a removal. The
+   * values are valid during the call. Answers whether there were any.
+   */
+  eachOwn(prefix: Key, visit: (key: Key, value: Uint8Array | undefined) => void): boolean
+  /** What the transaction has written under a prefix until now: see Changes.isAsAt. */
+  markOwn(prefix: Key): WritesMark
+  /** A SERIALIZABLE transaction has read what lies under the prefix, by other ways than these. */
+  noteRead(prefix: Key): void
 
   /** undefined: granted. A promise: waits, then true, or false when skipped. 'skip' that cannot be granted answers false at once. Errors: KvError lock-*, deadlock, cancelled. */
   lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined

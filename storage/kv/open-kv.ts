@@ -12,6 +12,7 @@ import { TABLE_MODE_NUMBER } from '../mvcc/lock-modes.ts'
 import { type LockEntry, LockOwner } from '../mvcc/locks.ts'
 import { Snapshots } from '../mvcc/snapshots.ts'
 import { WriteBuffer } from '../mvcc/write-buffer.ts'
+import type { Follower } from '../range/feed.ts'
 import type { OpenLog } from '../range/log.ts'
 import { openRange, type Range } from '../range/range.ts'
 import type { BeginOptions, Kv, LockRow, LockTarget, Span, TableLockMode, Txn, WaitPolicy } from './kv.ts'
@@ -246,6 +247,10 @@ export class Store implements Kv {
   scheduleRemoval(txn: Txn, span: Span): void {
     invariant(txn instanceof KvTxn, 'the transaction is of another kv')
     txn.scheduleRemoval(span)
+  }
+
+  follow(prefix: Key, follower: Follower): () => void {
+    return this.range.feed.follow(prefix, follower)
   }
 
   collectGarbage(span?: Span): Promise<number> {

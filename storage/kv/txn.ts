@@ -10,7 +10,7 @@ import { PAGE_HEADER_BYTES } from '../engine/engine.ts'
 import { nextRow, u32 } from '../engine/page.ts'
 import { type Key, type Timestamp, type TxnId, txnId } from '../keys/brand.ts'
 import { invariant } from '../keys/invariant.ts'
-import type { KeySpan } from '../keys/map.ts'
+import { type KeySpan, successor } from '../keys/map.ts'
 import { printKey } from '../keys/print.ts'
 import { STRENGTH_NUMBER, TABLE_MODE_NUMBER } from '../mvcc/lock-modes.ts'
 import { BULK_FROM, type Bulk, LockOwner, type LockTable } from '../mvcc/locks.ts'
@@ -19,6 +19,7 @@ import { Reads } from '../mvcc/reads.ts'
 import { SnapshotHolder } from '../mvcc/snapshots.ts'
 import type { WriteBuffer } from '../mvcc/write-buffer.ts'
 import { KvError } from '../range/errors.ts'
+import { eachWrite, markOf, type WritesMark } from '../range/feed.ts'
 import type {
   BeginOptions,
   Isolation,
@@ -218,6 +219,27 @@ export class KvTxn extends SnapshotHolder implements Txn {
     const any = scanner.next(1) !== undefined
     scanner.close()
     return any
+  }
+
+  // ---- what is kept elsewhere, derived from rows
+
+  eachOwn(prefix: Key, visit: (key: Key, value: Uint8Array | undefined) => void): boolean {
+    const writes = this.#writes
+    if (writes === undefined || writes.count === 0) return false
+    let any = false
+    eachWrite(writes, prefix, this.#hidden, (key, value) => {
+      any = true
+      visit(key, value)
+    })
+    return any
+  }
+
+  markOwn(prefix: Key): WritesMark {
+    return this.#writes === undefined ? { count: 0, top: 0 } : markOf(this.#writes, prefix)
+  }
+
+  noteRead(prefix: Key): void {
+    this.#reads?.addSpan(prefix, successor(prefix))
   }
 
   // ---- locks

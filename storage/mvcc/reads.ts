@@ -42,6 +42,13 @@ export class Reads {
     this.#fold()
   }
 
+  addSpan(from: Key, to: Key): void {
+    const last = this.#spans.at(-1)
+    if (last !== undefined && !last.isOpen && last.from === from && last.to === to) return
+    this.#spans.push({ from, to, isOpen: false })
+    if (this.#spans.length > this.#foldAt) this.#fold()
+  }
+
   /** The scanner's walk is recorded as far as it goes. */
   watch(scanner: Scanner, from: Key, to: Key, reverse: boolean): Scanner {
     const span: ReadSpan = reverse ? { from: to, to, isOpen: true } : { from, to: from, isOpen: true }

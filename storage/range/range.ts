@@ -18,6 +18,7 @@ import type { Reads } from '../mvcc/reads.ts'
 import { RecentWrites } from '../mvcc/recent-writes.ts'
 import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
 import { KvError } from './errors.ts'
+import { Feed } from './feed.ts'
 import type { OpenLog, RangeLog } from './log.ts'
 import { openMachine } from './machine.ts'
 
@@ -80,6 +81,7 @@ export async function openRange(options: RangeOptions): Promise<Range> {
 
 export class Range {
   readonly id: RangeId
+  readonly feed = new Feed()
   readonly #engine: Engine
   readonly #timestamps: Timestamps
   readonly #recent: RecentWrites
@@ -256,7 +258,10 @@ export class Range {
     for (let head = this.#oldestInFlight; head?.isSettled; head = this.#oldestInFlight) {
       this.#oldestInFlight = head.next
       if (head.next === undefined) this.#newestInFlight = undefined
-      if (head.error === undefined) this.#visible = head.at
+      if (head.error === undefined) {
+        if (head.writes !== undefined) this.feed.committed(head.at, head.writes)
+        this.#visible = head.at
+      }
       head.done(head.error, head.at)
     }
     if (this.#oldestInFlight === undefined && !this.#isBusy && this.#idle.length > 0)

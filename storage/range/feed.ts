@@ -1,0 +1,101 @@
+/**
+ * The feed: what each commit wrote under some prefixes, told to those who keep something derived from it, in the order of
+ * commits and just before anyone can take a snapshot that sees it. Whoever follows must be quick: commits wait meanwhile.
+ *
+ *     commit 17 is applied → followers of the prefixes it wrote under → visible = 17 → its client is told
+ */
+import type { Key, Timestamp } from '../keys/brand.ts'
+import { successor } from '../keys/map.ts'
+import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
+
+/** What a transaction had written under a prefix at some time. */
+export interface WritesMark {
+  readonly count: number
+  readonly top: number
+}
+
+/** A commit's writes under one prefix; valid during the call. */
+export interface Changes {
+  /** In key order; undefined: removed. `value` is valid during the call. */
+  each(visit: (key: Key, value: Uint8Array | undefined) => void): void
+  /** Whether they are exactly what was there when the mark was made. */
+  isAsAt(mark: WritesMark): boolean
+}
+export type Follower = (at: Timestamp, changes: Changes) => void
+
+interface Following {
+  readonly prefix: Key
+  /** The first key behind those of the prefix. */
+  readonly to: Key
+  readonly follower: Follower
+}
+
+export class Feed {
+  readonly #all = new Map<Key, Following>()
+
+  /** One follower a prefix. Returns what ends it. */
+  follow(prefix: Key, follower: Follower): () => void {
+    const following = { prefix, to: successor(prefix), follower }
+    this.#all.set(prefix, following)
+    return () => {
+      if (this.#all.get(prefix) === following) this.#all.delete(prefix)
+    }
+  }
+
+  committed(at: Timestamp, writes: WriteBuffer): void {
+    if (this.#all.size === 0) return
+    for (const { prefix, to, follower } of this.#all.values())
+      if (writes.anyIn(prefix, to, false)) follower(at, new WrittenUnder(writes, prefix))
+  }
+}
+
+class WrittenUnder implements Changes {
+  readonly #writes: WriteBuffer
+  readonly #prefix: Key
+
+  constructor(writes: WriteBuffer, prefix: Key) {
+    this.#writes = writes
+    this.#prefix = prefix
+  }
+
+  each(visit: (key: Key, value: Uint8Array | undefined) => void): void {
+    eachWrite(this.#writes, this.#prefix, undefined, visit)
+  }
+
+  isAsAt(mark: WritesMark): boolean {
+    const now = markOf(this.#writes, this.#prefix)
+    return now.count === mark.count && now.newest < mark.top
+  }
+}
+
+/** Number of keys written under the prefix, and the newest of those writes. */
+export function markOf(writes: WriteBuffer, prefix: Key): WritesMark & { readonly newest: number } {
+  const position: Position = { leaf: 0, slot: 0 }
+  const to = successor(prefix)
+  let count = 0
+  let newest = -1
+  writes.seek(position, prefix)
+  for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
+    if (writes.compareEntry(entry, to) >= 0) break
+    count++
+    if (entry > newest) newest = entry
+  }
+  return { count, newest, top: writes.bytes }
+}
+
+/** Writes under the prefix in key order; `hidden`: those from that address on stay out. */
+export function eachWrite(
+  writes: WriteBuffer,
+  prefix: Key,
+  hidden: number | undefined,
+  visit: (key: Key, value: Uint8Array | undefined) => void,
+): void {
+  const position: Position = { leaf: 0, slot: 0 }
+  const to = successor(prefix)
+  writes.seek(position, prefix)
+  for (let at = writes.entryAt(position); at !== undefined; at = writes.next(position)) {
+    if (writes.compareEntry(at, to) >= 0) break
+    const entry = hidden === undefined ? at : writes.asOf(at, hidden)
+    if (entry !== undefined) visit(writes.keyOf(entry), writes.isRemoval(entry) ? undefined : writes.valueOf(entry))
+  }
+}

@@ -1,0 +1,40 @@
+/** SlotKeys behaves as a list of keys and a Map from key to newest slot. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { SlotKeys } from '../../sql/vector/slot-keys.ts'
+
+test('as a list and a Map', () => {
+  const key = fc.oneof(
+    fc.integer({ min: 0, max: 40 }).map((n) => `\x80\0\0${String.fromCharCode(n)}`),
+    fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 6 }).map((codes) => String.fromCharCode(...codes)),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), key), { maxLength: 600 }), (steps) => {
+      const keys = new SlotKeys()
+      const list: string[] = []
+      const map = new Map<string, number>()
+      for (const [adds, name] of steps) {
+        if (adds) {
+          map.set(name, keys.add(name))
+          list.push(name)
+        } else {
+          keys.forget(name)
+          map.delete(name)
+        }
+      }
+      expect(keys.count).toBe(list.length)
+      for (const [slot, name] of list.entries()) expect(keys.key(slot)).toBe(name)
+      for (const [, name] of steps) expect(keys.find(name)).toBe(map.get(name))
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a hundred thousand keys, half of them forgotten', () => {
+  const keys = new SlotKeys()
+  const name = (i: number) => `\x80\0${String.fromCharCode((i >> 16) & 255, (i >> 8) & 255, i & 255)}`
+  for (let i = 0; i < 100_000; i++) keys.add(name(i))
+  for (let i = 0; i < 100_000; i += 2) keys.forget(name(i))
+  for (let i = 0; i < 100_000; i++) expect(keys.find(name(i))).toBe(i % 2 === 0 ? undefined : i)
+  expect(keys.size).toBeLessThan(4 << 20)
+})
