@@ -860,9 +860,9 @@ export class Backend implements Session, ContextHost {
       mayPause: false,
       instruments,
       deferred: this.deferred,
-    }
       vectors: this.server.vectors,
       vectorSettings: this.settings.vector,
+    }
   }
 
   /** Streams rows of a statement that only reads. */
