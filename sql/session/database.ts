@@ -26,6 +26,7 @@ import { registerMisc } from '../types/misc/misc.ts'
 import { registerNumber } from '../types/number/number.ts'
 import { registerRecords } from '../types/record/record.ts'
 import { registerText } from '../types/text/text.ts'
+import { registerTextSearch } from '../types/tsearch/tsearch.ts'
 import { registerVector } from '../types/vector/vector.ts'
 import type { VectorIndexes } from '../vector/vector-index.ts'
 import { openVectorIndexes } from '../vector/vector-indexes.ts'
@@ -65,6 +66,7 @@ function register(): void {
   registerRecords()
   registerJson()
   registerVector()
+  registerTextSearch()
   // Arrays of everything registered before.
   registerArrays()
   registerTableOperators()

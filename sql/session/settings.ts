@@ -307,6 +307,12 @@ const SPECIAL: Readonly<Record<string, (value: string, current: Settings) => str
       throw sqlError('0A000', `client_encoding ${value} is not supported`, { hint: 'Use UTF8.' })
     throw sqlError('22023', `invalid value for parameter "client_encoding": "${value}"`)
   },
+  default_text_search_config: (value) => {
+    const name = value.replace(/^"?pg_catalog"?\./, '').replaceAll('"', '')
+    if (!dataTable('pg_ts_config').lines.some((line) => fields(line)[1] === name))
+      throw sqlError('22023', `invalid value for parameter "default_text_search_config": "${value}"`)
+    return `pg_catalog.${name}`
+  },
   client_min_messages: (value) => {
     const word = value.toLowerCase()
     const levels = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'log', 'notice', 'warning', 'error']
@@ -590,6 +596,9 @@ export class SessionSettings {
         break
       case 'bytea_output':
         this.live.byteaOutput = this.get(name) as Settings['byteaOutput']
+        break
+      case 'default_text_search_config':
+        this.live.textSearchConfig = this.get(name)
         break
       case 'extra_float_digits':
         this.live.extraFloatDigits = this.number(name)

@@ -7,6 +7,8 @@ export interface Settings {
   readonly intervalStyle: 'postgres' | 'postgres_verbose' | 'sql_standard' | 'iso_8601'
   readonly byteaOutput: 'hex' | 'escape'
   readonly extraFloatDigits: number
+  /** default_text_search_config: a configuration's name as regconfig reads it. */
+  readonly textSearchConfig: string
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -16,4 +18,5 @@ export const DEFAULT_SETTINGS: Settings = {
   intervalStyle: 'postgres',
   byteaOutput: 'hex',
   extraFloatDigits: 1,
+  textSearchConfig: 'pg_catalog.english',
 }

@@ -79,6 +79,7 @@ const settings: fc.Arbitrary<Settings> = fc.record({
   intervalStyle: fc.constantFrom('postgres', 'postgres_verbose', 'sql_standard', 'iso_8601'),
   byteaOutput: fc.constant('hex'),
   extraFloatDigits: fc.constant(1),
+  textSearchConfig: fc.constant('pg_catalog.english'),
 })
 
 /** Bytes that sort as their numbers do: enough of the ordered encoder for these types. */

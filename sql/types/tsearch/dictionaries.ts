@@ -1,0 +1,111 @@
+/**
+ * Dictionaries and configurations: what becomes of a word. `simple` folds case; a stemming dictionary drops stop words and
+ * cuts the others to their stems ('running' → 'run'). A configuration says which dictionary is asked for which token type:
+ * all languages agree but for words in plain ASCII, which some leave to English. Their names are rows of pg_ts_config and
+ * pg_ts_dict; here is what they do.
+ * https://www.postgresql.org/docs/15/textsearch-dictionaries.html
+ */
+import { LRUCache } from 'lru-cache'
+import stemmers from 'snowball-stemmers'
+import { notSupported, sqlError } from '../error.ts'
+import { lower } from '../text/case.ts'
+import type { TypeContext } from '../type.ts'
+import { stopWords } from './stop-words.ts'
+import { TOKEN, type TokenType } from './token-parser.ts'
+import { byteLength } from './vector-type.ts'
+
+/** The lexemes of a word: none for a stop word, undefined when the dictionary does not know it. */
+export type Dictionary = (word: string) => readonly string[] | undefined
+
+const simple: Dictionary = (word) => [lower(word)]
+
+/** Longer words are not stemmed. */
+const STEMMED_BYTES_MAX = 1000
+const NOTHING: readonly string[] = []
+const CACHED_WORDS = 4096
+
+function snowball(language: string): Dictionary {
+  const stemmer = stemmers.newStemmer(language)
+  const stops = stopWords(language)
+  const known = new LRUCache<string, readonly string[]>({ max: CACHED_WORDS })
+  return (word) => {
+    let lexemes = known.get(word)
+    if (lexemes !== undefined) return lexemes
+    const folded = lower(word)
+    if (byteLength(word) > STEMMED_BYTES_MAX) return [folded]
+    lexemes = folded === '' || stops.has(folded) ? NOTHING : [stemmer.stem(folded)]
+    known.set(word, lexemes)
+    return lexemes
+  }
+}
+
+const dictionaries = new Map<string, Dictionary>([['simple', simple]])
+const STEM = '_stem'
+
+/** By pg_ts_dict.dictname. Throws 0A000 for a language without a stemmer here. */
+function dictionaryNamed(name: string): Dictionary {
+  let dictionary = dictionaries.get(name)
+  if (dictionary === undefined) {
+    const language = name.endsWith(STEM) ? name.slice(0, -STEM.length) : ''
+    if (!stemmers.algorithms().includes(language)) throw notSupported(`text search dictionary ${name}`)
+    dictionary = snowball(language)
+    dictionaries.set(name, dictionary)
+  }
+  return dictionary
+}
+
+/** Which dictionary words in ASCII, other words, and all else go to; by token type, undefined for what is not indexed. */
+export type Configuration = readonly (Dictionary | undefined)[]
+
+const ASCII_WORDS: readonly TokenType[] = [TOKEN.asciiword, TOKEN.hword_asciipart, TOKEN.asciihword]
+const WORDS: readonly TokenType[] = [TOKEN.word, TOKEN.hword_part, TOKEN.hword]
+const NOT_INDEXED: readonly TokenType[] = [TOKEN.blank, TOKEN.tag, TOKEN.protocol, TOKEN.entity]
+/** Their own scripts are not ASCII. */
+const ASCII_IS_ENGLISH = new Set(['hindi', 'russian'])
+
+function makeConfiguration(name: string): Configuration {
+  const words = dictionaryNamed(name === 'simple' ? name : name + STEM)
+  const ascii = ASCII_IS_ENGLISH.has(name) ? dictionaryNamed(`english${STEM}`) : words
+  const types = Object.values(TOKEN)
+  const map: (Dictionary | undefined)[] = new Array(types.length + 1).fill(undefined)
+  for (const type of types) {
+    if (NOT_INDEXED.includes(type)) continue
+    map[type] = ASCII_WORDS.includes(type) ? ascii : WORDS.includes(type) ? words : simple
+  }
+  return map
+}
+
+const configurations = new Map<number, Configuration>()
+const dictionariesByOid = new Map<number, Dictionary>()
+/** Names may come with their schema where the search path does not have it first. */
+const withoutSchema = (name: string): string => name.replace(/^pg_catalog\./, '')
+
+/** By pg_ts_config.oid. Throws XX000 for a number that is none. */
+export function configuration(id: number, context: TypeContext): Configuration {
+  let found = configurations.get(id)
+  if (found === undefined) {
+    const name = context.names?.configName(id as Parameters<typeof context.names.configName>[0])
+    if (name === undefined) throw sqlError('XX000', `cache lookup failed for text search configuration ${id}`)
+    found = makeConfiguration(withoutSchema(name))
+    configurations.set(id, found)
+  }
+  return found
+}
+
+/** By pg_ts_dict.oid. */
+export function dictionary(id: number, context: TypeContext): Dictionary {
+  let found = dictionariesByOid.get(id)
+  if (found === undefined) {
+    const name = context.names?.dictionaryName(id as Parameters<typeof context.names.dictionaryName>[0])
+    if (name === undefined) throw sqlError('XX000', `cache lookup failed for text search dictionary ${id}`)
+    found = dictionaryNamed(withoutSchema(name))
+    dictionariesByOid.set(id, found)
+  }
+  return found
+}
+
+/** The oid of default_text_search_config. Throws 42704. */
+export function currentConfiguration(context: TypeContext): number {
+  if (context.names === undefined) throw notSupported('text search without a catalog')
+  return context.names.findConfig(context.settings.textSearchConfig)
+}
