@@ -15,6 +15,7 @@ import {
   at,
   type BindContext,
   baseType,
+  baseTypmod,
   elementType,
   errorAt,
   located,
@@ -100,8 +101,8 @@ export function canCoerce(
     }
     if (input === OID.unknown) continue
     if (findPathway(b, target, input, context).kind !== 'none') continue
-    if (input === OID.record && b.catalog.typeRow(target)?.kind === 'c') continue
-    if (target === OID.record && b.catalog.typeRow(input)?.kind === 'c') continue
+    if (input === OID.record && b.catalog.typeRow(baseType(b, target))?.kind === 'c') continue
+    if (target === OID.record && b.catalog.typeRow(baseType(b, input))?.kind === 'c') continue
     if (target === OID.recordArray && b.catalog.typeRow(elementType(b, input))?.kind === 'c') continue
     return false
   }
@@ -157,7 +158,12 @@ export function coerceType(
   if (e.type === OID.unknown) {
     if (e.kind === 'const') {
       const place = location ?? placeOf(e)
-      return located(readLiteral(b, e.value as string | null, target, typmod, place), place)
+      return located(
+        isDomain(b, target)
+          ? intoDomain(b, e, target, context, display, place)
+          : readLiteral(b, e.value as string | null, target, typmod, place),
+        place,
+      )
     }
     if (e.kind === 'param') {
       const known = b.parameters[e.index - 1] ?? 0
@@ -166,15 +172,17 @@ export function coerceType(
         return coerceType(b, { ...e, type: known as Oid }, target, typmod, context, display, location)
       return { ...e, type: target }
     }
+    if (isDomain(b, target)) return intoDomain(b, e, target, context, display, location)
     return { kind: 'coerce-io', arg: e, display, type: target, typmod: -1 }
   }
+  if (isDomain(b, target)) return intoDomain(b, e, target, context, display, location)
   const way = findPathway(b, target, e.type, context)
   switch (way.kind) {
     case 'relabel':
       if (e.kind === 'const') return constant(target, { ...e, typmod: -1 })
       return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
     case 'function':
-      return castCall(b, way.function, e, baseType(b, target), target, typmod, context, display)
+      return castCall(b, way.function, e, target, typmod, context, display)
     case 'io':
       return { kind: 'coerce-io', arg: e, display, type: target, typmod: -1 }
     case 'array': {
@@ -195,9 +203,26 @@ export function coerceType(
   }
   const targetRow = b.catalog.typeRow(target)
   if (e.type === OID.record && targetRow?.kind === 'c') return coerceRow(b, e, target, context, display, location)
-  if (target === OID.record && b.catalog.typeRow(e.type)?.kind === 'c')
+  if (target === OID.record && b.catalog.typeRow(baseType(b, e.type))?.kind === 'c')
     return { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
   throw cannotCast(b, e.type, target, location)
+}
+
+const isDomain = (b: BindContext, type: Oid): boolean => type >= 10000 && b.catalog.typeRow(type)?.kind === 'd'
+
+/** To the base type and its length first; the relabel to the domain then asks the domain's rules (the executor does). */
+function intoDomain(
+  b: BindContext,
+  e: Expression,
+  domain: Oid,
+  context: CoercionContext,
+  display: Display,
+  location?: number,
+): Expression {
+  const base = baseType(b, domain)
+  if (!canCoerce(b, [e.type], [base], context)) throw cannotCast(b, e.type, domain, location)
+  const value = coerceTo(b, e, base, baseTypmod(b, domain, -1), context, 'implicit', location)
+  return { kind: 'relabel', arg: value, display, type: domain, typmod: -1 }
 }
 
 export const cannotCast = (b: BindContext, from: Oid, to: Oid, location?: number) =>
@@ -207,7 +232,6 @@ function castCall(
   b: BindContext,
   fn: Oid,
   e: Expression,
-  base: Oid,
   target: Oid,
   typmod: number,
   context: CoercionContext,
@@ -217,17 +241,16 @@ function castCall(
   const args: Expression[] = [e]
   if (row.argTypes.length > 1) args.push({ kind: 'const', value: typmod, type: OID.int4, typmod: -1 })
   if (row.argTypes.length > 2) args.push({ kind: 'const', value: context === 'explicit', type: OID.bool, typmod: -1 })
-  const call: Expression = {
+  return {
     kind: 'call',
     function: fn,
     args,
     display,
     variadic: false,
     setReturning: false,
-    type: base,
+    type: target,
     typmod: row.argTypes.length > 1 ? typmod : -1,
   }
-  return target === base ? call : { kind: 'relabel', arg: call, display: 'implicit', type: target, typmod: -1 }
 }
 
 function coerceRow(
@@ -275,13 +298,13 @@ export function coerceTypmod(
     const inner = b.catalog.cast(element, element)
     if (inner === undefined || inner.function === 0) return e
     const test: Expression = { kind: 'case-test', type: element, typmod: -1 }
-    const body = castCall(b, inner.function, test, element, element, typmod, context, 'implicit')
+    const body = castCall(b, inner.function, test, element, typmod, context, 'implicit')
     return { kind: 'array-coerce', arg: e, element: body, display, type: target, typmod }
   }
   const cast = b.catalog.cast(base, base)
   if (cast === undefined || cast.function === 0)
     return e.kind === 'const' && base === OID.interval ? e : { ...e, typmod }
-  return castCall(b, cast.function, e, base, target, typmod, context, display)
+  return castCall(b, cast.function, e, target, typmod, context, display)
 }
 
 /** Converts to a type and typmod together. A conversion to a domain checks its constraints in the executor's 'relabel' to the domain type. */
@@ -294,13 +317,9 @@ export function coerceTo(
   display: Display,
   location?: number,
 ): Expression {
-  const mod = baseTypmod(b, target, typmod)
-  const converted = coerceType(b, e, target, mod, context, display, location)
-  return coerceTypmod(b, converted, target, mod, context, converted === e ? display : 'implicit')
-}
-const baseTypmod = (b: BindContext, type: Oid, typmod: number): number => {
-  const row = b.catalog.typeRow(type)
-  return row?.kind === 'd' ? row.typmod : typmod
+  const converted = coerceType(b, e, target, typmod, context, display, location)
+  if (isDomain(b, target)) return converted
+  return coerceTypmod(b, converted, target, typmod, context, converted === e ? display : 'implicit')
 }
 
 /** To boolean for WHERE and kin: 42804 with PostgreSQL's words. */

@@ -123,7 +123,7 @@ const HANDLERS: Handlers = {
   A_Indirection: bindIndirection,
   NullTest: (b, scope, node) => {
     const arg = settleUnknown(b, bindExpression(b, scope, node.arg!))
-    const kind = b.catalog.typeRow(arg.type)?.kind
+    const kind = b.catalog.typeRow(baseType(b, arg.type))?.kind
     return {
       kind: 'is-null',
       arg,
@@ -538,8 +538,8 @@ function bindCast(b: BindContext, scope: Scope, node: TypeCast): Expression {
 const castable = (b: BindContext, e: Expression, target: Oid): boolean =>
   e.type === target ||
   findPathway(b, target, e.type, 'explicit').kind !== 'none' ||
-  (e.type === OID.record && b.catalog.typeRow(target)?.kind === 'c') ||
-  (target === OID.record && b.catalog.typeRow(e.type)?.kind === 'c')
+  (e.type === OID.record && b.catalog.typeRow(baseType(b, target))?.kind === 'c') ||
+  (target === OID.record && b.catalog.typeRow(baseType(b, e.type))?.kind === 'c')
 
 export function locationOf(node: Node): number | undefined {
   const body = (node as Record<string, { location?: number; arg?: Node; lexpr?: Node } | undefined>)[tagOf(node)]
@@ -563,7 +563,11 @@ function bindArray(
       : bindExpression(b, scope, node),
   )
   const nested =
-    elements.length > 0 && elements.every((e, i) => 'A_ArrayExpr' in nodes[i]! || elementType(b, e.type) !== 0)
+    elements.length > 0 &&
+    // A domain over an array is an element, not a dimension.
+    elements.every(
+      (e, i) => 'A_ArrayExpr' in nodes[i]! || (elementType(b, e.type) !== 0 && baseType(b, e.type) === e.type),
+    )
   let element: Oid
   if (wantedElement !== 0) element = wantedElement
   else if (elements.length === 0) {

@@ -10,13 +10,14 @@ import type {
 } from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { ColumnRow, RelationRow } from '../catalog/catalog.ts'
+import { domainDefault } from '../catalog/domains.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { ColumnInfo, OnConflict, Query, Relation, Target } from '../plan/query.ts'
 import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { canCoerce, coerceTo, coerceToBoolean } from './coerce.ts'
-import { type BindContext, errorAt, located, placeOf, typeName, wantAccess } from './context.ts'
+import { type BindContext, baseType, errorAt, located, placeOf, typeName, wantAccess } from './context.ts'
 import { bindExpression, bindSubscript, locationOf, rowFields } from './expression.ts'
 import { bindFrom, columnsOf, type FromBinders, outputColumns, requireRelation } from './from.ts'
 import { createScope, itemOf, type Scope, within } from './scope.ts'
@@ -76,10 +77,7 @@ export const nullOf = (column: { readonly type: Oid; readonly typmod: number }):
 /** The default of a column as an expression; NULL when it has none. */
 export function defaultOf(b: BindContext, column: ColumnRow): Expression {
   if (column.default !== undefined && column.generated === undefined) return column.default
-  const row = b.catalog.typeRow(column.type)
-  if (row?.kind === 'd' && row.domain?.default !== undefined)
-    return coerceTo(b, row.domain.default, column.type, column.typmod, 'assignment', 'implicit')
-  return nullOf(column)
+  return domainDefault(b.catalog, column.type) ?? nullOf(column)
 }
 
 /** A value on its way into a column: 42804 with PostgreSQL's words when the type does not fit. */
@@ -183,15 +181,20 @@ function writePart(
       rest.length === 0
         ? value
         : writePart(b, scope, name, bindSubscript(b, scope, whole, own, undefined), rest, value, location)
-    return bindSubscript(b, scope, whole, own, element)
+    return intoOwnType(b, whole.type, bindSubscript(b, scope, whole, own, element))
   }
   const { field, index, all } = fieldOf(b, name, whole, steps[0]!, location)
   const next = writePart(b, scope, name, field, steps.slice(1), value, location)
   const fields = all.map(
     (each, i): Expression => (i === index ? next : { kind: 'field', arg: whole, index: i, ...each }),
   )
-  return { kind: 'row', fields, names: all.map((each) => each.name), type: whole.type, typmod: -1 }
+  const names = all.map((each) => each.name)
+  return intoOwnType(b, whole.type, { kind: 'row', fields, names, type: baseType(b, whole.type), typmod: -1 })
 }
+
+/** A domain's rules are asked again when a part of its value has been replaced. */
+const intoOwnType = (b: BindContext, type: Oid, e: Expression): Expression =>
+  baseType(b, type) === type ? e : coerceTo(b, { ...e, type: baseType(b, type) }, type, -1, 'assignment', 'implicit')
 
 function fieldOf(b: BindContext, column: string, whole: Expression, step: Node, location?: number) {
   const name = 'String' in step ? (step.String.sval ?? '') : ''

@@ -8,7 +8,8 @@ import { notSupported, sqlError } from '../types/error.ts'
 import { type CompositeColumn, compositeType } from '../types/record/composite.ts'
 import { enumType } from '../types/record/enum.ts'
 import { builtinTypes } from '../types/registry.ts'
-import type { Type } from '../types/type.ts'
+import type { Type, TypeContext } from '../types/type.ts'
+import type { Value } from '../types/value.ts'
 import type { RelationRow, TypeRow } from './catalog.ts'
 
 export interface TypeSource {
@@ -24,7 +25,7 @@ export function behaviourOf(oid: Oid, source: TypeSource): Type {
   const row = source.typeRow(oid)
   if (row === undefined) throw sqlError('42704', `type with OID ${oid} does not exist`)
   if (row.isArray) return arrayType(source.type(row.element), oid, row.name)
-  if (row.kind === 'd') return { ...source.type(row.baseType), oid, name: row.name }
+  if (row.kind === 'd') return domainType(row, source)
   if (row.kind === 'e') {
     const labels = [...(row.enumLabels ?? [])].sort((a, b) => a.order - b.order)
     return enumType(
@@ -37,6 +38,28 @@ export function behaviourOf(oid: Oid, source: TypeSource): Type {
   }
   if (row.kind === 'c') return compositeType(oid, row.name, columnsOf(row, source), source)
   throw notSupported(`type ${row.name}`)
+}
+
+/** As its base type, but what is read obeys the domain's rules. */
+function domainType(domain: TypeRow, source: TypeSource): Type {
+  let inner = domain
+  for (let row = source.typeRow(inner.baseType); row?.kind === 'd'; row = source.typeRow(inner.baseType)) inner = row
+  const base = source.type(inner.baseType)
+  const checked = (value: Value, context: TypeContext): Value => {
+    if (context.checkDomain === undefined) throw sqlError('XX000', `no catalog to read domain ${domain.name} with`)
+    context.checkDomain(domain.oid, value)
+    return value
+  }
+  return {
+    ...base,
+    oid: domain.oid,
+    name: domain.name,
+    input: (text, _, context) => checked(base.input(text, inner.typmod, context), context),
+    receive: (from, start, end, _, context) => checked(base.receive(from, start, end, inner.typmod, context), context),
+    checkNull: (context) => {
+      checked(null, context)
+    },
+  }
 }
 
 /** A row type's columns without the dropped ones. */

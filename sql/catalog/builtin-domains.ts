@@ -1,5 +1,5 @@
 /**
- * information_schema's five domains with their rules as bound expressions: `case-test` stands for VALUE.
+ * information_schema's five domains with their rules as bound expressions: column 1 of relation 0 stands for VALUE.
  * (Their names are PostgreSQL's; the data files hold the rules as text, which nothing below the binder can read.)
  */
 import { oid } from '../../storage/keys/brand.ts'
@@ -24,7 +24,7 @@ const DOMAINS: Readonly<Record<string, Domain>> = {
     function: INT4_GE.function,
     operator: INT4_GE.operator,
     args: [
-      { kind: 'case-test', type: OID.int4, typmod: -1 },
+      { kind: 'var', level: 0, relation: 0, column: 1, type: OID.int4, typmod: -1 },
       { kind: 'const', value: 0, type: OID.int4, typmod: -1 },
     ],
     display: 'operator',
@@ -40,7 +40,7 @@ const DOMAINS: Readonly<Record<string, Domain>> = {
     all: false,
     left: {
       kind: 'relabel',
-      arg: { kind: 'case-test', type: OID.varchar, typmod: 7, collation: C_COLLATION },
+      arg: { kind: 'var', level: 0, relation: 0, column: 1, type: OID.varchar, typmod: 7, collation: C_COLLATION },
       display: 'cast',
       type: OID.text,
       typmod: -1,

@@ -261,7 +261,7 @@ function describeConstraint(c: CatalogCallContext, object: Oid): Described | und
   if (domain === undefined) return undefined
   const { type, check } = domain
   return {
-    text: `constraint ${check.name} on type ${formatType(c, type.oid)}`,
+    text: `constraint ${check.name}`,
     type: 'domain constraint',
     schema: namespaceName(c, type.namespace),
     identity: `${quoteIdentifier(check.name)} on ${qualify(c, type.namespace, type.name)}`,

@@ -16,7 +16,7 @@ const INDENT_LIMIT = 40
 export type Level =
   | { readonly kind: 'query'; readonly query: Query; readonly names: readonly string[]; readonly prefix: boolean }
   | { readonly kind: 'table'; readonly row: RelationRow }
-  /** A domain's check: VALUE is `case-test`. */
+  /** A domain's check: VALUE is column 1 of relation 0. */
   | { readonly kind: 'none' }
 
 export interface PrintOptions {

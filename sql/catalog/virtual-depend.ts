@@ -30,12 +30,12 @@ const address = (classOid: Oid, object: Oid, sub = 0): ObjectAddress => ({ class
 const isUser = (object: Oid): boolean => object >= FIRST_USER_OID || object === PUBLIC
 
 /** What an expression or query (any plain tree) mentions: columns, relations, functions, types, sequences. */
-export function references(tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
+export function references(view: CatalogView, tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
   const found = new Map<string, ObjectAddress>()
   const add = (to: ObjectAddress): void => {
     if (isUser(to.object)) found.set(`${to.classOid} ${to.object} ${to.sub}`, to)
   }
-  walk(tree, [], table, add)
+  walk(view, tree, [], table, add)
   // A column stands for its table.
   const used = [...found.values()]
   const withColumns = new Set(used.filter((each) => each.sub !== 0).map((each) => each.object))
@@ -47,6 +47,7 @@ interface QueryLike {
 }
 
 function walk(
+  view: CatalogView,
   node: unknown,
   queries: readonly QueryLike[],
   table: RelationRow | undefined,
@@ -54,7 +55,7 @@ function walk(
 ): void {
   if (typeof node !== 'object' || node === null) return
   if (Array.isArray(node)) {
-    for (const item of node) walk(item, queries, table, add)
+    for (const item of node) walk(view, item, queries, table, add)
     return
   }
   if (Object.getPrototypeOf(node) !== Object.prototype) return
@@ -76,11 +77,20 @@ function walk(
     add(address(CLASS.relation, oid(record['value'])))
   }
   if (typeof record['function'] === 'number') add(address(CLASS.function, record['function'] as Oid))
+  if (kind === 'field') {
+    // A field is a column of its composite type, whose type is that one's concern.
+    const composite = view.typeRow(view.baseType((record['arg'] as { type: Oid }).type))
+    if (composite?.kind === 'c') {
+      add(address(CLASS.relation, composite.relation, (record['index'] as number) + 1))
+      walk(view, record['arg'], inner, table, add)
+      return
+    }
+  }
   // A column's type is the column's concern; so are the names and types that a relation of a query shows.
   if (typeof record['type'] === 'number' && kind !== 'var') add(address(CLASS.type, record['type'] as Oid))
   const isRelation = kind === 'table' || kind === 'subquery'
   for (const [key, value] of Object.entries(record))
-    if (!isRelation || key !== 'columns') walk(value, inner, table, add)
+    if (!isRelation || key !== 'columns') walk(view, value, inner, table, add)
 }
 const REGCLASS = oid(2205)
 
@@ -102,7 +112,7 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
     for (const check of row.domain?.checks ?? []) {
       const constraint = address(CLASS.constraint, check.oid)
       yield { from: constraint, to: self, type: 'a' }
-      for (const to of references(check.check, undefined)) yield { from: constraint, to, type: 'n' }
+      for (const to of references(view, check.check, undefined)) yield { from: constraint, to, type: 'n' }
     }
   }
   for (const row of userRows(view, 'function', undefined)) {
@@ -142,7 +152,7 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
       to: address(CLASS.relation, row.oid, column.number),
       type: column.generated === undefined ? 'a' : 'i',
     }
-    for (const to of references(column.default, row)) {
+    for (const to of references(view, column.default, row)) {
       if (to.object !== row.oid || to.sub !== column.number) yield { from, to, type: to.object === row.oid ? 'a' : 'n' }
     }
   }
@@ -150,7 +160,7 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
     const from = address(CLASS.constraint, constraint.oid)
     for (const column of constraint.columns) yield { from, to: address(CLASS.relation, row.oid, column), type: 'a' }
     if (constraint.check !== undefined) {
-      for (const to of references(constraint.check, row)) if (to.object !== row.oid) yield { from, to, type: 'n' }
+      for (const to of references(view, constraint.check, row)) if (to.object !== row.oid) yield { from, to, type: 'n' }
     }
     if (constraint.foreignKey !== undefined) {
       if (constraint.index !== undefined) yield { from, to: address(CLASS.relation, constraint.index), type: 'n' }
@@ -165,7 +175,7 @@ function* relationDependencies(view: CatalogView, row: RelationRow): Iterable<De
     const rule = address(CLASS.rewrite, row.oid)
     yield { from: rule, to: self, type: 'i' }
     yield { from: rule, to: self, type: 'n' }
-    for (const to of references(row.view.query, undefined)) yield { from: rule, to, type: 'n' }
+    for (const to of references(view, row.view.query, undefined)) yield { from: rule, to, type: 'n' }
   }
 }
 
@@ -182,7 +192,7 @@ function* indexDependencies(view: CatalogView, row: RelationRow, self: ObjectAdd
   const columns = new Set([...index.keys.map((key) => key.column), ...index.include].filter((column) => column > 0))
   const others: ObjectAddress[] = []
   for (const tree of [...index.keys.map((key) => key.expression), index.predicate]) {
-    for (const to of references(tree, table)) {
+    for (const to of references(view, tree, table)) {
       if (to.object === index.table) columns.add(to.sub)
       else others.push(to)
     }

@@ -3,11 +3,16 @@
  * Code is made at the first use, kept as long as the plan.
  * `bind` is written as a method: a closure with a name of its own costs 0.3 us to make under a loader that keeps names.
  */
+import type { Oid } from '../../storage/keys/brand.ts'
+import type { Catalog } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
+import { sqlError } from '../types/error.ts'
+import type { CallContext } from '../types/function.ts'
 import type { Row, Value } from '../types/value.ts'
+import { domainRules } from './domain.ts'
 import type { Compiled, CompiledPair, ExpressionEnv } from './env.ts'
 import { evaluate } from './evaluate.ts'
-import { CodeWriter, type GenerateOptions } from './generate.ts'
+import { bindDomain, CodeWriter, type GenerateOptions } from './generate.ts'
 import type { Execution, MutableRow } from './operator.ts'
 
 /** Makes it at the first `bind`. */
@@ -131,6 +136,18 @@ export function compileExpression(e: Expression, env: ExpressionEnv): (row: Row,
     if (run === undefined) x.kept.set(compiled, (run = compiled.bind(x)))
     return run(row)
   }
+}
+
+/** For values that no plan makes, such as those input functions read; undefined when the type has no rules. */
+export function domainCheck(catalog: Catalog, context: CallContext, type: Oid): ((value: Value) => Value) | undefined {
+  const rules = domainRules(catalog, type)
+  if (rules === undefined) return undefined
+  const env: ExpressionEnv = { catalog, mode: 'often', compilePlan: noSubqueries }
+  const x = { catalog, context, parameters: [], outer: [], kept: new Map() } as unknown as Execution
+  return bindDomain(rules, env, x)
+}
+const noSubqueries = (): never => {
+  throw sqlError('XX000', "a subquery in a domain's check")
 }
 
 export interface Generated {

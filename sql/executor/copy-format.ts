@@ -48,6 +48,9 @@ export class CopyTextReader {
   readonly #columns: readonly CopyColumn[]
   readonly #readers: readonly FieldReader[]
   readonly #delimiter: number
+  /** Refuse a NULL: of columns that may. */
+  readonly #checkNull: readonly (((context: TypeContext) => void) | undefined)[]
+  readonly #context: TypeContext
   readonly #null: Buffer
   readonly #defaultNull: boolean
   #rest: Buffer = NO_BYTES
@@ -58,6 +61,8 @@ export class CopyTextReader {
     this.#table = table
     this.#columns = columns
     this.#readers = columns.map((column) => fieldReader(column, context))
+    this.#checkNull = columns.map(({ type }) => type.checkNull)
+    this.#context = context
     this.#delimiter = options.delimiter.charCodeAt(0)
     this.#null = Buffer.from(options.null)
     this.#defaultNull = options.null === '\\N'
@@ -110,7 +115,9 @@ export class CopyTextReader {
       if (c === delimiter || c === NEWLINE) {
         const column = row.length
         if (column >= columns) return 0
-        row.push(this.#isNull(bytes, start, i) ? null : readers[column]!(bytes, start, i))
+        const isNull = this.#isNull(bytes, start, i)
+        if (isNull) this.#checkNull[column]?.(this.#context)
+        row.push(isNull ? null : readers[column]!(bytes, start, i))
         start = i + 1
         if (c === delimiter) continue
         if (row.length < columns) return 0
@@ -135,6 +142,15 @@ export class CopyTextReader {
     if (end - start !== marker.length) return false
     for (let i = 0; i < marker.length; i++) if (bytes[start + i] !== marker[i]) return false
     return true
+  }
+
+  #nullField(column: number): null {
+    try {
+      this.#checkNull[column]?.(this.#context)
+      return null
+    } catch (error) {
+      throw this.#located(error, `, column ${this.#columns[column]!.name}: null input`, this.line + 1)
+    }
   }
 
   #field(column: number, bytes: Buffer, start: number, end: number): Value {
@@ -236,7 +252,7 @@ export class CopyTextReader {
     return this.#columns.map(({ name }, column) => {
       const field = fields[column]
       if (field === undefined) throw this.#broken(`missing data for column "${name}"`, raw())
-      return field === null ? null : this.#field(column, field, 0, field.length)
+      return field === null ? this.#nullField(column) : this.#field(column, field, 0, field.length)
     })
   }
 }

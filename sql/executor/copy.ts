@@ -8,6 +8,7 @@
  */
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
+import { domainDefault } from '../catalog/domains.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Row, Value } from '../types/value.ts'
 import { compilePredicate, compileValue } from './compile.ts'
@@ -104,7 +105,7 @@ function filler(
   const from = live.map((column) => columns.indexOf(column.number))
   const defaults = live.map((column, i) => {
     if (from[i]! >= 0 || column.generated !== undefined) return undefined
-    const value = column.default ?? domainDefault(env, column.type)
+    const value = column.default ?? domainDefault(env.catalog, column.type)
     return value && compileValue(value, env).bind(x)
   })
   invariant(from.filter((at) => at >= 0).length === columns.length, 'every given column is one of the table')
@@ -118,8 +119,3 @@ function filler(
   }
 }
 const NO_ROW: Row = []
-
-function domainDefault(env: CompileEnv, type: RelationRow['oid']): Expression | undefined {
-  const row = env.catalog.typeRow(type)
-  return row?.kind === 'd' ? row.domain?.default : undefined
-}

@@ -10,8 +10,9 @@ import { SqlError, sqlError } from '../types/error.ts'
 import type { CallContext } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { RecordValue, type Row, type Value } from '../types/value.ts'
+import { domainRules, obey } from './domain.ts'
 import type { ExpressionEnv } from './env.ts'
-import { bindNullSafe, type Callable, callSite } from './functions.ts'
+import { bindNullSafe, type Callable, callSite, siteOfCall } from './functions.ts'
 import type { Execution } from './operator.ts'
 import {
   anyArray,
@@ -56,8 +57,12 @@ function walk(e: Expression, w: Walk): Value {
       return w.caseTest
     case 'call':
       return walkCall(e, w)
-    case 'relabel':
-      return walk(e.arg, w)
+    case 'relabel': {
+      const value = walk(e.arg, w)
+      const rules = domainRules(w.env.catalog, e.type)
+      if (rules === undefined) return value
+      return obey(rules, value, w.x, (i) => evaluate(rules.checks[i]!.check, [value], w.x, w.env))
+    }
     case 'coerce-io': {
       const value = walk(e.arg, w)
       return value === null
@@ -177,7 +182,8 @@ function callWith(
   if (found === undefined) w.x.kept.set(e, (found = new Map()))
   let call = found.get(part)
   if (call === undefined) {
-    call = bindNullSafe(callSite(w.env.catalog, fn, args, returnType, e.kind === 'call' && e.variadic), w.x.context)
+    const site = e.kind === 'call' ? siteOfCall(w.env.catalog, e) : callSite(w.env.catalog, fn, args, returnType)
+    call = bindNullSafe(site, w.x.context)
     found.set(part, call)
   }
   return call
@@ -264,6 +270,7 @@ function isFoldable(e: Expression, catalog: Catalog): boolean {
       return !e.setReturning && row?.volatility === 'i' && e.args.every(isConst)
     }
     case 'relabel':
+      return isConst(e.arg) && domainRules(catalog, e.type) === undefined
     case 'not':
     case 'is-null':
     case 'boolean-test':

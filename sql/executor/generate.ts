@@ -15,7 +15,8 @@
 import type { Expression } from '../plan/expression.ts'
 import { helpers } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
-import { RecordValue, type Value } from '../types/value.ts'
+import { RecordValue, type Row, type Value } from '../types/value.ts'
+import { type DomainRules, domainRules, obey } from './domain.ts'
 import type { ExpressionEnv } from './env.ts'
 import { unplanned } from './evaluate.ts'
 import { bindCall, bindNullSafe, type CallSite, callSite, notImplemented, siteOfCall } from './functions.ts'
@@ -46,6 +47,24 @@ const CALLED = {
   rowIsNull: runtime.rowIsNull,
   storeJsonSubscript: runtime.storeJsonSubscript,
   storeSubscript: runtime.storeSubscript,
+}
+
+type Check = (x: Execution) => (row: Row) => Value
+const compiledChecks = new WeakMap<DomainRules, readonly Check[]>()
+
+/** For values on their way into a domain: gives them back, or throws 23502 or 23514. */
+export function bindDomain(rules: DomainRules, env: ExpressionEnv, x: Execution): (value: Value) => Value {
+  let checks = compiledChecks.get(rules)
+  if (checks === undefined) {
+    checks = rules.checks.map(({ check }) => {
+      const w = new CodeWriter(env)
+      const result = w.value(check)
+      return w.build(`(row) => { ${w.lines.join('\n')}\nreturn ${result} }`)
+    })
+    compiledChecks.set(rules, checks)
+  }
+  const bound = checks.map((check) => check(x))
+  return (value) => obey(rules, value, x, (i) => bound[i]!([value]))
 }
 
 export class CodeWriter {
@@ -104,8 +123,16 @@ export class CodeWriter {
           siteOfCall(this.#env.catalog, e),
           e.args.map((arg) => this.value(arg)),
         )
-      case 'relabel':
-        return this.value(e.arg)
+      case 'relabel': {
+        const arg = this.value(e.arg)
+        const rules = domainRules(this.#env.catalog, e.type)
+        if (rules === undefined) return arg
+        const slot = this.fresh('b')
+        this.#setup.push(`let ${slot}`)
+        return this.#let(
+          `(${slot} ??= ${this.#bound('bindDomain', bindDomain)}(${this.bind(rules)}, ${this.#bound('env', this.#env)}, x))(${arg})`,
+        )
+      }
       case 'coerce-io': {
         const from = this.bind(this.#env.catalog.type(e.arg.type))
         const to = this.bind(this.#env.catalog.type(e.type))

@@ -39,6 +39,7 @@ import type { Plan } from '../plan/plan.ts'
 import { some } from '../plan/walk.ts'
 import type { Value } from '../types/value.ts'
 import { compilePredicate } from './compile.ts'
+import { domainRules } from './domain.ts'
 import type { CompileEnv } from './env.ts'
 import { evaluate } from './evaluate.ts'
 import { CodeWriter } from './generate.ts'
@@ -435,6 +436,7 @@ export function boundValue(e: Expression, env: CompileEnv): (x: Execution) => Va
       return () => value
     }
     case 'relabel':
+      if (domainRules(env.catalog, e.type) !== undefined) return (x) => evaluate(e, NO_ROW, x, env)
       return boundValue(e.arg, env)
     default:
       return (x) => evaluate(e, NO_ROW, x, env)

@@ -1,6 +1,7 @@
 /** INSERT, UPDATE and DELETE: the plan that finds or makes the rows, with the modifying operator on top. */
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
+import { domainDefault } from '../catalog/domains.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { InsertPlan, Plan, PlanNode, ViewCheck } from '../plan/plan.ts'
 import type { Modify, Query } from '../plan/query.ts'
@@ -55,7 +56,7 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
       given ??
       (column.default !== undefined && column.generated === undefined
         ? column.default
-        : (domainDefault(level, column.type) ?? {
+        : ((column.generated === undefined ? domainDefault(level.shared.catalog, column.type) : undefined) ?? {
             kind: 'const',
             value: null,
             type: column.type,
@@ -87,11 +88,6 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
     modify,
     input,
   )
-}
-
-function domainDefault(level: Level, type: Expression['type']): Expression | undefined {
-  const row = level.shared.catalog.typeRow(type)
-  return row?.kind === 'd' ? row.domain?.default : undefined
 }
 
 /** A whole-row reference to the table (or to EXCLUDED) becomes a record of its columns; tableoid a constant. */

@@ -602,11 +602,12 @@ export class Backend implements Session, ContextHost {
     const result: Value[] = []
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!
+      const type = this.catalog.type(types[i]!)
       if (value === null) {
+        type.checkNull?.(this.context)
         result.push(null)
         continue
       }
-      const type = this.catalog.type(types[i]!)
       const format = formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[i]!
       result.push(
         format === 1

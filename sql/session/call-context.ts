@@ -5,10 +5,11 @@ import type { Kv } from '../../storage/kv/kv.ts'
 import type { CatalogCallContext } from '../catalog/call-context.ts'
 import type { Catalog, RelationRow } from '../catalog/catalog.ts'
 import { nameLookup } from '../catalog/lookup.ts'
+import { domainCheck } from '../executor/compile.ts'
 import type { Notice } from '../types/error.ts'
 import type { Settings } from '../types/settings.ts'
 import type { NameLookup, Type } from '../types/type.ts'
-import type { Int64 } from '../types/value.ts'
+import type { Int64, Value } from '../types/value.ts'
 import type { Wait } from './suspend.ts'
 
 const EPOCH_2000_MS = Date.UTC(2000, 0, 1)
@@ -43,10 +44,18 @@ export interface SessionCallContext extends CatalogCallContext {
   readonly host: ContextHost
 }
 
+/** Kept while the catalog is the same. */
+interface DomainChecks {
+  readonly catalog: Catalog | undefined
+  readonly version: number
+  readonly checks: Map<Oid, ReturnType<typeof domainCheck>>
+}
+
 export class SessionContext implements SessionCallContext {
   readonly host: ContextHost
   readonly names: NameLookup
   #seed: number | undefined
+  #domains: DomainChecks = { catalog: undefined, version: -1, checks: new Map() }
 
   constructor(host: ContextHost) {
     this.host = host
@@ -100,6 +109,14 @@ export class SessionContext implements SessionCallContext {
   }
   checkInterrupts(): void {
     this.host.checkInterrupts()
+  }
+  checkDomain(domain: Oid, value: Value): void {
+    const { catalog } = this.host
+    if (this.#domains.catalog !== catalog || this.#domains.version !== catalog.version)
+      this.#domains = { catalog, version: catalog.version, checks: new Map() }
+    const { checks } = this.#domains
+    if (!checks.has(domain)) checks.set(domain, domainCheck(catalog, this, domain))
+    checks.get(domain)?.(value)
   }
 
   relationBytes(relation: Oid): number {

@@ -18,6 +18,8 @@ export interface TypeContext extends TypeLookup {
   readonly settings: Settings
   /** Microseconds since 2000-01-01 UTC at the transaction's start: 'now', 'today' in date input. */
   readonly transactionTimestamp: number
+  /** Throws 23502 or 23514 when a value (or NULL) read for this domain breaks its rules; absent where no domains are read. */
+  checkDomain?(domain: Oid, value: Value): void
   /** Resolves the names and numbers of reg* types; undefined where no catalog is at hand. */
   readonly names?: NameLookup
 }
@@ -96,6 +98,8 @@ export interface Type {
    * Absent when the type has no equality. Identity for numbers and strings ( -0 and 0, NaN handled by Map itself).
    */
   readonly hashKey?: (value: Value) => string | number | bigint | boolean
+  /** Domains: throws when NULL is not one of its values. Whoever reads NULLs beside values asks this for them; input and receive ask for their own. */
+  readonly checkNull?: (context: TypeContext) => void
   readonly storage: RowStorage
   /** Appends an order-preserving, self-delimiting encoding (ascending) with the ordered encoder of storage/keys/encode.ts. Absent when the type has no order. */
   readonly encodeKey?: (value: Value, to: KeyEncoder) => void

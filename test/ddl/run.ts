@@ -69,6 +69,7 @@ function messageLines(severity: string, code: string, message: string, fields: N
   add('SCHEMA NAME', fields.schema)
   add('TABLE NAME', fields.table)
   add('COLUMN NAME', fields.column)
+  add('DATATYPE NAME', fields.dataType)
   add('CONSTRAINT NAME', fields.constraint)
   return lines
 }

@@ -4,6 +4,7 @@ import type { Oid } from '../../../storage/keys/brand.ts'
 import { bindTableExpression, canCoerce, coerceTo, namesOf, settle, typeName } from '../../binder/binder.ts'
 import type { Catalog, ColumnRow, ConstraintRow, IndexKey, RelationRow } from '../../catalog/catalog.ts'
 import { expressionText, systemScope } from '../../catalog/deparse.ts'
+import { domainDefault, hasDomainRules } from '../../catalog/domains.ts'
 import { compileExpression } from '../../executor/compile.ts'
 import { constantFold } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
@@ -42,8 +43,9 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   const column = await finishColumn(ddl, row, draft)
   row = update(ddl, withColumn(current(ddl, table.oid), { ...column, notNull: false }))
   if (table.kind === 'c') return
-  const expression = column.default ?? domainDefault(ddl, column)
-  if (column.generated !== undefined || (expression !== undefined && isVolatile(ddl, expression))) {
+  const expression = column.default ?? domainDefault(ddl.editor, column.type)
+  const ruled = hasDomainRules(ddl.editor, column.type)
+  if (column.generated !== undefined || (expression !== undefined && (ruled || isVolatile(ddl, expression)))) {
     const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
     // A generated column's value is filled in by the rewrite itself.
     const value = column.generated !== undefined ? (): Value => null : bound(ddl, expression!)
@@ -65,11 +67,6 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   for (const each of [...draft.constraints].sort((a, b) => (order[a.contype!] ?? 3) - (order[b.contype!] ?? 3))) {
     await addConstraint(ddl, table.oid, each, { fresh: false, column: column.name })
   }
-}
-
-function domainDefault(ddl: Ddl, column: ColumnRow): Expression | undefined {
-  const type = ddl.editor.typeRow(column.type)
-  return type?.kind === 'd' ? type.domain?.default : undefined
 }
 
 const bound = (ddl: Ddl, e: Expression): ((row: Row, x: ReturnType<Ddl['session']['newExecution']>) => Value) =>
@@ -219,7 +216,7 @@ function withoutImplicit(e: Expression): Expression {
 function needsRewrite(catalog: Catalog, before: ColumnRow, after: ColumnRow, conversion: Expression): boolean {
   if (before.type === after.type && before.typmod === after.typmod) return conversion.kind !== 'var'
   let e = conversion
-  while (e.kind === 'relabel') e = e.arg
+  while (e.kind === 'relabel' && !hasDomainRules(catalog, e.type)) e = e.arg
   const same = e.kind === 'var' && e.column === before.number
   // Entries of indexes on the column are the same too: the type's bytes and order are.
   return !same

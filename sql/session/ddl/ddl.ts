@@ -2,6 +2,7 @@
 import { registerAlterTable } from './alter-table.ts'
 import { registerComment } from './comment.ts'
 import { registerDatabases } from './databases.ts'
+import { registerDomains } from './domains.ts'
 import { registerDrop } from './drop.ts'
 import { registerExtensions } from './extensions.ts'
 import { registerGrants } from './grants.ts'
@@ -31,6 +32,7 @@ export function registerDdl(): void {
   registerSequences()
   registerViews()
   registerTypes()
+  registerDomains()
   registerRoles()
   registerDatabases()
   registerExtensions()

@@ -27,6 +27,7 @@ import {
   stringNode,
   update,
 } from './context.ts'
+import { renameDomainConstraint } from './domains.ts'
 import { requireDatabase } from './roles.ts'
 import { requireType } from './type-statements.ts'
 import { changeType, freeTypeName } from './types.ts'
@@ -162,6 +163,8 @@ function alterOwner(ddl: Ddl, node: AlterOwnerStmt): void {
     case 'OBJECT_TYPE':
     case 'OBJECT_DOMAIN': {
       const row = requireType(ddl, itemsOf(node.object))
+      if (node.objectType === 'OBJECT_DOMAIN' && row.kind !== 'd')
+        throw sqlError('42809', `${typeName(binder(ddl), row.oid)} is not a domain`)
       const relation = row.kind === 'c' ? editor.relation(row.relation) : undefined
       if (relation !== undefined && relation.kind !== 'c')
         throw sqlError('42809', `${typeName(binder(ddl), row.oid)} is a table's row type`, {
@@ -189,6 +192,8 @@ async function alterSchema(ddl: Ddl, node: AlterObjectSchemaStmt): Promise<void>
   const type = node.objectType!
   if (type === 'OBJECT_TYPE' || type === 'OBJECT_DOMAIN') {
     const row = requireType(ddl, itemsOf(node.object))
+    if (type === 'OBJECT_DOMAIN' && row.kind !== 'd')
+      throw sqlError('42809', `${typeName(binder(ddl), row.oid)} is not a domain`)
     const target = requireSchema(ddl, node.newschema!)
     requireOwner(ddl, row.owner, 'type', typeName(binder(ddl), row.oid))
     const relation = row.kind === 'c' ? ddl.editor.relation(row.relation) : undefined
@@ -301,6 +306,9 @@ async function rename(ddl: Ddl, node: RenameStmt): Promise<void> {
       })
       return
     }
+    case 'OBJECT_DOMCONSTRAINT':
+      renameDomainConstraint(ddl, itemsOf(node.object), node.subname!, name)
+      return
     case 'OBJECT_SCHEMA': {
       const row = requireSchema(ddl, node.subname!)
       if (editor.namespaceByName(name) !== undefined) throw sqlError('42P06', `schema "${name}" already exists`)

@@ -27,13 +27,15 @@ export function withLine(
   error: unknown,
   table: string,
   line: number,
-  raw: string | undefined,
+  /** Null: of a column, a NULL. */
+  raw: string | null | undefined,
   column?: string,
 ): unknown {
   if (!(error instanceof Error) || error.name !== 'SqlError') return error
   const known = error as SqlError
   if (known.fields.context !== undefined) return error
-  const shown = raw === undefined ? '' : `: "${shownCopyData(raw)}"`
+  const given = raw === null ? 'null input' : `"${shownCopyData(raw ?? '')}"`
+  const shown = raw === undefined ? '' : `: ${given}`
   known.fields = {
     ...known.fields,
     context: `COPY ${table}, line ${line}${column === undefined ? '' : `, column ${column}`}${shown}`,
@@ -325,7 +327,10 @@ export class BinaryReader {
     return this.#columns.map(({ name, type, typmod }) => {
       const length = bytes.readInt32BE(at)
       at += 4
-      if (length === -1) return null
+      if (length === -1) {
+        type.checkNull?.(this.#context)
+        return null
+      }
       at += length
       try {
         return type.receive(bytes, at - length, at, typmod, this.#context)

@@ -8,17 +8,9 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import type { CopyStmt, Node, RangeVar } from '@pgsql/types'
 import { oid } from '../../../storage/keys/brand.ts'
-import {
-  type BindContext,
-  bindTableCondition,
-  coerceTo,
-  errorAt,
-  namesOf,
-  requireRelation,
-} from '../../binder/binder.ts'
+import { type BindContext, bindTableCondition, errorAt, namesOf, requireRelation } from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow } from '../../catalog/catalog.ts'
 import { allows, memberships, securable } from '../../catalog/privileges.ts'
-import { compileValue } from '../../executor/compile.ts'
 import { type BulkInserter, createBulkInserter } from '../../executor/copy.ts'
 import { type CopyColumn, CopyTextReader } from '../../executor/copy-format.ts'
 import { compileEnv } from '../../executor/executor.ts'
@@ -26,7 +18,6 @@ import type { MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
 import { notSupported, type SqlError, sqlError } from '../../types/error.ts'
-import type { Row, Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import type { Portal } from '../portal.ts'
 import { sliceOver, startSlice } from '../scheduler.ts'
@@ -447,9 +438,11 @@ function csvRows(
     return described.map(({ name, type, typmod }, i) => {
       const field = fields[i]!
       try {
-        return field === null ? null : type.input(field, typmod, context)
+        if (field !== null) return type.input(field, typmod, context)
+        type.checkNull?.(context)
+        return null
       } catch (error) {
-        throw withLine(error, table.name, line, field ?? undefined, name)
+        throw withLine(error, table.name, line, field, name)
       }
     })
   }
@@ -518,8 +511,6 @@ class Target {
   readonly #session: Backend
   readonly #table: RelationRow
   readonly #load: BulkInserter
-  /** Domains' constraints, by position. */
-  readonly #domains: readonly { readonly at: number; readonly check: (row: Row) => Value }[]
 
   constructor(
     session: Backend,
@@ -537,29 +528,9 @@ class Target {
       columns: columns.map((column) => column.number),
       ...(condition === undefined ? {} : { where: condition }),
     })
-    this.#domains = columns.flatMap((column, at) => {
-      const row = b.catalog.typeRow(column.type)
-      if (row?.kind !== 'd') return []
-      const value: Expression = { kind: 'column', index: at, type: row.baseType, typmod: row.typmod }
-      return [
-        {
-          at,
-          check: compileValue(coerceTo(b, value, column.type, column.typmod, 'assignment', 'implicit'), env).bind(x),
-        },
-      ]
-    })
   }
 
   async insert({ rows, lineOf, rawOf }: Rows): Promise<void> {
-    let checked = 0
-    try {
-      if (this.#domains.length > 0) {
-        for (; checked < rows.length; checked++)
-          for (const { at, check } of this.#domains) rows[checked]![at] = check(rows[checked]!)
-      }
-    } catch (error) {
-      throw withLine(error, this.#table.name, lineOf(checked), rawOf(checked))
-    }
     try {
       this.count += await this.#session.drive(this.#load.insert(rows))
     } catch (error) {

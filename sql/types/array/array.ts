@@ -114,7 +114,12 @@ export function arrayType(element: Type, arrayOid: Oid, name: string): Type {
     elementOid: element.oid,
     delimiter: element.delimiter,
     input: (text, typmod, context) =>
-      parseArray(text, element.delimiter, (word) => element.input(word, typmod, context)),
+      parseArray(
+        text,
+        element.delimiter,
+        (word) => element.input(word, typmod, context),
+        element.checkNull && (() => element.checkNull!(context)),
+      ),
     output: (value, context) =>
       printArray(value as ArrayValue, element.delimiter, (item) => element.output(item, context)),
     receive: (from, start, end, typmod, context) => receiveArray(from, start, end, element, typmod, context),

@@ -33,7 +33,10 @@ export class BinaryReader {
 /** One length-prefixed value. `what` names it in the error when the type reads fewer bytes than there are. */
 export function receiveItem(reader: BinaryReader, type: Type, typmod: number, context: TypeContext): Value {
   const length = reader.int32()
-  if (length === -1) return null
+  if (length === -1) {
+    type.checkNull?.(context)
+    return null
+  }
   if (length < -1 || length > reader.end - reader.at) throw sqlError('22P03', 'insufficient data left in message')
   const start = reader.at
   reader.at += length

@@ -101,7 +101,13 @@ function countDimensions(text: string, start: number, delimiter: number): number
 }
 
 /** The elements of well-formed braces in their order. */
-function readElements(text: string, start: number, delimiter: number, element: (text: string) => Value): Value[] {
+function readElements(
+  text: string,
+  start: number,
+  delimiter: number,
+  element: (text: string) => Value,
+  checkNull: (() => void) | undefined,
+): Value[] {
   const elements: Value[] = []
   let at = start
   while (at < text.length) {
@@ -140,7 +146,10 @@ function readElements(text: string, start: number, delimiter: number, element: (
       }
       word += text.slice(from, solid)
     }
-    elements.push(!literal && word.length === 4 && word.toLowerCase() === 'null' ? null : element(word))
+    if (!literal && word.length === 4 && word.toLowerCase() === 'null') {
+      checkNull?.()
+      elements.push(null)
+    } else elements.push(element(word))
   }
   return elements
 }
@@ -152,8 +161,13 @@ function readBound(text: string, at: number): string {
 }
 const toInt32 = (digits: string) => Number.parseInt(digits, 10) | 0
 
-/** Reads a whole array literal; `element` reads one element's text. Throws 22P02, 2202E, 54000. */
-export function parseArray(text: string, delimiterText: string, element: (text: string) => Value): ArrayValue {
+/** Reads a whole array literal; `element` reads one element's text, `checkNull` may refuse NULL. Throws 22P02, 2202E, 54000. */
+export function parseArray(
+  text: string,
+  delimiterText: string,
+  element: (text: string) => Value,
+  checkNull?: () => void,
+): ArrayValue {
   const delimiter = delimiterText.charCodeAt(0)
   const dimensions: number[] = []
   const lower: number[] = []
@@ -198,7 +212,7 @@ export function parseArray(text: string, delimiterText: string, element: (text: 
   const items = itemCount(dimensions)
   checkBounds(dimensions, lower)
   if (items === 0) return EMPTY_ARRAY
-  const elements = readElements(text, at, delimiter, element)
+  const elements = readElements(text, at, delimiter, element, checkNull)
   if (elements.length !== items)
     throw malformed(text, 'Multidimensional arrays must have sub-arrays with matching dimensions.')
   return new ArrayValue(elements, dimensions, lower)

@@ -68,15 +68,22 @@ const viewOf = (json: string | Jsonb): View =>
 
 /** One value of `type` from JSON; `column` is the key it stands under, for the errors. */
 function populate(view: View, type: Oid, typmod: number, context: TypeContext, column: string | undefined): Value {
-  if (view.kind === 'null') return null
+  if (view.kind === 'null') {
+    context.type(type).checkNull?.(context)
+    return null
+  }
   if (type === OID.json) return view.json()
   if (type === OID.jsonb) return jsonb(view.node())
   const found = context.type(type)
-  if (found.elementOid !== 0 && view.kind !== 'string')
-    return populateArray(view, found.elementOid, typmod, context, column)
   const columns = compositeColumns(found)
-  if (columns && view.kind !== 'string') return populateRow(view, columns, undefined, context)
-  return found.input(view.text(), typmod, context)
+  if ((found.elementOid === 0 && columns === undefined) || view.kind === 'string')
+    return found.input(view.text(), typmod, context)
+  const value =
+    columns === undefined
+      ? populateArray(view, found.elementOid, typmod, context, column)
+      : populateRow(view, columns, undefined, context)
+  if (found.checkNull !== undefined) context.checkDomain?.(type, value)
+  return value
 }
 
 /** JSON arrays inside each other as dimensions: as many as the first element of each is an array itself. */
@@ -138,7 +145,11 @@ function populateRow(
     throw sqlError('22023', `cannot call populate_composite on ${view.kind === 'array' ? 'an array' : 'a scalar'}`)
   const values = columns.map((column, i) => {
     const field = view.field(column.name)
-    if (field === undefined) return base?.values[i] ?? null
+    if (field === undefined && base !== undefined) return base.values[i] ?? null
+    if (field === undefined) {
+      context.type(column.type).checkNull?.(context)
+      return null
+    }
     return populate(field, column.type, column.typmod, context, column.name)
   })
   return recordOf(columns, values)

@@ -270,7 +270,10 @@ export function compositeType(
       const fields = parseRecord(text, columns.length)
       const values = fields.map((field, i) => {
         const { type, typmod } = columns[i]!
-        return field === null ? null : context.type(type).input(field, typmod, context)
+        const found = context.type(type)
+        if (field !== null) return found.input(field, typmod, context)
+        found.checkNull?.(context)
+        return null
       })
       return recordOf(columns, values)
     },
