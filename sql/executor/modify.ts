@@ -8,12 +8,15 @@ import type { Operator } from './operator.ts'
 import { registerCompiler } from './registry.ts'
 import { compileScan } from './scan.ts'
 import { compileUpdate } from './update.ts'
+import { compileVectorScan } from './vector-scan.ts'
 
 function compile(plan: Plan, env: CompileEnv): Operator {
   switch (plan.kind) {
     case 'seq-scan':
     case 'index-scan':
       return compileScan(plan, env)
+    case 'vector-scan':
+      return compileVectorScan(plan, env)
     case 'insert':
       return compileInsert(plan, env)
     case 'update':
@@ -28,5 +31,5 @@ function compile(plan: Plan, env: CompileEnv): Operator {
 }
 
 export function registerTableOperators(): void {
-  registerCompiler(['seq-scan', 'index-scan', 'insert', 'update', 'delete', 'lock-rows'], compile)
+  registerCompiler(['seq-scan', 'index-scan', 'vector-scan', 'insert', 'update', 'delete', 'lock-rows'], compile)
 }

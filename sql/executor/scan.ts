@@ -170,6 +170,43 @@ export function compileScanLoop<S>(plan: Plan, env: CompileEnv, body: LoopBody):
   }
 }
 
+/** Rows of pages that come from elsewhere (rows that another index proposed), decoded and filtered as the plan says. */
+export function compilePages(plan: ScanPlan, env: CompileEnv): (x: Execution, pages: Iterable<Page | Pause>) => Steps {
+  if (plan.filter !== undefined && asksSubplans(plan.filter)) {
+    const { filter, ...whole } = plan
+    const source = new ScanSource({ ...whole, filter: undefined }, env)
+    const predicate = compilePredicate(filter, env)
+    return (x, pages) => filtered(plan, { run: () => source.paged(x, pages) }, predicate, x)
+  }
+  const source = new ScanSource(plan, env)
+  return (x, pages) => source.paged(x, pages)
+}
+
+/** The keys of the rows that an index scan's bounds name; the rows themselves are not read, where the index is not theirs. */
+export function compileKeys(
+  plan: IndexScan,
+  env: CompileEnv,
+): (x: Execution) => Generator<readonly Key[] | Pause, void, undefined> {
+  const index = indexOf(plan, env)
+  const bounds = boundsOf(plan, env)
+  return function* keys(x) {
+    const values = bounds(x)
+    for (const prefix of equalPrefixes(index, plan.bounds, values)) {
+      const span = rangeSpan(index, prefix, plan.bounds, values)
+      if (span === undefined) continue
+      const scanner = x.txn.scan(span)
+      try {
+        for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) {
+          yield index.clustered ? keysOf(page) : keysIn(page)
+          if (x.sliceOver()) yield SLICE_OVER
+        }
+      } finally {
+        scanner.close()
+      }
+    }
+  }
+}
+
 /** Decoding and filtering for one scan. */
 class ScanSource {
   readonly plan: ScanPlan
@@ -558,6 +595,18 @@ function* rowsOfKeys(
     yield x.txn.getMany(areEntries ? keysIn(x.txn.getMany(some)) : some)
     if (x.sliceOver()) yield SLICE_OVER
   }
+}
+
+/** The keys of rows. */
+function keysOf(page: Page): Key[] {
+  const keys: Key[] = []
+  const { buffer, bytes } = page
+  for (let o = 0; o < bytes; ) {
+    const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+    keys.push(buffer.latin1Slice(o + PAGE_HEADER_BYTES, at) as Key)
+    o = at + buffer.readUInt32LE(o + 4)
+  }
+  return keys
 }
 
 /** The row keys that index entries have as their values. */

@@ -222,7 +222,7 @@ export type PlanNode =
 
 /**
  * Rows by ascending distance from a value: `ORDER BY v <-> $1 LIMIT k` over an index whose operator class has `<->`. The
- * output row ends with the distance (after the key, when there is one). The index proposes rows; of each the filter and the
+ * output row ends with the distance (and then the key, when that is wanted). The index proposes rows; of each the filter and the
  * operator's own value are computed, and rows go up in that value's order.
  */
 export interface VectorScanPlan extends RowSource {

@@ -12,6 +12,9 @@ import type { TableSizes } from './level.ts'
 
 export const COST = { page: 1, randomPage: 1.1, row: 0.01, indexRow: 0.005, operator: 0.0025, seek: 0.4 } as const
 
+/** What a switched-off way costs more (enable_seqscan = off …): PostgreSQL's disable_cost. */
+export const DISABLED = 1e10
+
 export const DEFAULT_ROWS = 1000 // of functions and unknown tables
 const EQUAL = 0.005
 const RANGE = 1 / 3

@@ -31,7 +31,11 @@ export interface NodeCounters {
 
 export interface ExplainOptions {
   readonly verbose: boolean
+  /** How far a vector search goes and why: 'effort 40 (hnsw.ef_search)'. */
+  searchEffort?(plan: VectorScan): string | undefined
 }
+
+export type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
 
 export type Relationship = 'Outer' | 'Inner' | 'Member' | 'InitPlan' | 'SubPlan'
 
@@ -151,6 +155,7 @@ class Builder {
   readonly #prefix: boolean
   readonly #outputPrefix: boolean
   readonly #cteColumns: ReadonlyMap<string, readonly string[]>
+  readonly #searchEffort: ExplainOptions['searchEffort']
   /** Subqueries and CTEs so far. */
   #subplans = 0
   /** What an InitPlan's result is called, $0…. */
@@ -169,6 +174,7 @@ class Builder {
   ) {
     this.#scope = scope
     this.#verbose = options.verbose
+    this.#searchEffort = options.searchEffort
     this.#prefix = several || options.verbose
     this.#outputPrefix = several
     this.#cteColumns = columns
@@ -257,6 +263,8 @@ class Builder {
         return this.#scan(plan, 'Seq Scan', slots, level)
       case 'index-scan':
         return this.#indexScan(plan, slots, level)
+      case 'vector-scan':
+        return this.#vectorScan(plan, slots, level)
       case 'result': {
         const node = this.#node(plan, 'Result')
         const print = this.#printing([], slots, node, level)
@@ -389,7 +397,7 @@ class Builder {
     title: string,
     slots: Slots,
     level: QueryLevel,
-    conditions?: (node: ExplainNode) => void,
+    conditions?: (node: ExplainNode, entries: readonly Entry[]) => void,
   ): Built {
     const node = this.#node(plan, title, [['Node Type', title.replace(/ Backward| using .*$/g, '')]])
     const row = this.#catalog.relation(plan.table)
@@ -402,7 +410,7 @@ class Builder {
       this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?')),
     )
     if (plan.withKey) entries.push(this.#column(node, alias, 'ctid'))
-    conditions?.(node)
+    conditions?.(node, entries)
     if (plan.filter !== undefined)
       node.lines.push({ key: 'Filter', value: this.#printing(entries, slots, node, level)(plan.filter, this.#verbose) })
     return { node, entries }
@@ -416,6 +424,31 @@ class Builder {
       const conditions = this.#indexConditions(plan, plan.bounds, index, this.#printing([], slots, node, level))
       if (conditions.length > 0) node.lines.push({ key: 'Index Cond', value: allOf(conditions) })
     })
+  }
+
+  /** As pgvector shows it, and then how the search goes. */
+  #vectorScan(plan: Extract<Plan, { kind: 'vector-scan' }>, slots: Slots, level: QueryLevel): Built {
+    const index = this.#catalog.relation(plan.index)?.name ?? '?'
+    const built = this.#scan(plan, `Index Scan using ${quoteIdentifier(index)}`, slots, level, (node, entries) => {
+      node.target.unshift(['Scan Direction', 'Forward'], ['Index Name', index])
+      const print = this.#printing(entries, slots, node, level)
+      node.lines.push({ key: 'Order By', value: print(plan.distance, this.#verbose) })
+    })
+    const { node, entries } = built
+    const print = this.#printing(entries, slots, node, level)
+    const columns = entries.slice(0, plan.wanted.length)
+    const text = print(plan.distance, this.#outputPrefix)
+    const all = [...columns, { text: () => text, bare: false, node }, ...entries.slice(plan.wanted.length)]
+    if (plan.within !== undefined) {
+      const within = this.#printing(all, slots, node, level)(plan.within, this.#verbose)
+      const filter = node.lines.findIndex((line) => line.key === 'Filter')
+      if (filter < 0) node.lines.push({ key: 'Filter', value: within })
+      else node.lines[filter] = { key: 'Filter', value: `(${node.lines[filter]!.value} AND ${within})` }
+    }
+    const effort = this.#searchEffort?.(plan)
+    const other = plan.gather && this.#catalog.relation(plan.gather.index)?.name
+    node.lines.push({ key: 'Vector Search', value: searchText(plan, effort, other) })
+    return { node, entries: all }
   }
 
   #indexConditions(plan: RowSource, bounds: IndexBounds, index: RelationRow | undefined, print: Print): string[] {
@@ -670,7 +703,8 @@ class Builder {
   #entryOf(e: Expression, print: Print, below: readonly Entry[], node: ExplainNode): Entry {
     if (e.kind === 'column') return below[e.index] ?? { text: () => '?', bare: true, node }
     print(e, false)
-    return { text: (prefix) => print(e, prefix), bare: false, node }
+    // What an enclosing row gives stands as it stood there.
+    return { text: (prefix) => print(e, prefix), bare: e.kind === 'outer', node }
   }
 
   #seen(expressions: readonly (Expression | undefined)[], slots: Slots, node: ExplainNode, level: QueryLevel): void {
@@ -757,6 +791,20 @@ class Builder {
     }
     return once && e.link.kind === 'any' && e.link.opName === '=' ? `(hashed ${name})` : `(${name})`
   }
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(2))}%`
+
+/** The way that was chosen, how far it goes, and why it was chosen. */
+function searchText(plan: VectorScan, effort: string | undefined, other: string | undefined): string {
+  const { filter, share, entries, gather } = plan
+  const parts =
+    gather !== undefined
+      ? [`gather through ${other}`, `about ${Math.round(entries * share)} of ${Math.round(entries)} rows match`]
+      : filter === undefined
+        ? ['graph', effort, 'no filter']
+        : ['graph, widening', effort, `about ${percent(share)} of ${Math.round(entries)} rows match`]
+  return parts.filter((part) => part !== undefined).join(', ')
 }
 
 /** `operand`: inside an operator, where conversions that nobody wrote are shown. */

@@ -10,7 +10,7 @@ import type { FromItem, Relation } from '../plan/query.ts'
 import { some } from '../plan/walk.ts'
 import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { COST, type Estimator } from './estimate.ts'
+import { COST, DISABLED, type Estimator } from './estimate.ts'
 import { layoutOf } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
@@ -682,7 +682,6 @@ function joinedRows(join: PlanJoin, outerRows: number, found: number): number {
   }
 }
 
-const DISABLED = 1e10
 const penalty = (c: JoinContext, setting: string): number => (c.level.shared.enabled(setting) ? 0 : DISABLED)
 
 const joinedEntries = (pair: JoinedPair): readonly Expression[] =>

@@ -18,6 +18,19 @@ export interface Path {
   readonly order: readonly Order[]
   /** Relations of this query level that are inside. */
   readonly relations: ReadonlySet<number>
+  /** Of an index scan with bounds: entries between them, about. */
+  readonly found?: number
+}
+
+/** How the query's rows are to come, when that is all that stands between FROM and LIMIT. */
+export interface WantedOrder {
+  readonly order: readonly Order[]
+  /** Rows wanted, LIMIT and OFFSET together: about; undefined: all. */
+  readonly rows: number | undefined
+  /** Over parameters. */
+  readonly limit: Expression | undefined
+  readonly offset: Expression | undefined
+  readonly withTies: boolean
 }
 
 export const rowsOf = (path: Path): number => path.plan.estimate.rows

@@ -13,10 +13,11 @@ import type { IndexBounds } from '../plan/plan.ts'
 import type { Relation } from '../plan/query.ts'
 import { forEachChild, sameExpression, some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
-import { COST, type Estimator, stripRelabel } from './estimate.ts'
+import { COST, DISABLED, type Estimator, stripRelabel } from './estimate.ts'
+import { impliedBy } from './implies.ts'
 import { layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
-import { type Order, type Path, pathOf } from './path.ts'
+import { type Order, type Path, pathOf, type WantedOrder } from './path.ts'
 
 export interface ScanRequest {
   readonly level: Level
@@ -28,6 +29,8 @@ export interface ScanRequest {
   /** Conditions over this relation, and for parameterized paths also over `available`. */
   readonly conditions: readonly Expression[]
   readonly available: ReadonlySet<number>
+  /** How the rows are to come, when a path could give them so. */
+  readonly order?: WantedOrder | undefined
   /** What an expression over available relations becomes inside the scan: a slot. */
   slotOf(e: Expression): Expression
 }
@@ -115,7 +118,8 @@ export function tablePaths(r: ScanRequest): Path[] {
     ]
   }
   const paths: Path[] = []
-  const cost = pages * COST.page + total * (COST.row + r.conditions.length * COST.operator)
+  const disabled = r.level.shared.enabled('enable_seqscan') ? 0 : DISABLED
+  const cost = disabled + pages * COST.page + total * (COST.row + r.conditions.length * COST.operator)
   const clustered = row.indexes
     .map((index) => r.level.shared.catalog.relation(index)!)
     .find((index) => index.index?.clustered)
@@ -125,7 +129,7 @@ export function tablePaths(r: ScanRequest): Path[] {
       ? kept
       : total * r.conditions.reduce((product, e) => product * r.estimator.selectivity(e, r.relations), 1)
   const node = { kind: 'seq-scan', ...source, filter: conjunction(r.conditions.map(lower)) } as const
-  paths.push(pathOf(node, entries, matching, 0, cost, inside, order))
+  paths.push(pathOf(node, entries, matching, disabled, cost, inside, order))
   for (const oid of row.indexes) {
     const index = r.level.shared.catalog.relation(oid)
     if (index?.index === undefined || index.index.method !== 'btree' || !index.index.valid) continue
@@ -186,7 +190,7 @@ const LOOKUP_COLUMNS: readonly ReadonlySet<string>[] = [
   ),
 ]
 
-interface ColumnCondition {
+export interface ColumnCondition {
   readonly column: Expression
   readonly strategy: 1 | 2 | 3 | 4 | 5
   readonly value: Expression
@@ -195,7 +199,7 @@ interface ColumnCondition {
 }
 
 /** `column op value` (either way round) where value does not read this relation. */
-function columnCondition(r: ScanRequest, e: Expression): ColumnCondition | undefined {
+export function columnCondition(r: ScanRequest, e: Expression): ColumnCondition | undefined {
   if (e.kind !== 'call' || e.operator === undefined || e.args.length !== 2) return undefined
   const catalog = r.level.shared.catalog
   const usable = (value: Expression): boolean =>
@@ -253,7 +257,9 @@ function indexPaths(
   const catalog = r.level.shared.catalog
   if (
     info.predicate !== undefined &&
-    !conjuncts(info.predicate).every((part) => r.conditions.some((e) => implies(e, part, r.relation)))
+    !conjuncts(info.predicate).every((part) =>
+      r.conditions.some((e) => impliedBy(r.level.shared.catalog, e, rebase(part, r.relation))),
+    )
   )
     return []
   const matches = r.conditions.map((e) => columnCondition(r, e))
@@ -347,15 +353,16 @@ function indexPaths(
   const perRow = info.clustered ? COST.row : COST.row + COST.indexRow + COST.seek * 0.6
   // Backwards, and without bounds, an index is never preferred for reading everything.
   const pages = used.size === 0 ? Math.max(1, total / 80) * COST.page * 1.5 : 0
-  const cost = COST.seek * multiple + pages + found * (perRow + rest.length * COST.operator)
+  const disabled = r.level.shared.enabled('enable_indexscan') ? 0 : DISABLED
+  const cost = disabled + COST.seek * multiple + pages + found * (perRow + rest.length * COST.operator)
   const bounds: IndexBounds = {
     equal,
     lower: lowerBound,
     upper: upperBound,
     notNull: lowerBound !== undefined || upperBound !== undefined,
   }
-  const make = (reverse: boolean): Path =>
-    pathOf(
+  const make = (reverse: boolean): Path => ({
+    ...pathOf(
       {
         kind: 'index-scan',
         table: relation.oid,
@@ -372,11 +379,13 @@ function indexPaths(
       },
       entries,
       rows,
-      0,
+      disabled,
       cost,
       new Set([r.relation]),
       multiple > 1 ? [] : indexOrder(info, r.relation, relation, reverse),
-    )
+    ),
+    ...(used.size === 0 ? {} : { found }),
+  })
   // The rows' own order needs no bounds: that is the sequential scan.
   if (used.size === 0 && info.clustered) return [make(true)]
   return unique || multiple > 1 ? [make(false)] : [make(false), make(true)]
@@ -391,10 +400,6 @@ function rebaseIn(node: unknown, relation: number): unknown {
   const result = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, rebaseIn(value, relation)]))
   if (result['kind'] === 'var' && result['relation'] === 0) result['relation'] = relation
   return result
-}
-
-const implies = (condition: Expression, predicate: Expression, relation: number): boolean => {
-  return sameExpression(condition, rebase(predicate, relation))
 }
 
 export function indexOrder(info: IndexRow, at: number, relation: Relation, reverse: boolean): Order[] {

@@ -10,10 +10,11 @@ import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.
 import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
 import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
-import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
+import { costOf, type Order, type Path, pathOf, rowsOf, satisfies, type WantedOrder } from './path.ts'
 import { pushConditions } from './pushdown.ts'
 import { hashExists, hashExistsIn, mayInline, pullUpSublinks, pullUpSubqueries } from './rules.ts'
-import { entriesOf, isVolatile, relationsIn, tablePaths } from './scan.ts'
+import { entriesOf, isVolatile, relationsIn, type ScanRequest, tablePaths } from './scan.ts'
+import { vectorPaths } from './vector.ts'
 
 export type QueryPlanner = (level: Level, query: Query) => Plan
 
@@ -310,6 +311,7 @@ export function planRows(
     conditions,
     semis.map((semi) => [semi.on, semi.inner]),
   ])
+  const order = wantedOrder(level, query)
   // Planned once, however many join orders try them.
   const derived = new Map<number, Derived>()
   const context: JoinContext = {
@@ -317,7 +319,7 @@ export function planRows(
     estimator,
     relations: query.relations,
     scan: (relation, own, available, slotOf) =>
-      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery, derived),
+      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery, derived, order),
   }
   const split = conditions.flatMap((e) => splitAnd(e)).filter((e) => !(e.kind === 'const' && e.value === true))
   if (split.some((e) => e.kind === 'const')) return { query, context, paths: [nothing(level, query, used)] }
@@ -370,6 +372,7 @@ function scanPaths(
   slotOf: (e: Expression) => Expression,
   planQuery: QueryPlanner,
   derived: Map<number, Derived>,
+  order: WantedOrder | undefined,
 ): Path[] {
   const relation = query.relations[at]!
   const columns = used.get(at) ?? new Set<number>()
@@ -378,7 +381,7 @@ function scanPaths(
     case 'table': {
       const live = relation.columns.flatMap((column, i) => (column.type === 0 ? [] : [i + 1]))
       const wanted = wholeRow ? new Set([...live, ...[...columns].filter((column) => column < 0)]) : columns
-      const paths = tablePaths({
+      const request: ScanRequest = {
         level,
         estimator,
         relations: query.relations,
@@ -386,8 +389,11 @@ function scanPaths(
         wanted,
         conditions: conditions,
         available,
+        order,
         slotOf,
-      })
+      }
+      const plain = tablePaths(request)
+      const paths = [...plain, ...vectorPaths(request, plain.slice(1))]
       return wholeRow ? paths.map((path) => addWholeRow(level, path, relation, at, live)) : paths
     }
     case 'subquery': {
@@ -646,17 +652,11 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   const keys = lockKeys(query)
   if (keys.length > 0) refuseNullableLocks(query)
   const { limit, offset } = lowerLimit(level, query)
-  const grouped = query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
+  const grouped = isGrouped(query)
   const visible = query.targets.filter((target) => !target.junk)
-  const order = query.orderBy.map(
-    (key): Order => ({
-      expression: query.targets[key.target]!.expression,
-      descending: key.descending,
-      nullsFirst: key.nullsFirst,
-    }),
-  )
+  const order = ordersOf(query)
 
-  const simple = !grouped && query.windows.length === 0 && query.distinct.kind === 'none' && !query.hasSetReturning
+  const simple = !grouped && isPlainRows(query)
   let path =
     simple && order.length > 0
       ? cheapestFor(paths, order, query.withTies ? undefined : limitOf(query))
@@ -714,6 +714,26 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   return named(path.plan, visible)
 }
 
+const ordersOf = (query: Query): Order[] =>
+  query.orderBy.map(
+    (key): Order => ({
+      expression: query.targets[key.target]!.expression,
+      descending: key.descending,
+      nullsFirst: key.nullsFirst,
+    }),
+  )
+
+/** The order that FROM's rows themselves are to have; undefined when something else is made of them first, or there is none. */
+function wantedOrder(level: Level, query: Query): WantedOrder | undefined {
+  if (query.orderBy.length === 0 || query.command !== 'select' || query.setOperation !== undefined) return undefined
+  if (isGrouped(query) || !isPlainRows(query)) return undefined
+  return { order: ordersOf(query), rows: limitOf(query), ...lowerLimit(level, query), withTies: query.withTies }
+}
+const isGrouped = (query: Query): boolean =>
+  query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
+const isPlainRows = (query: Query): boolean =>
+  query.windows.length === 0 && query.distinct.kind === 'none' && !query.hasSetReturning
+
 /** Volatile, or a subquery: not to be evaluated twice. */
 const isCostly = (level: Level, e: Expression): boolean => isVolatile(level, e)
 
@@ -733,12 +753,16 @@ function cheapestFor(paths: readonly Path[], order: readonly Order[], limit: num
   const costWith = (path: Path): number => {
     const rows = Math.max(1, rowsOf(path))
     const share = limit === undefined ? 1 : Math.min(1, limit / rows)
-    if (satisfies(path.order, order))
+    if (satisfies(path.order, order) || isPresorted(path, order))
       return path.plan.estimate.startupCost + (costOf(path) - path.plan.estimate.startupCost) * share
     return costOf(path) + rows * COST.operator * 2 * Math.log2(Math.max(2, Math.min(rows, limit ?? rows)))
   }
   return paths.reduce((best, path) => (costWith(path) < costWith(best) ? path : best))
 }
+
+/** By its first key: what is left to do is sorting those that agree in it. */
+const isPresorted = (path: Path, order: readonly Order[]): boolean =>
+  path.plan.kind === 'vector-scan' && order.length > 1 && satisfies(path.order, order.slice(0, 1))
 
 function lowerLimit(
   level: Level,
@@ -872,6 +896,12 @@ function sortPath(
   if (order.length === 0 || satisfies(path.order, order)) return path
   const needed = order.filter((key) => key.expression.kind !== 'const')
   if (needed.length === 0) return path
+  if (isPresorted(path, needed)) {
+    const { startupCost, totalCost } = path.plan.estimate
+    const plan = sortPlan(path.plan, sortKeys(level, path, needed), limit, offset, 1)
+    const estimate = { ...plan.estimate, startupCost, totalCost: totalCost + rowsOf(path) * COST.operator }
+    return { ...path, plan: { ...plan, estimate }, order: needed }
+  }
   return { ...path, plan: sortPlan(path.plan, sortKeys(level, path, needed), limit, offset, 0), order: needed }
 }
 

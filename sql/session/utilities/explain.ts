@@ -1,6 +1,7 @@
 /** EXPLAIN (PostgreSQL 15 manual, SQL commands): what is asked for, the plan, and with ANALYZE a run whose rows go nowhere. */
 import type { ExplainStmt, Node } from '@pgsql/types'
 import type { Instrument } from '../../executor/operator.ts'
+import { effortText } from '../../executor/vector-effort.ts'
 import { explainTree } from '../../planner/explain.ts'
 import { explainJson, explainText } from '../../planner/explain-format.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
@@ -144,7 +145,10 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
     { catalog: session.catalog, searchPath: session.searchPath },
     prepared.planned,
     prepared.query,
-    { verbose: options.verbose },
+    {
+      verbose: options.verbose,
+      searchEffort: (plan) => effortText(plan, session.catalog, session.server.vectors, session.settings.vector),
+    },
   )
   const summary = {
     planningMs: options.summary ? planningMs : undefined,

@@ -1,0 +1,60 @@
+/**
+ * How far a search goes: as somebody has set it (hnsw.ef_search, ivfflat.probes), else as far as the index's own
+ * calibration says is needed for alopex.min_recall.
+ */
+import { vectorIndexSpec } from '../access/vector-spec.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { VectorSettings } from '../vector/settings.ts'
+import type { VectorIndex, VectorIndexes } from '../vector/vector-index.ts'
+
+type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
+
+export interface Effort {
+  readonly effort: number
+  readonly why: string
+}
+
+/** Candidates that a search without a limit keeps at a time. */
+const UNLIMITED = 200
+
+/** `rows` are wanted out of a share of all entries: by a graph that gives those alone (`allowed`), or by asking each candidate. */
+export function chooseEffort(
+  index: VectorIndex,
+  settings: VectorSettings,
+  rows: number,
+  share: number,
+  allowed: boolean,
+): Effort {
+  const { method, lists } = index.spec
+  if (method === 'hnsw' && settings.efSearch !== undefined) return { effort: settings.efSearch, why: 'hnsw.ef_search' }
+  if (method === 'ivfflat' && settings.probes !== undefined) {
+    const effort = Math.ceil((index.status.entries * Math.min(settings.probes, lists)) / lists)
+    return { effort: Math.max(1, effort), why: 'ivfflat.probes' }
+  }
+  const { minRecall } = settings
+  const wanted = Number.isFinite(rows) ? rows : UNLIMITED
+  const effort = allowed
+    ? index.effortFor(minRecall, wanted, share)
+    : index.effortFor(minRecall, Math.ceil(wanted / Math.max(share, 0.001)), 1)
+  return { effort: Math.max(1, effort), why: `recall ${minRecall}` }
+}
+
+/** For EXPLAIN: 'effort 64 (recall 0.95)'. */
+export function effortText(
+  plan: VectorScan,
+  catalog: Catalog,
+  indexes: VectorIndexes,
+  settings: VectorSettings,
+): string | undefined {
+  const table = catalog.relation(plan.table)
+  const index = catalog.relation(plan.index)
+  if (table === undefined || index === undefined) return undefined
+  const open = indexes.open(vectorIndexSpec(catalog, table, index))
+  if (open.status.state !== 'ready') return `exact while the index is ${open.status.state}`
+  const limit =
+    plan.limit?.kind === 'const' && plan.limit.value !== null ? Number(plan.limit.value) : Number.POSITIVE_INFINITY
+  const offset = plan.offset?.kind === 'const' && plan.offset.value !== null ? Number(plan.offset.value) : 0
+  const { effort, why } = chooseEffort(open, settings, limit + offset, plan.share, false)
+  return `effort ${effort} (${why})`
+}
