@@ -9,7 +9,8 @@
  * Writes passing/ and SCORES.md. With --show, prints each block that failed and what was expected. Ends with 1 when a block
  * that passed before does not pass now.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import pg from 'pg'
 import { psql } from '../support/psql.ts'
@@ -147,6 +148,9 @@ async function pgvector(ask: Ask): Promise<FileScore[]> {
   const names = readdirSync(join(corpus, 'sql')).map((file) => basename(file, '.sql'))
   return withServers(['alopex'], async ([alopex]) => {
     const scores: FileScore[] = []
+    // Its scripts write files into results/ of the folder they run in.
+    const cwd = mkdtempSync(join(tmpdir(), 'pgvector-'))
+    mkdirSync(join(cwd, 'results'))
     for (const name of chosen(names, ask)) {
       const began = performance.now()
       const blocks = cut(readFileSync(join(corpus, 'sql', `${name}.sql`), 'utf8'))
@@ -157,12 +161,13 @@ async function pgvector(ask: Ask): Promise<FileScore[]> {
         database: 'postgres',
       })
       await psql(alopex!, ['-q', '-c', 'create extension if not exists vector'], { database })
-      const options = { database, input: marked(blocks), mergeErrors: true, timeoutMs: FILE_MS_MAX }
+      const options = { database, input: marked(blocks), mergeErrors: true, timeoutMs: FILE_MS_MAX, cwd }
       const { out } = await psql(alopex!, ['-q'], options)
       const score = gradeBlocks(ask, name, blocks, expected, printedBlocks(out), () => true)
       scores.push(score)
       report(score, performance.now() - began)
     }
+    rmSync(cwd, { recursive: true })
     return scores
   })
 }

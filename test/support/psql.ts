@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** After which it is killed. */
   readonly timeoutMs?: number
+  /** Where it runs; relative names of files are meant from there. */
+  readonly cwd?: string
   /** What it writes on stderr comes in `out`, in the order of writing. */
   readonly mergeErrors?: boolean
 }
@@ -42,7 +44,7 @@ function runProgram(name: 'psql' | 'pgbench', args: readonly string[], options: 
     const child = execFile(
       file,
       words,
-      { env, maxBuffer: 1 << 29, timeout: options.timeoutMs ?? 0, killSignal: 'SIGKILL' },
+      { env, cwd: options.cwd, maxBuffer: 1 << 29, timeout: options.timeoutMs ?? 0, killSignal: 'SIGKILL' },
       (error, out, err) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
         resolve({ code, out, err: error?.killed ? `${err}(killed after ${options.timeoutMs} ms)` : err })

@@ -109,7 +109,7 @@ const FUNCTIONS: readonly string[] = [
     'T_spherical_distance(T,T) float8',
     'T_accum(_float8,T) _float8',
     'T_avg(_float8) T',
-    'T_combine(_float8,_float8) _float8',
+    'T_combine(_float8,_float8) _float8 = vector_combine',
     'T_to_float4(T,int4,bool) _float4',
   ]),
   'vector_norm(vector) float8',

@@ -62,8 +62,8 @@ function stateOf(array: ArrayValue, caller: string): readonly number[] {
   return array.elements as readonly number[]
 }
 
-function finite(sum: number): number {
-  if (!Number.isFinite(sum)) throw overflow()
+function notInfinite(sum: number): number {
+  if (sum === Infinity || sum === -Infinity) throw overflow()
   return sum
 }
 
@@ -71,22 +71,21 @@ export function accumulate(caller: string, array: ArrayValue, floats: Float32Arr
   const state = stateOf(array, caller)
   const isNew = state.length === 1
   if (!isNew) checkExpected(state.length - 1, floats.length)
-  const sums = Array.from(floats, (n, i) => (isNew ? n : finite(state[i + 1]! + n)))
+  const sums = Array.from(floats, (n, i) => (isNew ? n : notInfinite(state[i + 1]! + n)))
   return ArrayValue.of([state[0]! + 1, ...sums])
 }
 
-/** vector_combine, which halfvec_combine is too. */
+/** vector_combine, which halfvec_combine is too. A state without sums yet takes those of the other. */
 export function combine(a: ArrayValue, b: ArrayValue): ArrayValue {
   const left = stateOf(a, 'vector_combine')
   const right = stateOf(b, 'vector_combine')
-  if (left[0] === 0 || right[0] === 0) {
-    const state = left[0] === 0 ? right : left
-    checkDimensionCount('vector', state.length - 1)
-    return ArrayValue.of(state)
-  }
-  checkDimensionCount('vector', left.length - 1)
+  const count = left[0]! + right[0]!
+  if (left.length === 1 && right.length === 1) return ArrayValue.of([count])
+  const longer = left.length === 1 ? right : left
+  checkDimensionCount('vector', longer.length - 1)
+  if (left.length === 1 || right.length === 1) return ArrayValue.of([count, ...longer.slice(1)])
   checkExpected(left.length - 1, right.length - 1)
-  return ArrayValue.of(left.map((n, i) => finite(n + right[i]!)))
+  return ArrayValue.of(left.map((n, i) => (i === 0 ? count : notInfinite(n + right[i]!))))
 }
 
 type FromSums = (count: number, sums: ArrayLike<number>) => Dense

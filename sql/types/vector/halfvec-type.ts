@@ -58,8 +58,8 @@ function printHalfvec(halves: Uint16Array): string {
 
 function receiveHalfvec(from: Buffer, start: number, end: number, typmod: number): Uint16Array {
   if (end - start < 4) throw insufficient()
-  const count = from.readInt16BE(start)
-  const unused = from.readInt16BE(start + 2)
+  const count = from.readUInt16BE(start)
+  const unused = from.readUInt16BE(start + 2)
   checkDimensionCount('halfvec', count)
   checkExpected(typmod, count)
   if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)

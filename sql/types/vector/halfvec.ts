@@ -11,7 +11,6 @@ import {
   arrayElements,
   averageOfState,
   avgOf,
-  combine,
   elementConversion,
   signBits,
   subvectorBounds,
@@ -152,7 +151,6 @@ export const HALFVEC_FUNCTIONS: FunctionTable = {
   }),
   halfvec_to_float4: scalar((halves: Half) => ArrayValue.of(Array.from(fromHalves(halves)))),
   halfvec_accum: scalar((state: ArrayValue, halves: Half) => accumulate('halfvec_accum', state, fromHalves(halves))),
-  halfvec_combine: scalar(combine),
   halfvec_avg: scalar((state: ArrayValue): Value => averageOfState('halfvec_avg', state, average)),
 }
 

@@ -41,8 +41,8 @@ function printVector(vector: Float32Array): string {
 
 function receiveVector(from: Buffer, start: number, end: number, typmod: number): Float32Array {
   if (end - start < 4) throw insufficient()
-  const count = from.readInt16BE(start)
-  const unused = from.readInt16BE(start + 2)
+  const count = from.readUInt16BE(start)
+  const unused = from.readUInt16BE(start + 2)
   checkDimensionCount('vector', count)
   checkExpected(typmod, count)
   if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)

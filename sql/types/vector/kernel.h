@@ -1,0 +1,29 @@
+/* What kernel.c and graph.c share. */
+#pragma once
+#include <wasm_simd128.h>
+
+typedef unsigned int u32;
+typedef int i32;
+typedef long long i64;
+
+#define EXPORT(NAME) __attribute__((export_name(#NAME)))
+
+/* Numbers of ELEMENTS and METRICS in layout.ts; the first four metrics also in kernel.ts. */
+enum { F32, F16, BIT, SPARSE };
+enum { METRIC_L2, METRIC_IP, METRIC_COSINE, METRIC_L1, METRIC_HAMMING, METRIC_JACCARD };
+#define KIND(ELEMENT, METRIC) ((ELEMENT) * 8 + (METRIC))
+
+typedef struct {
+  u32 index;
+  float value;
+} SparseElement;
+typedef struct {
+  u32 count, unused[3];
+  SparseElement elements[];
+} Sparse;
+
+/* l2 squared, the plain product for inner product and cosine, l1, hamming, jaccard. `n`: groups of 16 bytes of float4 or
+   bits, of 8 bytes of halves. The query of halves is float4. */
+float measure_one(u32 kind, const char *q, const char *a, u32 n);
+v128_t measure_four(u32 kind, const char *q, const char *a, const char *b, const char *c, const char *d, u32 n);
+void half_to_float(const char *from, char *to, u32 groups);
