@@ -32,8 +32,7 @@ export interface Lexeme {
   readonly positions: number[]
 }
 
-export const isOperator = (c: string | undefined): boolean =>
-  c === '!' || c === '&' || c === '|' || c === '(' || c === ')'
+export const isOperator = (c: string | undefined): boolean => c !== undefined && '!&|()<'.includes(c)
 
 const WEIGHTS: Readonly<Record<string, number>> = { a: 3, A: 3, '*': 3, b: 2, B: 2, c: 1, C: 1, d: 0, D: 0 }
 

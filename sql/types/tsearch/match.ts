@@ -190,8 +190,7 @@ export function lookupIn(v: TsVector): Lookup {
   }
 }
 
-/** `vector @@ query`. */
+/** `vector @@ query`. The empty query matches nothing. */
 export function matches(v: TsVector, q: TsQuery): boolean {
-  if (q.root === undefined || v.lexemes.length === 0) return false
-  return execute(q.root, lookupIn(v)) !== 'no'
+  return q.root !== undefined && execute(q.root, lookupIn(v)) !== 'no'
 }

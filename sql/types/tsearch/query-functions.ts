@@ -79,8 +79,9 @@ function unflatten(node: Flat): TsQueryNode {
   const [first, ...rest] = node.children.map(unflatten)
   if (node.kind === 'not') return { kind: 'not', operand: first! }
   const { kind, distance } = node
-  // The first child is the innermost right operand.
-  return rest.reduce<TsQueryNode>(
+  // The first child is the innermost right operand; then come the second and, from the last backwards, the others.
+  const [second, ...others] = rest
+  return [second!, ...others.reverse()].reduce<TsQueryNode>(
     (right, left) => (kind === 'phrase' ? { kind, distance, left, right } : { kind, left, right }),
     first!,
   )

@@ -64,7 +64,8 @@ function standardTokens(text: string): () => Token {
       distance = Number(text.slice(start, next))
       if (distance > DISTANCE_MAX) throw badDistance()
     }
-    if (text[next] !== '>') return undefined
+    // Nothing may follow, but something must: at the very end it is no operator.
+    if (text[next] !== '>' || next + 1 === text.length) return undefined
     at = next + 1
     return operator('phrase', distance)
   }
@@ -133,6 +134,10 @@ function webTokens(text: string): () => Token {
       const c = text[at]
       if (expect === 'operator') {
         if (c === undefined) return END
+        if (isOperator(c)) {
+          at++
+          continue
+        }
         expect = 'operand'
         if (c !== '"' && isOr()) {
           at += 2
