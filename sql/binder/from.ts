@@ -12,6 +12,7 @@ import { OID } from '../types/oids.ts'
 import { coerceToBoolean, coerceToCommon, commonTypeOf } from './coerce.ts'
 import { type BindContext, errorAt, findRelation, placeOf, wantAccess } from './context.ts'
 import { bindExpression, outColumns, rowFields, settleUnknown } from './expression.ts'
+import { hybridSearch } from './hybrid-search.ts'
 import { bindBinary } from './resolve.ts'
 import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
@@ -66,7 +67,10 @@ function addItems(b: BindContext, scope: Scope, names: readonly Item[]): void {
 function bindFromItem(b: BindContext, scope: Scope, node: Node, binders: FromBinders): Bound {
   if ('RangeVar' in node) return bindTable(b, scope, node.RangeVar, binders)
   if ('RangeSubselect' in node) return bindSubselect(b, scope, node.RangeSubselect, binders)
-  if ('RangeFunction' in node) return bindFunction(b, scope, node.RangeFunction)
+  if ('RangeFunction' in node) {
+    const search = hybridSearch(b, node.RangeFunction)
+    return search === undefined ? bindFunction(b, scope, node.RangeFunction) : bindSubselect(b, scope, search, binders)
+  }
   if ('JoinExpr' in node) return bindJoin(b, scope, node.JoinExpr, binders)
   if ('RangeTableSample' in node) throw notSupported('TABLESAMPLE')
   if ('RangeTableFunc' in node) throw notSupported('XMLTABLE')

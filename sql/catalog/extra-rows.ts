@@ -1,11 +1,17 @@
-/** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector types. */
+/** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector types, hybrid search. */
+import { pg_proc as searchFunctions } from '../types/tsearch/catalog-rows.ts'
 import * as vector from '../types/vector/catalog-rows.ts'
 
 type Field = null | boolean | number | string | readonly number[]
 
 const TABLES: Readonly<Record<string, readonly Readonly<Record<string, Field>>[]>> = {
   pg_type: vector.pg_type,
-  pg_proc: vector.pg_proc.map((row) => ({ prosupport: 0, prosecdef: false, proleakproof: false, ...row })),
+  pg_proc: [...vector.pg_proc, ...searchFunctions].map((row) => ({
+    prosupport: 0,
+    prosecdef: false,
+    proleakproof: false,
+    ...row,
+  })),
   pg_aggregate: vector.pg_aggregate,
   pg_operator: vector.pg_operator,
   pg_cast: vector.pg_cast,

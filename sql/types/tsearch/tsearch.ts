@@ -6,6 +6,7 @@
 import { install } from '../function.ts'
 import { registerTypes } from '../registry.ts'
 import { DOCUMENT_FUNCTIONS } from './documents.ts'
+import { FUSION_FUNCTIONS } from './fusion.ts'
 import { QUERY_FUNCTIONS } from './query-functions.ts'
 import { tsQueryType } from './query-type.ts'
 import { RANK_FUNCTIONS } from './rank.ts'
@@ -18,4 +19,5 @@ export function registerTextSearch(): void {
   install(QUERY_FUNCTIONS)
   install(DOCUMENT_FUNCTIONS)
   install(RANK_FUNCTIONS)
+  install(FUSION_FUNCTIONS)
 }
