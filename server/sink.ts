@@ -86,7 +86,15 @@ export class WireSink implements Sink {
 
   row(values: Row): void {
     const shape = this.#shape ?? this.#describe()
-    shape.write(this.#output.to, values, this.#context!)
+    const to = this.#output.to
+    const before = to.length
+    try {
+      shape.write(to, values, this.#context!)
+    } catch (error) {
+      // Half a message would leave the client waiting for its other half.
+      to.truncate(before)
+      throw error
+    }
     this.#output.spill()
   }
 

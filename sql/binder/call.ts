@@ -11,7 +11,6 @@ import { notSupported } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import {
   canCoerce,
-  coerceTo,
   coerceToBoolean,
   coerceToCommon,
   coerceToSpecific,
@@ -82,9 +81,9 @@ export function bindCall(b: BindContext, scope: Scope, node: FuncCall): Expressi
   const types = [...args.map((arg) => arg.type), ...(withinGroup ? order.map((key) => key.expression.type) : [])]
   const match = findFunction(b, schema, name, types, names, node.func_variadic === true, location)
 
-  if (match.kind !== 'found' || isCastLike(b, match.row.oid, types)) {
-    const cast =
-      plain && args.length === 1 ? castCall(b, schema, name, args[0]!, match.kind === 'found', location) : undefined
+  // A type's name as a function is a cast, unless a function takes just this type (func_get_detail).
+  if (plain && args.length === 1 && (match.kind !== 'found' || !isExact(b, match.row.oid, types))) {
+    const cast = castCall(b, schema, name, args[0]!)
     if (cast !== undefined) return cast
   }
   if (match.kind !== 'found') {
@@ -163,30 +162,20 @@ function bindArguments(b: BindContext, scope: Scope, nodes: readonly Node[]): Ex
   }
 }
 
-/** A function found only by conversion loses to a cast when its name is a type and the argument is unknown or binary-coercible. */
-const isCastLike = (b: BindContext, fn: Oid, types: readonly Oid[]): boolean => {
-  const row = b.catalog.function(fn)!
-  return !row.argTypes.every((type, i) => type === types[i])
-}
+const isExact = (b: BindContext, fn: Oid, types: readonly Oid[]): boolean =>
+  b.catalog.function(fn)!.argTypes.every((type, i) => type === types[i])
 
-function castCall(
-  b: BindContext,
-  schema: string | undefined,
-  name: string,
-  arg: Expression,
-  foundFunction: boolean,
-  location?: number,
-): Expression | undefined {
+/** The cast that `name(arg)` means when the name is a type's; undefined when there is no such type or conversion. */
+function castCall(b: BindContext, schema: string | undefined, name: string, arg: Expression): Expression | undefined {
   const type = typeForCall(b, schema, name)
-  if (type === undefined) return undefined
-  if (arg.type === OID.unknown)
-    return foundFunction ? undefined : coerceTo(b, arg, type.oid, -1, 'explicit', 'cast', location)
-  const way = findPathway(b, type.oid, arg.type, 'explicit')
-  const textToIo = way.kind === 'io' && (b.catalog.typeRow(arg.type)?.kind === 'c' || type.category !== 'S')
-  if (way.kind === 'relabel' || (way.kind === 'io' && !textToIo) || (way.kind === 'function' && !foundFunction)) {
-    return coerceTo(b, arg, type.oid, -1, 'explicit', 'cast', location)
+  if (type === undefined || type.kind === 'c') return undefined
+  if (arg.type !== OID.unknown) {
+    const way = findPathway(b, type.oid, arg.type, 'explicit').kind
+    if (way === 'none' || way === 'array') return undefined
+    const composite = arg.type === OID.record || b.catalog.typeRow(arg.type)?.kind === 'c'
+    if (way === 'io' && composite && type.category === 'S') return undefined
   }
-  return undefined
+  return coerceType(b, arg, type.oid, -1, 'explicit', 'cast')
 }
 
 // ── Aggregates ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +238,9 @@ function aggregateCall(
   if (!node.agg_star && row.argTypes.length === 0 && !ordered)
     throw errorAt(b, '42809', `${row.name}(*) must be used to call a parameterless aggregate function`, location)
   const direct = ordered ? resolved.args.slice(0, directCount) : []
-  const args = ordered ? [] : resolved.args
+  // Values to be told apart have a type: a literal that "any" has taken becomes text.
+  const plain = node.agg_distinct ? resolved.args.map((arg) => settleUnknown(b, arg)) : resolved.args
+  const args = ordered ? [] : plain
   const keys = ordered
     ? order.map((key, i) => ({ ...key, expression: resolved.args[directCount + i] ?? key.expression }))
     : order
@@ -485,7 +476,7 @@ function frameOffset(
   found: { start: Oid; end: Oid },
   location?: number,
 ): Expression {
-  if (mode !== 'range') return coerceToSpecific(b, e, OID.int8, mode.toUpperCase(), location)
+  if (mode !== 'range') return coerceToSpecific(b, e, OID.int8, mode.toUpperCase(), placeOf(e) ?? location)
   if (orderBy.length !== 1)
     throw errorAt(b, '42P20', 'RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column', location)
   const type = baseType(b, orderBy[0]!.expression.type)
@@ -517,5 +508,5 @@ function frameOffset(
     })
   }
   found[side] = chosen.oid
-  return coerceType(b, e, chosen.argTypes[2]!, -1, 'implicit', 'implicit', location)
+  return coerceType(b, e, chosen.argTypes[2]!, -1, 'implicit', 'implicit', place)
 }

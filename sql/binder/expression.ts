@@ -118,6 +118,18 @@ const HANDLERS: Handlers = {
   A_Expr: bindOperator,
   BoolExpr: bindBoolean,
   FuncCall: (b, scope, node) => containers!.call(b, scope, node),
+  // The parser knows a later JSON(…); here it is the type's name called as a function.
+  JsonParseExpr: (b, scope, node) => {
+    if (node.expr?.format !== undefined && node.expr.format.format_type !== 'JS_FORMAT_DEFAULT')
+      throw notSupported('JSON() with FORMAT')
+    if (node.unique_keys) throw notSupported('JSON() WITH UNIQUE KEYS')
+    return containers!.call(b, scope, {
+      funcname: [{ String: { sval: 'json' } }],
+      args: [node.expr!.raw_expr!],
+      funcformat: 'COERCE_EXPLICIT_CALL',
+      location: node.location!,
+    })
+  },
   CaseExpr: bindCase,
   SubLink: bindSubLink,
   A_Indirection: bindIndirection,
@@ -923,19 +935,18 @@ function bindAnyArray(
   all: boolean,
   location?: number,
 ): Expression {
-  const word = all ? 'ALL' : 'ANY'
   let element: Oid
   if (right.type === OID.unknown) element = OID.unknown
   else {
     element = elementType(b, right.type)
-    if (element === 0) throw errorAt(b, '42809', `op ${word} (array) requires array on right side`, location)
+    if (element === 0) throw errorAt(b, '42809', 'op ANY/ALL (array) requires array on right side', location)
   }
   const row = findBinaryOperator(b, op, left.type, element, location)
   if (row === undefined) throw operatorMissing(b, op, left.type, element, location)
   const probe: Expression = { kind: 'case-test', type: element, typmod: -1 }
   const call = operatorCall(b, row, [left, probe], location)
   if (call.kind !== 'call' || call.type !== OID.bool)
-    throw errorAt(b, '42809', `op ${word} (array) requires operator to yield boolean`, location)
+    throw errorAt(b, '42809', 'op ANY/ALL (array) requires operator to yield boolean', location)
   const wanted =
     row.right === OID.any || b.catalog.typeRow(row.right)?.kind === 'p'
       ? element === OID.unknown
@@ -1089,7 +1100,8 @@ function bindSubLink(b: BindContext, scope: Scope, node: SubLink): Expression {
     case 'ARRAY_SUBLINK': {
       if (targets.length !== 1) throw errorAt(b, '42601', 'subquery must return only one column', node.location)
       const element = targets[0]!.expression.type
-      const array = elementType(b, element) !== 0 ? element : arrayTypeOf(b, element)
+      // int2vector is an array and has an array type of its own: that one is meant.
+      const array = arrayTypeOf(b, element) || (elementType(b, element) === 0 ? oid(0) : element)
       if (array === 0)
         throw errorAt(b, '42704', `could not find array type for data type ${typeName(b, element)}`, node.location)
       return { kind: 'subquery', link: { kind: 'array' }, query, type: array, typmod: -1 }

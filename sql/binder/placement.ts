@@ -179,7 +179,8 @@ export function placeWindow(
   scope.hasWindows = true
 }
 
-function windowIn(e: Expression): Expression | undefined {
+/** The first window call inside an expression. */
+export function windowIn(e: Expression): Expression | undefined {
   if (e.kind === 'window') return e
   let found: Expression | undefined
   forEachChild(e, (child) => {

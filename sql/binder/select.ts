@@ -22,12 +22,12 @@ import {
   commonTypmod,
   selectCommonType,
 } from './coerce.ts'
-import { type BindContext, errorAt, located, placeOf, typeName } from './context.ts'
+import { type BindContext, errorAt, located, ownPlace, placeOf, typeName } from './context.ts'
 import { bindExpression, bindWithStars, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
 import { checkGrouped, resolveGrouping } from './grouping.ts'
 import { bindLocks, lockName } from './locks.ts'
-import { firstAggregate, requireNoVariables } from './placement.ts'
+import { firstAggregate, requireNoVariables, windowIn } from './placement.ts'
 import { type CteScope, createScope, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, stringOf } from './typename.ts'
 import { bindWith, finishCte, type WithBinders } from './with.ts'
@@ -287,6 +287,7 @@ function figureName(node: Node): Figured | undefined {
   }
   if ('A_ArrayExpr' in node) return strong('array')
   if ('RowExpr' in node) return strong('row')
+  if ('JsonParseExpr' in node) return strong('json')
   if ('CoalesceExpr' in node) return strong('coalesce')
   if ('MinMaxExpr' in node) return strong(node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest')
   if ('SQLValueFunction' in node) {
@@ -373,6 +374,10 @@ function bindGroupBy(
       return (node.RowExpr.args ?? []).flatMap(key)
     const target = findTarget(b, scope, targets, node, 'GROUP BY')
     const e = targets.settleAt(target)
+    const aggregate = firstAggregate(e)
+    if (aggregate !== undefined) throw errorAt(b, '42803', 'aggregate functions are not allowed in GROUP BY', aggregate)
+    const inner = windowIn(e)
+    if (inner !== undefined) throw errorAt(b, '42P20', 'window functions are not allowed in GROUP BY', ownPlace(inner))
     if (b.catalog.btree(e.type) === undefined && b.catalog.type(e.type).hashKey === undefined) {
       throw errorAt(
         b,

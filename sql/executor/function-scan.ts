@@ -3,6 +3,7 @@ import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
 import { rewrite, some } from '../plan/walk.ts'
 import type { CallContext } from '../types/function.ts'
+import { OID } from '../types/oids.ts'
 import { RecordValue, type Row, type Value } from '../types/value.ts'
 import { compileRow, compileValue } from './compile.ts'
 import type { CompileEnv, ExpressionEnv } from './env.ts'
@@ -59,7 +60,7 @@ export function compileFunctionScan(plan: Of<'function-scan'>, env: CompileEnv):
   const sources = plan.calls.map(({ call, columns, composite }) => ({
     width: columns.length,
     composite,
-    open: isSet(call) ? compileSet(call, once, columns) : single(call, once),
+    open: isSet(call) ? compileSet(call, once, columns) : single(call, once, columns),
   }))
   return {
     *run(x) {
@@ -97,8 +98,23 @@ export function compileFunctionScan(plan: Of<'function-scan'>, env: CompileEnv):
   }
 }
 
-/** A call that returns no set is a set of one. */
-function single(e: Expression, env: ExpressionEnv): (x: Execution) => (row: Row) => Iterator<Value> {
+/** A call that returns no set is a set of one; one that gives a record is told its column definition list. */
+function single(e: Expression, env: ExpressionEnv, columns: Columns): (x: Execution) => (row: Row) => Iterator<Value> {
+  if (e.kind === 'call' && e.type === OID.record) {
+    const site = siteOfCall(env.catalog, e)
+    const { body } = site
+    if (body?.kind === 'bound') {
+      const args = compileRow(e.args, env)
+      return (x) => {
+        const values = args.bind(x)
+        const call = body.bind({ ...callInfo(site, x.context), columns }) as unknown as (...args: Value[]) => Value
+        return (row) => {
+          const given = values(row)
+          return [site.strict && given.includes(null) ? null : call(...given)].values()
+        }
+      }
+    }
+  }
   const value = compileValue(e, env)
   return (x) => {
     const of = value.bind(x)

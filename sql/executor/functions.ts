@@ -5,7 +5,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import { sqlError } from '../types/error.ts'
+import { SqlError, sqlError } from '../types/error.ts'
 import { type CallContext, type CallInfo, type FunctionBody, functionBodies } from '../types/function.ts'
 import type { Value } from '../types/value.ts'
 
@@ -48,8 +48,30 @@ export function callSite(
     variadic,
   }
 }
-export const siteOfCall = (catalog: Catalog, e: Extract<Expression, { kind: 'call' }>): CallSite =>
-  callSite(catalog, e.function, e.args, e.type, e.variadic)
+export function siteOfCall(catalog: Catalog, e: Extract<Expression, { kind: 'call' }>): CallSite {
+  const site = callSite(catalog, e.function, e.args, e.type, e.variadic)
+  const row = catalog.function(e.function)
+  // With arguments that are all known PostgreSQL runs a function of language SQL; otherwise its body stands in the query.
+  if (row?.body === undefined || site.body === undefined || !e.args.every((arg) => arg.kind === 'const')) return site
+  return { ...site, body: withContext(site.body, `SQL function "${row.name}" statement 1`) }
+}
+
+/** The same body; its errors tell where they came from. */
+function withContext(body: FunctionBody, context: string): FunctionBody {
+  if (body.kind === 'set') return body
+  const told =
+    (run: Callable): Callable =>
+    (...args) => {
+      try {
+        return run(...args)
+      } catch (error) {
+        if (error instanceof SqlError && error.fields.context === undefined) error.fields = { ...error.fields, context }
+        throw error
+      }
+    }
+  if (body.kind === 'scalar') return { kind: 'scalar', run: told(body.run as unknown as Callable), js: undefined }
+  return { kind: 'bound', bind: (call) => told(body.bind(call) as unknown as Callable) }
+}
 
 export const notImplemented = (signature: string) => sqlError('0A000', `function ${signature} is not supported`)
 

@@ -137,7 +137,9 @@ export function bindSubplan(site: SubplanSite, x: Execution): (left: Row) => Val
   const { link, params } = site.expression
   if (link.kind === 'any' || link.kind === 'all') return bindQuantified(site, site.quantified!, x)
   const answer = { exists, scalar, array }[link.kind]
-  const run = asked(x, () => answer(site.operator(), x))
+  // An array of int2vectors holds them as elements; of other arrays as one more dimension.
+  const nested = site.expression.type === site.expression.plan.columns[0]?.type
+  const run = asked(x, () => answer(site.operator(), x, nested))
   return params.length > 0 ? run : keepWhile(site.watched, x, run)
 }
 
@@ -176,13 +178,13 @@ function* scalar(operator: Operator, x: Execution): Asking<Value> {
 }
 
 /** ARRAY(SELECT …): arrays become one more dimension. */
-function* array(operator: Operator, x: Execution): Asking<Value> {
+function* array(operator: Operator, x: Execution, nested: boolean): Asking<Value> {
   const elements: Value[] = []
   for (const step of operator.run(x)) {
     if (step instanceof Pause) yield step
     else for (const row of step) elements.push(row[0]!)
   }
-  if (!elements.some((element) => element instanceof ArrayValue)) return ArrayValue.of(elements)
+  if (!nested || !elements.some((element) => element instanceof ArrayValue)) return ArrayValue.of(elements)
   const parts = elements.map((element) => {
     if (element === null) throw sqlError('22004', 'cannot accumulate null arrays')
     return element as ArrayValue

@@ -14,6 +14,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Node, RawStmt } from '@pgsql/types'
 import { sqlError } from '../types/error.ts'
+import { findJunk } from './junk.ts'
 
 export interface ParsedStatement {
   readonly node: Node
@@ -75,16 +76,24 @@ function replace(): Promise<void> {
 /** Splits and parses a query string; an empty list for an empty string. A promise only after an instance was lost. */
 export function parse(sql: string): ParsedStatement[] | Promise<ParsedStatement[]> {
   if (current === undefined) return replace().then(() => parse(sql))
+  const junk = findJunk(sql)
   try {
-    return parseWith(current, sql)
+    const statements = parseWith(current, sql)
+    if (junk === undefined) return statements
   } catch (error) {
-    if (error instanceof SyntaxFailure) throw syntaxError(error)
+    if (
+      error instanceof SyntaxFailure &&
+      (junk === undefined || (error.position > 0 && error.position < junk.position))
+    )
+      throw syntaxError(error, sql)
+    if (error instanceof SyntaxFailure) throw sqlError('42601', junk!.message, { position: junk!.position })
     return replace().then(() => {
       throw sqlError('54001', 'stack depth limit exceeded', {
         hint: 'Increase the configuration parameter "max_stack_depth" (currently 2048kB), after ensuring the platform\'s stack depth limit is adequate.',
       })
     })
   }
+  throw sqlError('42601', junk.message, { position: junk.position })
 }
 
 class SyntaxFailure extends Error {
@@ -140,19 +149,27 @@ function split(sql: string, statements: readonly RawStmt[]): ParsedStatement[] {
 
 /** libpg-query gives no SQLSTATE: the grammar's own errors that are not 42601. */
 const CODES: readonly (readonly [RegExp, string])[] = [
-  [/^invalid Unicode escape|^invalid Unicode surrogate|^invalid escape string/, '22025'],
+  [/^frame (start|end)/, '42P20'],
+  [/^role name .* is reserved|cannot be used as a role name here/, '42939'],
+  [/^column number must be in range|^precision for type/, '22023'],
+  [/constraints cannot be marked|^aggregates cannot have output arguments/, '0A000'],
   [/^invalid byte sequence/, '22021'],
   [/unsafe use of|nonstandard use/, '22P06'],
   [/not supported|not yet implemented|is not implemented/, '0A000'],
-  [/precision|interval/, '22023'],
   [/^value .* out of range|^integer out of range/, '22003'],
 ]
 
-function syntaxError(failure: SyntaxFailure) {
+function syntaxError(failure: SyntaxFailure, sql: string) {
   const code = failure.message.startsWith('syntax error')
     ? '42601'
     : (CODES.find(([pattern]) => pattern.test(failure.message))?.[1] ?? '42601')
-  return sqlError(code, failure.message, failure.position > 0 ? { position: failure.position } : {})
+  const { message, position } = failure
+  if (position <= 0) return sqlError(code, message)
+  if (message !== 'invalid Unicode escape') return sqlError(code, message, { position })
+  // In E'…' a backslash and u or U stand at the place, in U&'…' the digits or a plus follow.
+  const inE = /^\\[uU]/.test([...sql].slice(position - 1, position + 1).join(''))
+  const hint = `Unicode escapes must be ${inE ? '\\uXXXX or \\UXXXXXXXX' : '\\XXXX or \\+XXXXXX'}.`
+  return sqlError(inE ? '22025' : '42601', message, { position, hint })
 }
 
 /** The tag of a tree node: 'SelectStmt', 'A_Const' … */

@@ -17,6 +17,7 @@ import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path
 import { collectRelations, conjunction, conjuncts, isVolatile, relationsIn, relationsInQuery } from './scan.ts'
 
 const POOL_MEMBERS_MAX = 28 // sets of members are bits of one number
+const COST_TIE = 1e-9 // costs nearer to each other than this are the same
 const DP_RELATIONS = 9 // subsets to look at double with each; above it the order is found greedily
 
 export interface JoinContext {
@@ -456,14 +457,16 @@ function bySubsets(pool: Pool): Path {
     for (let set = 3; set <= all; set++) {
       if (best[set] !== undefined || (set & (set - 1)) === 0) continue
       let found: JoinOption | undefined
-      for (const member of members) {
+      // Of orders that cost the same FROM's own is kept: the last member is tried as the inner side first.
+      for (let i = n - 1; i >= 0; i--) {
+        const member = members[i]!
         if ((set & member.bit) === 0) continue
         const rest = set & ~member.bit
         const outer = best[rest]
         if (outer === undefined || (member.neededBits & ~rest) !== 0) continue
         if (!products && (member.neededBits & rest) === 0 && !isConnected(pool, rest, member.bit)) continue
         const option = bestJoin(pool, outer, rest, member)
-        if (found === undefined || option.cost < found.cost) found = option
+        if (found === undefined || option.cost < found.cost * (1 - COST_TIE)) found = option
       }
       best[set] = found?.build()
     }

@@ -436,6 +436,8 @@ function lateralInside(relations: readonly Relation[], base: number): boolean {
         reads,
       )
     else if (relation.kind === 'function') for (const source of relation.calls) collectRelations(source.call, reads)
+    else if (relation.kind === 'values')
+      for (const row of relation.rows) for (const e of row) collectRelations(e, reads)
     return [...reads].some((each) => each < base)
   })
 }

@@ -3,7 +3,7 @@ import { invariant } from '../../storage/keys/invariant.ts'
 import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Plan, PlanSortKey } from '../plan/plan.ts'
 import type { Cte, FromItem, Query, Relation, SetOperation, Target, Window } from '../plan/query.ts'
-import { forEachChild, raiseExpression, raiseOuter, sameExpression, some } from '../plan/walk.ts'
+import { forEachChild, raiseExpression, raiseOuter, replaceVars, sameExpression, some } from '../plan/walk.ts'
 import { notSupported, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
@@ -314,12 +314,15 @@ export function planRows(
   const order = wantedOrder(level, query)
   // Planned once, however many join orders try them.
   const derived = new Map<number, Derived>()
+  const rows = new Map<Expression, Expression>()
   const context: JoinContext = {
     level,
     estimator,
     relations: query.relations,
-    scan: (relation, own, available, slotOf) =>
-      scanPaths(level, estimator, query, relation, used, own, available, slotOf, planQuery, derived, order),
+    scan: (relation, own, available, slotOf) => {
+      const spelled = used.get(relation)?.has(0) ? own.map((e) => spellRow(level, query, relation, e, rows)) : own
+      return scanPaths(level, estimator, query, relation, used, spelled, available, slotOf, planQuery, derived, order)
+    },
   }
   const split = conditions.flatMap((e) => splitAnd(e)).filter((e) => !(e.kind === 'const' && e.value === true))
   if (split.some((e) => e.kind === 'const')) return { query, context, paths: [nothing(level, query, used)] }
@@ -359,6 +362,40 @@ const sameConditions = (x: readonly Expression[], y: readonly Expression[]): boo
 function readsOnly(e: Expression, relation: number): boolean {
   const reads = relationsIn(e)
   return reads.size === 1 && reads.has(relation)
+}
+
+/** A scan's condition on its own whole row (`t IS NOT NULL`): the row is made of the columns, since nothing above has made it yet. */
+function spellRow(
+  level: Level,
+  query: Query,
+  at: number,
+  e: Expression,
+  known: Map<Expression, Expression>,
+): Expression {
+  let spelled = known.get(e)
+  if (spelled !== undefined) return spelled
+  const relation = query.relations[at]!
+  spelled = replaceVars(e, (of, column) => (of === at && column === 0 ? rowOf(level, relation, at) : undefined), 0)
+  known.set(e, spelled)
+  return spelled
+}
+
+function rowOf(level: Level, relation: Relation, at: number): Expression {
+  const live = relation.columns.flatMap((column, i) => (column.type === 0 ? [] : [{ ...column, number: i + 1 }]))
+  return {
+    kind: 'row',
+    fields: live.map(({ number, type, typmod }) => ({
+      kind: 'var',
+      level: 0,
+      relation: at,
+      column: number,
+      type,
+      typmod,
+    })),
+    names: live.map((column) => column.name),
+    type: wholeRowType(level, relation),
+    typmod: -1,
+  }
 }
 
 function scanPaths(

@@ -1212,6 +1212,12 @@ export class Backend implements Session, ContextHost {
       this.#statementTimer = undefined
     }
     if (!now) return
+    // Told to end while it ran, and it came to its end first: there is no next statement to say so.
+    if (this.#terminated !== undefined) {
+      this.transaction.rollback()
+      this.identity.options.onTerminate(this.#terminated)
+      return
+    }
     this.stateChange = clockMicros()
     const { quick } = this.settings
     const logAfter = quick.logMinDurationMs

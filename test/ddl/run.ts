@@ -66,6 +66,7 @@ function messageLines(severity: string, code: string, message: string, fields: N
   }
   add('DETAIL', fields.detail)
   add('HINT', fields.hint)
+  add('CONTEXT', fields.context)
   add('SCHEMA NAME', fields.schema)
   add('TABLE NAME', fields.table)
   add('COLUMN NAME', fields.column)

@@ -340,13 +340,26 @@ function worst(ddl: Ddl, e: Expression): 'i' | 's' | 'v' {
   some(e, (node) => {
     let here: 'i' | 's' | 'v' = 'i'
     if (node.kind === 'sql-value') here = 's'
-    else if (node.kind === 'call') here = ddl.editor.function(node.function)?.volatility ?? 'v'
+    else if (node.kind === 'call') here = callVolatility(ddl, node)
     else if (node.kind === 'coerce-io') here = ioVolatility(ddl, node.arg.type, node.type)
     if (here === 'v' || (here === 's' && found === 'i')) found = here
     return found === 'v'
   })
   return found
 }
+/** Functions that turn this argument into text: as stable as that is, once they are written out. */
+const BY_TEXT_OF: Readonly<Record<string, number>> = {
+  'anytextcat(anynonarray,text)': 0,
+  'textanycat(text,anynonarray)': 1,
+  'quote_literal(anyelement)': 0,
+  'quote_nullable(anyelement)': 0,
+}
+function callVolatility(ddl: Ddl, e: Extract<Expression, { kind: 'call' }>): 'i' | 's' | 'v' {
+  const row = ddl.editor.function(e.function)
+  const arg = row?.body === undefined ? undefined : e.args[BY_TEXT_OF[row.source] ?? -1]
+  return arg === undefined ? (row?.volatility ?? 'v') : ioVolatility(ddl, arg.type, OID.text)
+}
+
 /** Text forms of these depend on settings. */
 const STABLE_TEXT: ReadonlySet<Oid> = new Set([
   OID.date,

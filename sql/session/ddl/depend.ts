@@ -132,6 +132,9 @@ export function dropList(ddl: Ddl, graph: Graph, targets: readonly ObjectAddress
   return list
 }
 
+const isWhole = (other: ObjectAddress, part: ObjectAddress): boolean =>
+  other.sub === 0 && other.object === part.object && other.classOid === part.classOid
+
 const REPORTED_MAX = 100
 
 /** 2BP01 when something else would go and CASCADE was not said; else the NOTICE of what goes with it. */
@@ -146,6 +149,8 @@ export function reportDrop(
   for (let i = list.length - 1; i >= 0; i--) {
     const { address, original, silent, through } = list[i]!
     if (original || silent) continue
+    // A column goes with its table.
+    if (address.sub !== 0 && list.some((other) => isWhole(other.address, address))) continue
     if (lines.length >= REPORTED_MAX) {
       more++
       continue

@@ -164,7 +164,7 @@ export class CsvReader {
       if (quoted) {
         if (c === escapeChar && escapeChar !== quote && (text[i + 1] === escapeChar || text[i + 1] === quote)) i++
         else if (c === quote) quoted = false
-        else if (c === (this.#ending === '\r' ? '\r' : '\n')) inside++
+        else if (c === (this.#ending?.endsWith('\n') ? '\n' : '\r')) inside++ // as PostgreSQL counts them
         continue
       }
       if (c === quote) quoted = true

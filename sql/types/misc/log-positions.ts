@@ -145,6 +145,7 @@ export const LOG_POSITION_FUNCTIONS: FunctionTable = {
   pg_lsn_mi: scalar((a: string, b: string): Value => numeric.fromInteger(positionOf(a) - positionOf(b))),
   pg_wal_lsn_diff: scalar((a: string, b: string): Value => numeric.fromInteger(positionOf(a) - positionOf(b))),
   pg_lsn_pli: scalar((lsn: string, by: Numeric) => moved(lsn, by, 1n)),
+  'numeric_pl_pg_lsn(numeric,pg_lsn)': scalar((by: Numeric, lsn: string) => moved(lsn, by, 1n)),
   pg_lsn_mii: scalar((lsn: string, by: Numeric) => moved(lsn, by, -1n)),
   numeric_pg_lsn: scalar(lsnOfNumber),
   pg_snapshot_xmin: part(({ xmin }) => xmin),

@@ -264,6 +264,7 @@ export const NETWORK_FUNCTIONS: FunctionTable = {
   inetand: bitwise('AND', (a, b) => a & b),
   inetor: bitwise('OR', (a, b) => a | b),
   inetpl: scalar((a: string, by: Int64) => moved(readAddress(a), BigInt(by))),
+  'int8pl_inet(int8,inet)': scalar((by: Int64, a: string) => moved(readAddress(a), BigInt(by))),
   inetmi_int8: scalar((a: string, by: Int64) => moved(readAddress(a), -BigInt(by))),
   inetmi: pair((a, b) => {
     if (a.size !== b.size) throw sqlError('22023', 'cannot subtract inet values of different sizes')
