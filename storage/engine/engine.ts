@@ -28,6 +28,18 @@ export interface Page {
 }
 export const PAGE_HEADER_BYTES = 16
 
+/**
+ * Rows for a load as a transaction keeps them, at [start, end) of `buffer`: u32le key length, u32le value length (ffffffff:
+ * a deletion mark), four bytes without a meaning here, key bytes, value bytes, then up to the next multiple of four.
+ */
+export interface Entries {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+export const ENTRY_HEADER_BYTES = 12
+export const ENTRY_REMOVED = 0xffff_ffff
+
 export interface ScanOptions {
   /** First key of the span, inclusive. */
   readonly from: Key
@@ -106,10 +118,10 @@ export interface Engine {
   /** The same with a callback, for the commit path: one call per batch, in order. */
   writeThen(batch: Batch, durability: 'synced' | 'buffered', done: (error: Error | undefined) => void): void
   /**
-   * Bulk load: writes `rows` (a Page-shaped packed buffer, keys ascending, without duplicates) as versions at `at`
+   * Bulk load: writes `rows` (packed pages or entries, keys ascending, without duplicates) as versions at `at`
    * to an SST file and ingests it; a row without a value is a deletion mark. Durable when it resolves.
    */
-  ingest(rows: Iterable<Page>, at: Timestamp): Promise<void>
+  ingest(rows: Iterable<Page | Entries>, at: Timestamp): Promise<void>
   /** Hard-linked consistent copy in a new folder. */
   checkpoint(path: string): Promise<void>
   /** Bytes on disk and in memory between two keys, approximately. */

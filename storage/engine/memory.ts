@@ -14,12 +14,13 @@ import {
   type ColumnFamily,
   type Engine,
   EngineError,
+  type Entries,
   type Found,
   type Page,
   type Scanner,
   type ScanOptions,
 } from './engine.ts'
-import { nextRow, PageBuilder, rowKey, rowValue } from './page.ts'
+import { nextRow, PageBuilder, pageOfEntries, rowKey, rowValue } from './page.ts'
 
 const CHUNK_KEYS_MAX = 512
 const PAGE_BYTES = 256 << 10
@@ -302,10 +303,11 @@ class Memory implements MemoryEngine {
     if (history.length === 0) this.#data.delete(user)
   }
 
-  async ingest(rows: Iterable<Page>, at: Timestamp): Promise<void> {
+  async ingest(rows: Iterable<Page | Entries>, at: Timestamp): Promise<void> {
     const batch = new WriteBatch()
     let last: Key | undefined
-    for (const page of rows) {
+    for (const some of rows) {
+      const page = 'bytes' in some ? some : pageOfEntries(some)
       for (let o = 0; o < page.bytes; o = nextRow(page.buffer, o)) {
         const k = rowKey(page.buffer, o)
         if (last !== undefined && k <= last) throw new EngineError('invalid', 'loaded keys must ascend')

@@ -6,7 +6,7 @@
  * The hot way is by offsets: `for (let o = 0; o < page.bytes; o = nextRow(b, o)) …`, with no object a row.
  */
 import { type Key, key, type Timestamp, timestamp } from '../keys/brand.ts'
-import { PAGE_HEADER_BYTES, type Page } from './engine.ts'
+import { ENTRY_HEADER_BYTES, ENTRY_REMOVED, type Entries, PAGE_HEADER_BYTES, type Page } from './engine.ts'
 
 declare global {
   /** What Buffer's own write and toString call: a third of the time for short keys. */
@@ -63,6 +63,20 @@ export function rowsOf(page: Page): Row[] {
     })
   }
   return rows
+}
+
+/** The same rows as a page, a deletion mark as a row without a value. */
+export function pageOfEntries({ buffer, start, end }: Entries): Page {
+  const page = new PageBuilder(end - start)
+  for (let o = start; o < end; ) {
+    const from = o + ENTRY_HEADER_BYTES
+    const to = from + u32(buffer, o)
+    const length = u32(buffer, o + 4)
+    const last = to + (length === ENTRY_REMOVED ? 0 : length)
+    page.add(key(buffer.latin1Slice(from, to)), buffer.subarray(to, last))
+    o = (last + 3) & ~3
+  }
+  return page
 }
 
 /** Packs rows: pages for `ingest`, and the pages of the engine in memory. */

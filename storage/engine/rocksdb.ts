@@ -18,6 +18,7 @@ import {
   EngineError,
   type EngineOptions,
   type EngineReason,
+  type Entries,
   type Found,
   type Page,
   type Scanner,
@@ -83,7 +84,7 @@ interface NativeEngine {
   checkpoint(path: string): Promise<void>
   flush(): Promise<void>
   compact(): Promise<void>
-  loadPage(page: Buffer, bytes: number, low: number, high: number): Promise<void>
+  load(rows: Buffer, start: number, end: number, areEntries: boolean, atLow: number, atHigh: number): Promise<void>
   loadEnd(commit: boolean): Promise<void>
   close(): Promise<void>
 }
@@ -342,11 +343,15 @@ class Rocks implements RocksEngine {
     }
   }
 
-  ingest(rows: Iterable<Page>, at: Timestamp): Promise<void> {
+  ingest(rows: Iterable<Page | Entries>, at: Timestamp): Promise<void> {
     const load = this.#loading.then(async () => {
       if (this.#closed) throw closed()
       try {
-        for (const page of rows) await this.#native.loadPage(page.buffer, page.bytes, at >>> 0, (at / TWO_32) >>> 0)
+        for (const some of rows) {
+          const isPage = 'bytes' in some
+          const [start, end] = isPage ? [0, some.bytes] : [some.start, some.end]
+          await this.#native.load(some.buffer, start, end, !isPage, at >>> 0, (at / TWO_32) >>> 0)
+        }
       } catch (error) {
         await this.#native.loadEnd(false)
         throw engineError(error, this.#path)

@@ -7,7 +7,7 @@
  * What is written after the scan began stays out of it. Pages without own writes are the engine's, untouched.
  */
 
-import { PAGE_HEADER_BYTES, type Page, type Scanner } from '../engine/engine.ts'
+import { type Entries, PAGE_HEADER_BYTES, type Page, type Scanner } from '../engine/engine.ts'
 import { nextRow, u32 } from '../engine/page.ts'
 import type { Key, Timestamp } from '../keys/brand.ts'
 import type { Position, WriteBuffer } from './write-buffer.ts'
@@ -67,16 +67,33 @@ export class MergedPage {
   }
 }
 
-/** All writes of a buffer as pages in key order, a removal as a row without a value. A page is valid until the next one is drawn. */
-export function* pagesOf(writes: WriteBuffer, bytes: number): Generator<Page> {
+/**
+ * All writes of a buffer in key order, for a load: where they were written in that order they are handed out as they lie,
+ * elsewhere as pages of `bytes` (a removal is a row without a value). What is drawn is valid until the next is.
+ */
+export function* loadsOf(writes: WriteBuffer, bytes: number): Generator<Page | Entries> {
   const page = new MergedPage()
-  const position: Position = { leaf: 0, slot: 0 }
-  for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
-    page.addOwn(writes, entry)
-    if (page.bytes < bytes) continue
-    yield page.page()
-    page.clear()
+  let run: Entries | undefined
+  for (const { entries, end } of writes.leaves()) {
+    if (end !== undefined) {
+      if (page.count > 0) yield page.page()
+      page.clear()
+      const next = writes.entriesAt(entries[0]!, end)
+      const follows = run !== undefined && run.buffer === next.buffer && run.end === next.start
+      if (run !== undefined && !follows) yield run
+      run = run !== undefined && follows ? { ...run, end: next.end } : next
+      continue
+    }
+    if (run !== undefined) yield run
+    run = undefined
+    for (const entry of entries) {
+      page.addOwn(writes, entry)
+      if (page.bytes < bytes) continue
+      yield page.page()
+      page.clear()
+    }
   }
+  if (run !== undefined) yield run
   if (page.count > 0) yield page.page()
 }
 

@@ -5,20 +5,21 @@
  *
  *     address: u32 key length, u32 value length (ffffffff: removed), u32 address of the key's entry before, key, value, padded to 4
  *
+ * which is a form that loads take as it is (Entries).
+ *
  * The order is a two-level tree: leaves of up to 128 addresses, and the list of leaves. Writing in key order touches the
  * last leaf alone. A write of a key that is there already makes a new entry that points to the old one: a scan that began
  * earlier still finds what it may see (later addresses are later writes), and undoing walks the journal back and gives the
  * newest addresses back to the chunk, so a savepoint costs nothing but its number.
  */
+import { type Entries, ENTRY_HEADER_BYTES as HEADER_BYTES, ENTRY_REMOVED as REMOVED } from '../engine/engine.ts'
 import type { Key } from '../keys/brand.ts'
 
 /** Address arithmetic: every chunk is a whole number of units. The first chunk has one, later ones CHUNK_UNITS. */
 const UNIT_BITS = 14
 const UNIT_BYTES = 1 << UNIT_BITS
 const CHUNK_UNITS = 64
-const HEADER_BYTES = 12
 const LEAF_ENTRIES = 128
-const REMOVED = 0xffff_ffff
 /** No entry: nothing was there before; in the journal, nothing was written (a mark). */
 const NONE = 0xffff_ffff
 /** Below this a loop copies faster than a call. */
@@ -342,6 +343,29 @@ export class WriteBuffer {
   valueOf(entry: number): Buffer {
     const start = this.keyStart(entry) + this.keyLength(entry)
     return this.bufferOf(entry).subarray(start, start + this.valueLength(entry))
+  }
+
+  /** In key order the entries of each leaf, and where they end when they lie one after the other in one buffer. */
+  *leaves(): Generator<{ readonly entries: Uint32Array; readonly end: number | undefined }> {
+    for (const leaf of this.#leaves) {
+      if (leaf.count === 0) continue
+      const { entries, count } = leaf
+      const { base, words, bytes } = this.#chunks[entries[0]! >>> UNIT_BITS]!
+      let end = entries[0]!
+      let i = 0
+      for (; i < count && entries[i] === end && end - base < bytes.length; i++) {
+        const word = (end - base) >>> 2
+        const length = words[word + 1]!
+        end += (HEADER_BYTES + words[word]! + (length === REMOVED ? 0 : length) + 3) & ~3
+      }
+      yield { entries: entries.subarray(0, count), end: i === count ? end : undefined }
+    }
+  }
+
+  /** The entries from one address to another of the same buffer. */
+  entriesAt(from: number, to: number): Entries {
+    const { base, bytes } = this.#chunks[from >>> UNIT_BITS]!
+    return { buffer: bytes, start: from - base, end: to - base }
   }
 
   #before(entry: number): number {

@@ -2,7 +2,7 @@
  * A log of one: an entry is durable and applied as soon as the engine has written it. There is no log beside the engine's
  * own write-ahead log, and no applied index; when a second member joins, its history begins with a snapshot.
  */
-import type { Batch, Engine, Page } from '../engine/engine.ts'
+import type { Batch, Engine, Entries, Page } from '../engine/engine.ts'
 import { type LogIndex, logIndex, type Timestamp, term } from '../keys/brand.ts'
 import { KvError } from './errors.ts'
 import type { LogRole, OpenLog, RangeLog } from './log.ts'
@@ -37,7 +37,11 @@ class LocalLog implements RangeLog {
   }
 
   /** A file of its own: no write-ahead log, no memtable; a third of a batch's time. */
-  ingest(rows: Iterable<Page>, at: Timestamp, done: (error: Error | undefined, index: LogIndex) => void): void {
+  ingest(
+    rows: Iterable<Page | Entries>,
+    at: Timestamp,
+    done: (error: Error | undefined, index: LogIndex) => void,
+  ): void {
     const index = logIndex(++this.#appended)
     const finish = (error: Error | undefined) => {
       if (++this.#written === this.#appended) this.#drained?.()

@@ -11,7 +11,7 @@
  * Entries are puts and deletes that are already worked out, so replicas agree byte for byte and nothing above this
  * line has to be deterministic.
  */
-import type { Batch, Page } from '../engine/engine.ts'
+import type { Batch, Entries, Page } from '../engine/engine.ts'
 import type { LogIndex, NodeId, RangeId, Term, Timestamp } from '../keys/brand.ts'
 
 export interface RangeLog {
@@ -22,7 +22,11 @@ export interface RangeLog {
    * A large commit as sorted rows instead of a batch, in order with `append` as its callback goes. Only a log whose entries
    * need not be shipped has it; without it a large commit is one large batch. A row without a value is a deletion mark.
    */
-  ingest?(rows: Iterable<Page>, at: Timestamp, done: (error: Error | undefined, index: LogIndex) => void): void
+  ingest?(
+    rows: Iterable<Page | Entries>,
+    at: Timestamp,
+    done: (error: Error | undefined, index: LogIndex) => void,
+  ): void
   /** After this, a read here sees every write that was acknowledged before the call. undefined: it already does (the log of one). */
   readBarrier(): Promise<void> | undefined
   changeReplicas(change: { readonly add?: NodeId; readonly remove?: NodeId }): Promise<void>

@@ -13,7 +13,7 @@ import { type Key, type NodeId, type RangeId, type Timestamp, timestamp } from '
 import { type Clock, createTimestamps, type Timestamps } from '../keys/clock.ts'
 import { invariant } from '../keys/invariant.ts'
 import { systemKey } from '../keys/map.ts'
-import { pagesOf } from '../mvcc/own-writes.ts'
+import { loadsOf } from '../mvcc/own-writes.ts'
 import type { Reads } from '../mvcc/reads.ts'
 import { RecentWrites } from '../mvcc/recent-writes.ts'
 import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
@@ -182,7 +182,7 @@ export class Range {
   #ingest(writes: WriteBuffer, state: Batch, entry: InFlight): void {
     const log = this.#openLog()
     const ingest = () => {
-      log.ingest?.(pagesOf(writes, INGEST_PAGE_BYTES), entry.at, (error) => this.#settle(entry, error))
+      log.ingest?.(loadsOf(writes, INGEST_PAGE_BYTES), entry.at, (error) => this.#settle(entry, error))
     }
     this.#recent.recordMany(entry.at)
     this.#enqueue(entry)

@@ -487,10 +487,15 @@ Status FinishLoadFile(Handle* h) {
 
 constexpr uint64_t kLoadFileBytes = uint64_t{64} << 20;
 
-// Appends a page's rows, as versions at `at`, to the file of the running load. A row without a value is a deletion mark.
-Status LoadPage(Handle* h, const Slice& page, uint64_t at) {
-  const char* p = page.data();
-  const char* end = p + page.size();
+constexpr size_t kEntryHeaderBytes = 12;
+constexpr uint32_t kEntryRemoved = 0xffffffff;
+
+// Appends rows, as versions at `at`, to the file of the running load: those of a page, or entries of a transaction's
+// buffer (engine.ts). A row without a value is a deletion mark.
+Status LoadRows(Handle* h, const Slice& rows, bool are_entries, uint64_t at) {
+  const char* p = rows.data();
+  const char* end = p + rows.size();
+  const size_t header = are_entries ? kEntryHeaderBytes : kRowHeaderBytes;
   Status status;
   while (p < end && status.ok()) {
     if (!h->load) {
@@ -504,21 +509,25 @@ Status LoadPage(Handle* h, const Slice& page, uint64_t at) {
     uint32_t key_bytes, value_bytes;
     memcpy(&key_bytes, p, 4);
     memcpy(&value_bytes, p + 4, 4);
-    SetStoredKey(&h->load_key, Slice(p + kRowHeaderBytes, key_bytes), at);
-    status = h->load->Put(h->load_key, Slice(p + kRowHeaderBytes + key_bytes, value_bytes));
-    p += kRowHeaderBytes + key_bytes + value_bytes;
+    if (are_entries && value_bytes == kEntryRemoved) value_bytes = 0;
+    SetStoredKey(&h->load_key, Slice(p + header, key_bytes), at);
+    status = h->load->Put(h->load_key, Slice(p + header + key_bytes, value_bytes));
+    const size_t size = header + key_bytes + value_bytes;
+    p += are_entries ? (size + 3) & ~size_t{3} : size;
     if (status.ok() && h->load->FileSize() >= kLoadFileBytes) status = FinishLoadFile(h);
   }
   return status;
 }
 
-// loadPage(buffer, bytes, at low, at high)
-napi_value LoadPageTask(napi_env env, napi_callback_info info) {
+// load(buffer, start, end, are entries, at low, at high)
+napi_value LoadTask(napi_env env, napi_callback_info info) {
   Arguments in(env, info);
   Handle* h = in.handle;
-  const Slice page(in.Bytes(0).data(), in.Number(1));
-  const uint64_t at = in.Number(2) | uint64_t{in.Number(3)} << 32;
-  return RunTask(env, [h, page, at] { return LoadPage(h, page, at); }, in.values[0]);
+  const uint32_t start = in.Number(1);
+  const Slice rows(in.Bytes(0).data() + start, in.Number(2) - start);
+  const bool are_entries = in.Flag(3);
+  const uint64_t at = in.Number(4) | uint64_t{in.Number(5)} << 32;
+  return RunTask(env, [h, rows, are_entries, at] { return LoadRows(h, rows, are_entries, at); }, in.values[0]);
 }
 
 // loadEnd(commit): ingests the files of the load, or throws them away.
@@ -564,7 +573,7 @@ constexpr Function kFunctions[] = {
     {"getMany", GetMany}, {"changedSince", Changed}, {"fill", Fill}, {"release", Release}, {"trim", Trim},
     {"lastError", LastError}, {"approximateBytes", ApproximateBytes}, {"approximateKeys", ApproximateKeys},
     {"property", Property}, {"write", Write}, {"wake", WakeWriter}, {"checkpoint", Checkpoint}, {"flush", Flush},
-    {"compact", Compact}, {"loadPage", LoadPageTask}, {"loadEnd", LoadEnd}, {"close", Close},
+    {"compact", Compact}, {"load", LoadTask}, {"loadEnd", LoadEnd}, {"close", Close},
 };
 
 // open(path, cacheBytes, writeBufferBytes, noSync, onDone)

@@ -9,7 +9,7 @@ namespace {
 // Versions of one key stepped over one by one before the iterator seeks past them.
 constexpr int kStepsBeforeSeek = 6;
 
-bool IsVersionOf(const rocksdb::Iterator* it, const Slice& user) { return it->Valid() && UserKey(it->key()) == user; }
+bool IsVersionOf(const rocksdb::Iterator* it, const Slice& user) { return it->Valid() && IsSameKey(UserKey(it->key()), user); }
 
 // Writes a row behind the page's rows without counting it; false when it does not fit.
 bool Place(PageOut* page, const Slice& user, uint64_t timestamp, const Slice& value, size_t* size) {
