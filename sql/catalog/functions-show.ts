@@ -5,6 +5,7 @@ import { sqlError } from '../types/error.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
+import { EXTENSION as VECTOR_EXTENSION } from '../types/vector/catalog-rows.ts'
 import { supportFunction } from './builtin.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import type { Catalog, ConstraintRow, FunctionRow, RelationRow } from './catalog.ts'
@@ -540,7 +541,7 @@ const NAME_ARRAY = oid(1003)
 
 /** name, version, comment. */
 export const EXTENSIONS: readonly (readonly [string, string, string])[] = [
-  ['vector', '0.8.0', 'vector data type and ivfflat and hnsw access methods'],
+  [VECTOR_EXTENSION.name, VECTOR_EXTENSION.version, VECTOR_EXTENSION.comment],
 ]
 
 function ruleDefinition(c: CatalogCallContext, rule: number, pretty: boolean): Value {

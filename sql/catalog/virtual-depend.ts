@@ -3,6 +3,7 @@
  * are asked for, in the directions and with the letters that PostgreSQL records (n normal, a auto, i internal).
  */
 import { type Oid, oid } from '../../storage/keys/brand.ts'
+import { EXTENSION, MEMBERS } from '../types/vector/catalog-rows.ts'
 import type { RelationRow } from './catalog.ts'
 import { CLASS, CLASS_OF } from './classes.ts'
 import type { CatalogView } from './view.ts'
@@ -212,6 +213,11 @@ function* dependRows(view: CatalogView): Iterable<RowRecord> {
       refobjsubid: to.sub,
       deptype: type,
     }
+  }
+  for (const extension of view.ownAll('extension')) {
+    if (extension.name !== EXTENSION.name) continue
+    const of = { refclassid: CLASS.extension, refobjid: extension.oid, refobjsubid: 0, deptype: 'e' }
+    for (const [classid, objid] of MEMBERS) yield { classid, objid, objsubid: 0, ...of }
   }
 }
 

@@ -1,7 +1,7 @@
 /** pgvector's own client over pg, postgres.js and Kysely: types, parameters, every distance, averages, errors. */
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import pgvector from 'pgvector'
+import pgvector, { SparseVector } from 'pgvector'
 import { cosineDistance, l1Distance, l2Distance, maxInnerProduct } from 'pgvector/kysely'
 import pgvectorPg from 'pgvector/pg'
 import postgres from 'postgres'
@@ -62,8 +62,8 @@ describe.skipIf(isPostgres)('pgvector', () => {
   test('functions, casts and aggregates', async () => {
     const { rows } = await client.query({
       rowMode: 'array',
-      text: `select l2_distance('[1,2]', '[4,6]'), inner_product('[1,2]'::vector, '[3,4]'), cosine_distance('[1,0]', '[0,1]'),
-               l1_distance('[1,2]', '[4,6]'), vector_dims('[1,2,3]'::vector), vector_norm('[3,4]'::vector),
+      text: `select l2_distance('[1,2]'::vector, '[4,6]'), inner_product('[1,2]'::vector, '[3,4]'), cosine_distance('[1,0]'::vector, '[0,1]'),
+               l1_distance('[1,2]'::vector, '[4,6]'), vector_dims('[1,2,3]'::vector), vector_norm('[3,4]'::vector),
                '[1,2]'::vector + '[3,4]', '[1,2]'::vector - '[3,4]', '[1,2]'::vector * '[3,4]',
                array[1,2]::vector, '{1.5,2}'::real[]::vector(2), '[1,2]'::vector::real[], '[1,2]'::vector < '[1,3]'`,
     })
@@ -81,6 +81,31 @@ describe.skipIf(isPostgres)('pgvector', () => {
     ['create table t (v vector(0))', '22023', 'dimensions for type vector must be at least 1'],
   ])('%s', async (text, code, message) => {
     await expect(client.query(text)).rejects.toMatchObject({ code, message })
+  })
+  test('halfvec, sparsevec and bit', async () => {
+    await client.query('create table other (id serial primary key, h halfvec(3), s sparsevec(3), b bit(3))')
+    for (const [h, s, b] of [
+      [[1, 1, 1], new SparseVector([0, 0, 1.5]), '000'],
+      [[2, 2, 2.5], new SparseVector({ 0: 2, 2: 1 }, 3), '101'],
+      [[1, 1, 2], new SparseVector([1, 1, 2]), '111'],
+    ] as const)
+      await client.query('insert into other (h, s, b) values ($1, $2, $3)', [pgvector.toSql(h), pgvector.toSql(s), b])
+    const { rows } = await client.query('select h, s, b from other order by id')
+    expect(rows[1]).toMatchObject({ h: [2, 2, 2.5], b: '101' })
+    expect(rows.map((row) => (row.s as SparseVector).toArray())).toEqual([
+      [0, 0, 1.5],
+      [2, 0, 1],
+      [1, 1, 2],
+    ])
+    for (const [order, value, ids] of [
+      ['h <-> $1', pgvector.toSql([2, 2, 2]), [2, 3, 1]],
+      ['s <-> $1', pgvector.toSql(new SparseVector([0, 0, 1])), [1, 3, 2]],
+      ['b <~> $1', '101', [2, 3, 1]],
+      ['b <%> $1', '101', [2, 3, 1]],
+    ] as const)
+      expect(
+        (await client.query(`select id from other order by ${order}, id`, [value])).rows.map((row) => row.id),
+      ).toEqual(ids)
   })
   test('postgres.js', async () => {
     const sql = postgres({ ...options(), max: 1 })

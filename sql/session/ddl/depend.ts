@@ -4,11 +4,11 @@
  *
  *     drop table p      constraint f_a_fkey on f (normal: needs CASCADE) · index p_pkey, type p (auto, internal: go silently)
  */
-import type { Oid } from '../../../storage/keys/brand.ts'
+import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { CLASS } from '../../catalog/classes.ts'
 import { type Dependency, dependencies, type ObjectAddress } from '../../catalog/virtual-depend.ts'
 import { sqlError } from '../../types/error.ts'
-import { OID } from '../../types/oids.ts'
+import { EXTENSION, MEMBERS } from '../../types/vector/catalog-rows.ts'
 import { type Ddl, describe, notice } from './context.ts'
 
 export type { ObjectAddress } from '../../catalog/virtual-depend.ts'
@@ -55,17 +55,33 @@ export function dependencyGraph(ddl: Ddl): Graph {
   return { dependents, owners, defaults }
 }
 
-/** The vector type is built in, but it is the extension's: what has it needs the extension. */
+/** The vector types are built in, but they are the extension's: columns of them and indexes by their classes need it. */
 function* vectorUses(ddl: Ddl): Iterable<Dependency> {
-  const extension = [...ddl.editor.ownAll('extension')].find((each) => each.name === 'vector')
+  const extension = [...ddl.editor.ownAll('extension')].find((each) => each.name === EXTENSION.name)
   if (extension === undefined) return
-  const type: ObjectAddress = { classOid: CLASS.type, object: OID.vector, sub: 0 }
-  yield { from: type, to: { classOid: CLASS.extension, object: extension.oid, sub: 0 }, type: 'a' }
-  const types = new Set([OID.vector, ddl.editor.typeRow(OID.vector)?.array])
+  const to: ObjectAddress = { classOid: CLASS.extension, object: extension.oid, sub: 0 }
+  const members = new Map<Oid, ObjectAddress>()
+  for (const [classOid, member] of MEMBERS) {
+    if (classOid !== CLASS.type && classOid !== CLASS.opclass) continue
+    const address = { classOid: oid(classOid), object: oid(member), sub: 0 }
+    members.set(oid(member), address)
+    yield { from: address, to, type: 'a' }
+    const array = classOid === CLASS.type ? ddl.editor.typeRow(oid(member))?.array : undefined
+    if (array === undefined) continue
+    const arrayAddress = { ...address, object: array }
+    members.set(array, arrayAddress)
+    yield { from: arrayAddress, to: address, type: 'i' }
+  }
   for (const row of ddl.editor.ownAll('relation')) {
+    for (const key of row.index?.keys ?? []) {
+      const opclass = members.get(key.opclass)
+      if (opclass !== undefined)
+        yield { from: { classOid: CLASS.relation, object: row.oid, sub: 0 }, to: opclass, type: 'n' }
+    }
     if (row.kind === 'i') continue
     for (const column of row.columns) {
-      if (!column.dropped && types.has(column.type))
+      const type = column.dropped ? undefined : members.get(column.type)
+      if (type !== undefined)
         yield { from: { classOid: CLASS.relation, object: row.oid, sub: column.number }, to: type, type: 'n' }
     }
   }

@@ -132,6 +132,7 @@ function remove(ddl: Ddl, graph: Graph, address: ObjectAddress, rewritten: Map<O
       return
     }
     case CLASS.rewrite:
+    case CLASS.opclass: // an extension's, built in
       return
     case CLASS.type: {
       const row = editor.typeRow(address.object)

@@ -1,11 +1,17 @@
 /** CREATE EXTENSION and DROP EXTENSION: vector and plpgsql are part of the server, so that creating one only says so. */
 
 import type { Oid } from '../../../storage/keys/brand.ts'
+import { CLASS } from '../../catalog/classes.ts'
 import { sqlError } from '../../types/error.ts'
 import { PG_CATALOG } from '../../types/oids.ts'
+import { EXTENSION } from '../../types/vector/catalog-rows.ts'
+import { setComment } from './comment.ts'
 import { creationNamespace, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
 
-const AVAILABLE: Readonly<Record<string, string>> = { vector: '0.8.0', plpgsql: '1.0' }
+const AVAILABLE: Readonly<Record<string, { readonly version: string; readonly comment: string }>> = {
+  vector: EXTENSION,
+  plpgsql: { version: '1.0', comment: 'PL/pgSQL procedural language' },
+}
 
 export function registerExtensions(): void {
   defineDdl('CreateExtensionStmt', 'CREATE EXTENSION', (ddl, node) => {
@@ -15,14 +21,15 @@ export function registerExtensions(): void {
       notice(ddl, `extension "${name}" already exists, skipping`, '42710')
       return 'CREATE EXTENSION'
     }
-    const version = AVAILABLE[name]
-    if (version === undefined) {
+    const available = AVAILABLE[name]
+    if (available === undefined) {
       throw sqlError('0A000', `extension "${name}" is not available`, {
         detail: `Could not open extension control file "/usr/share/postgresql/15/extension/${name}.control": No such file or directory.`,
         hint: 'The extension must first be installed on the system where PostgreSQL is running.',
       })
     }
     requireRight(ddl, 'database', ddl.editor.databaseOid, 'C', `permission denied to create extension "${name}"`)
+    const { version, comment } = available
     let namespace: Oid = name === 'plpgsql' ? PG_CATALOG : creationNamespace(ddl, undefined).oid
     for (const option of node.options ?? []) {
       if (!('DefElem' in option)) continue
@@ -32,7 +39,9 @@ export function registerExtensions(): void {
       else if (defname === 'new_version' && text !== version)
         throw sqlError('22023', `extension "${name}" has no installation script nor update path for version "${text}"`)
     }
-    ddl.editor.put('extension', { oid: ddl.editor.nextOid(), name, owner: roleOf(ddl), namespace, version })
+    const made = ddl.editor.nextOid()
+    ddl.editor.put('extension', { oid: made, name, owner: roleOf(ddl), namespace, version })
+    setComment(ddl, CLASS.extension, made, 0, comment)
     return 'CREATE EXTENSION'
   })
 

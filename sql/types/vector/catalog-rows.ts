@@ -540,8 +540,25 @@ export const pg_amproc = CLASSES.flatMap(({ type, support }, i) =>
   })),
 ).map((row, i) => ({ oid: 16145 + i, ...row }))
 
+/** The extension that all this belongs to. */
+export const EXTENSION = {
+  name: 'vector',
+  version: '0.8.6',
+  comment: 'vector data type and ivfflat and hnsw access methods',
+} as const
+
 const PG_TYPE = 1247
 const PG_AM = 2601
+/** Its members: the oid of their catalog (pg_class.oid) and their own. Array types belong to their types. */
+export const MEMBERS: readonly (readonly [classOid: number, oid: number])[] = [
+  ...pg_type.filter((row) => row.typelem === 0).map((row) => [PG_TYPE, row.oid] as const),
+  ...pg_proc.map((row) => [1255, row.oid] as const),
+  ...pg_cast.map((row) => [2605, row.oid] as const),
+  ...pg_operator.map((row) => [2617, row.oid] as const),
+  ...pg_am.map((row) => [PG_AM, row.oid] as const),
+  ...pg_opfamily.map((row) => [2753, row.oid] as const),
+  ...pg_opclass.map((row) => [2616, row.oid] as const),
+]
 export const pg_description = [
   { objoid: typeOid('vector'), classoid: PG_TYPE, description: 'single-precision vector' },
   { objoid: typeOid('halfvec'), classoid: PG_TYPE, description: 'half-precision vector' },
