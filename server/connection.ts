@@ -267,7 +267,7 @@ export class Connection implements CopyHost {
       throw new MessageError('08P01', `bind message has ${formats.length} parameter formats but ${count} parameters`)
     }
     const values = this.#values
-    values.length = count
+    if (values.length !== count) values.length = count
     for (let i = 0; i < count; i++) {
       const length = body.int32()
       values[i] = length === -1 ? null : body.bytes(length)

@@ -10,7 +10,7 @@
 
 import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
-import { PAGE_HEADER_BYTES, type Page, type Scanner, type Span } from '../../storage/kv/kv.ts'
+import { type Found, PAGE_HEADER_BYTES, type Page, type Scanner, type Span } from '../../storage/kv/kv.ts'
 import {
   type BoundValues,
   clusteredIndex,
@@ -103,21 +103,25 @@ export function compileScan(plan: ScanPlan, env: CompileEnv): Operator {
 
 const asksSubplans = (e: Expression): boolean => some(e, (node) => node.kind === 'subplan')
 
+/** Reads one key: as a transaction sees it, or (without one) its newest committed version. */
+export type GetKey = (key: Key) => Found | undefined
+
 /**
  * The synchronous way for a statement that reads at most one row: an index scan by a whole unique key, with or without a
- * projection. undefined: the plan is of another shape. The row belongs to the caller.
+ * projection. undefined: the plan is of another shape. The row belongs to the caller. Without `get` the execution's
+ * transaction is read.
  */
 export function compilePoint(
   plan: Plan,
   env: CompileEnv,
-): ((execution: Execution) => MutableRow | undefined) | undefined {
+): ((execution: Execution, get?: GetKey) => MutableRow | undefined) | undefined {
   const scan = plan.kind === 'project' ? plan.input : plan
   if (scan.kind !== 'index-scan') return undefined
   const source = new ScanSource(scan, env)
   const point = pointKey(scan, source.index!, env)
   if (point === undefined) return undefined
   const read = source.single({ ...env, mode: 'often' }, plan.kind === 'project' ? plan.targets : undefined)
-  return (x) => read(x, point)
+  return (x, get) => read(x, point, get)
 }
 
 /**
@@ -347,19 +351,19 @@ class ScanSource {
   single(
     env: CompileEnv,
     targets?: readonly Expression[],
-  ): (x: Execution, point: (x: Execution) => Key | undefined) => MutableRow | undefined {
+  ): (x: Execution, point: (x: Execution) => Key | undefined, get?: GetKey) => MutableRow | undefined {
     let made: ((x: Execution) => RecordReader) | undefined
     const clustered = this.index!.clustered
     const make = () => (env.mode === 'often' ? this.#generatedSingle(targets) : this.#walkedSingle())
-    return (x, point) => {
+    return (x, point, get) => {
       let key = point(x)
       if (key === undefined) return undefined
       if (!clustered) {
-        const entry = x.txn.get(key)
+        const entry = get === undefined ? x.txn.get(key) : get(key)
         if (entry === undefined) return undefined
         key = entry.buffer.latin1Slice(entry.start, entry.end) as Key
       }
-      const found = x.txn.get(key)
+      const found = get === undefined ? x.txn.get(key) : get(key)
       if (found === undefined) return undefined
       const row = (made ??= make())(x)(found.buffer, found.start, key)
       if (x.instruments !== undefined && row === undefined) countRemoved(x, this.plan, 1)

@@ -25,6 +25,7 @@ import type { Int64, Value } from '../types/value.ts'
 import type { VectorIndexes } from '../vector/vector-index.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
 import { type Lifted, shapeOf } from './lift.ts'
+import { PointExecution, type PointRead } from './point.ts'
 import type { Portal } from './portal.ts'
 import { nextSlice, sliceOver, startSlice } from './scheduler.ts'
 import { SequenceCache } from './sequences.ts'
@@ -826,9 +827,21 @@ export class Backend implements Session, ContextHost {
     const { planned } = portal.prepared!
     if (planned.writes.length > 0)
       this.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
-    const txn = this.transaction.ensure()
-    txn.beginStatement()
+    const { transaction } = this
     this.statementStart = this.queryStart
+    const { point } = portal.prepared!
+    if (
+      point !== undefined &&
+      maxRows === 0 &&
+      transaction.txn === undefined &&
+      transaction.block === 'implicit' &&
+      transaction.isolation === 'read-committed' &&
+      portal.instruments === undefined
+    ) {
+      return this.#point(portal, point, sink)
+    }
+    const txn = transaction.ensure()
+    txn.beginStatement()
     this.#suspensions = new Suspensions()
     portal.execution = this.newExecution(txn, planned.outerSlots, portal.parameters, portal.instruments)
     if (planned.writes.length > 0 || mayRestart(portal.prepared!)) return this.#toEnd(portal, maxRows, sink)
@@ -836,6 +849,18 @@ export class Backend implements Session, ContextHost {
     startSlice()
     return this.#rows(portal, maxRows, sink)
   }
+
+  #point(portal: Portal, point: PointRead, sink: Sink): string {
+    const x = (this.#pointExecution ??= new PointExecution(this))
+    x.parameters = portal.parameters
+    portal.done = true
+    const row = point(x, x.get)
+    if (row === undefined) return 'SELECT 0'
+    sink.row(row)
+    portal.sent = 1
+    return 'SELECT 1'
+  }
+  #pointExecution: PointExecution | undefined
 
   newExecution(
     txn: Txn,
@@ -1068,7 +1093,8 @@ export class Backend implements Session, ContextHost {
 
   #ensureTransaction(tag = ''): void {
     if (this.transaction.block !== 'idle' || tag === 'TransactionStmt') return
-    this.transactionStart = this.queryStart || clockMicros()
+    // Bind and Describe come before the statement begins.
+    this.transactionStart = this.#running ? this.queryStart : clockMicros()
     this.transaction.start('implicit', this.transactionStart)
   }
   beginBlock(): void {
@@ -1123,14 +1149,14 @@ export class Backend implements Session, ContextHost {
   }
 
   #closePortals(): void {
-    for (const portal of [...this.portals.values()]) if (portal.cursor?.held !== true) this.closePortalNow(portal)
+    for (const portal of this.portals.values()) if (portal.cursor?.held !== true) this.closePortalNow(portal)
   }
 
   #transactionEnded(committed: boolean): void {
     if (!committed) this.#closePortals()
-    for (const hook of this.hooks.ended) hook(committed)
-    this.hooks.beforeCommit.length = 0
-    this.hooks.ended.length = 0
+    const { ended, beforeCommit } = this.hooks
+    if (ended.length > 0) for (const hook of ended.splice(0)) hook(committed)
+    if (beforeCommit.length > 0) beforeCommit.length = 0
   }
 
   // ── Around a statement ───────────────────────────────────────────────────────────────────────────────────────
@@ -1146,8 +1172,10 @@ export class Backend implements Session, ContextHost {
       clearTimeout(this.#idleTimer)
       this.#idleTimer = undefined
     }
-    clearTimeout(this.#statementTimer)
-    this.#statementTimer = undefined
+    if (this.#statementTimer !== undefined) {
+      clearTimeout(this.#statementTimer)
+      this.#statementTimer = undefined
+    }
     this.#startTimeout()
   }
 

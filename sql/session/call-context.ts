@@ -12,11 +12,12 @@ import type { NameLookup, Type } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
 import type { Wait } from './suspend.ts'
 
-const EPOCH_2000_MS = Date.UTC(2000, 0, 1)
+/** When the monotonic clock began, in milliseconds since 2000-01-01 UTC. */
+const ORIGIN_MS = performance.timeOrigin - Date.UTC(2000, 0, 1)
 
 /** Microseconds since 2000-01-01 UTC, with the sub-millisecond part of the monotonic clock. */
 export function clockMicros(): number {
-  return Math.round((performance.timeOrigin + performance.now() - EPOCH_2000_MS) * 1000)
+  return Math.round((ORIGIN_MS + performance.now()) * 1000)
 }
 
 type SequenceState = ReturnType<CatalogCallContext['sequenceState']>

@@ -541,6 +541,7 @@ export class SessionSettings {
     }
   }
   commit(): void {
+    if (this.#undo.length === 0 && this.#locals.length === 0) return
     for (const undo of this.#locals.reverse()) this.#restore(undo)
     this.#locals = []
     this.#undo = []

@@ -24,6 +24,7 @@ import { type Accesses, checkAccess } from './access.ts'
 import type { SessionContext } from './call-context.ts'
 import { selectInto } from './ddl/select-into.ts'
 import { ShapeCache } from './lift.ts'
+import { type PointRead, pointRead } from './point.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
 import { type Peek, peeksOf } from './variants.ts'
@@ -33,6 +34,8 @@ export interface PreparedQuery {
   readonly planned: PlannedStatement
   readonly fields: readonly Field[] | undefined
   readonly operator: Operator
+  /** The shortest way, for a look-up of one row. */
+  readonly point: PointRead | undefined
   readonly parameterTypes: readonly Oid[]
   readonly relationsUsed: ReadonlySet<Oid>
   readonly accesses: Accesses
@@ -168,6 +171,7 @@ export function planQuery(
     planned,
     fields: query.command !== 'select' && columns.length === 0 ? undefined : fieldsOf(host.catalog, query, columns),
     operator: compilePlan(planned.plan, env),
+    point: pointRead(planned, env),
     parameterTypes: b.parameters.map((type, i) => {
       if (type === 0 || type === OID.unknown)
         throw sqlError('42P18', `could not determine data type of parameter $${i + 1}`)

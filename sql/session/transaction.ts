@@ -228,7 +228,7 @@ export class Transaction {
     const editor = this.#editor
     this.txn = undefined
     this.#editor = undefined
-    this.#levels = []
+    if (this.#levels.length > 0) this.#levels = []
     this.block = 'idle'
     if (committed) {
       if (editor !== undefined) this.#host.catalogs.publish(editor)
