@@ -257,9 +257,10 @@ function indexPaths(
   const catalog = r.level.shared.catalog
   if (
     info.predicate !== undefined &&
-    !conjuncts(info.predicate).every((part) =>
-      r.conditions.some((e) => impliedBy(r.level.shared.catalog, e, rebase(part, r.relation))),
-    )
+    !conjuncts(info.predicate).every((part) => {
+      const wanted = r.level.shared.fold(rebase(part, r.relation))
+      return r.conditions.some((e) => impliedBy(catalog, e, wanted))
+    })
   )
     return []
   const matches = r.conditions.map((e) => columnCondition(r, e))

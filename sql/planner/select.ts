@@ -694,10 +694,7 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   const order = ordersOf(query)
 
   const simple = !grouped && isPlainRows(query)
-  let path =
-    simple && order.length > 0
-      ? cheapestFor(paths, order, query.withTies ? undefined : limitOf(query))
-      : cheapest(paths)
+  let path = simple && order.length > 0 ? cheapestFor(paths, order, limitOf(level, query)) : cheapest(paths)
   if (grouped && query.hasSetReturning) {
     path = expandSets(
       level,
@@ -764,7 +761,7 @@ const ordersOf = (query: Query): Order[] =>
 function wantedOrder(level: Level, query: Query): WantedOrder | undefined {
   if (query.orderBy.length === 0 || query.command !== 'select' || query.setOperation !== undefined) return undefined
   if (isGrouped(query) || !isPlainRows(query)) return undefined
-  return { order: ordersOf(query), rows: limitOf(query), ...lowerLimit(level, query), withTies: query.withTies }
+  return { order: ordersOf(query), rows: limitOf(level, query), ...lowerLimit(level, query), withTies: query.withTies }
 }
 const isGrouped = (query: Query): boolean =>
   query.hasAggregates || query.groupBy.length > 0 || query.groupingSets !== undefined
@@ -774,16 +771,15 @@ const isPlainRows = (query: Query): boolean =>
 /** Volatile, or a subquery: not to be evaluated twice. */
 const isCostly = (level: Level, e: Expression): boolean => isVolatile(level, e)
 
-const limitOf = (query: Query): number | undefined => {
-  const count =
-    query.limit?.kind === 'const' && query.limit.value !== null
-      ? Number(query.limit.value)
-      : query.limit === undefined
-        ? undefined
-        : 100
-  const skip = query.offset?.kind === 'const' && query.offset.value !== null ? Number(query.offset.value) : 0
-  return count === undefined ? undefined : count + skip
+/** LIMIT and OFFSET together, about; undefined: all rows. */
+const limitOf = (level: Level, query: Query): number | undefined => {
+  const limit = query.limit && level.shared.fold(query.limit)
+  const offset = query.offset && level.shared.fold(query.offset)
+  if (limit === undefined || (limit.kind === 'const' && limit.value === null)) return undefined
+  const count = limit.kind === 'const' ? Number(limit.value) : LIMIT_UNKNOWN
+  return count + (offset?.kind === 'const' && offset.value !== null ? Number(offset.value) : 0)
 }
+const LIMIT_UNKNOWN = 100
 
 /** The cheapest when its rows must also be sorted, unless they come in order; with LIMIT only a part has to be read. */
 function cheapestFor(paths: readonly Path[], order: readonly Order[], limit: number | undefined): Path {

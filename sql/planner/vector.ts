@@ -122,7 +122,7 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
   if (distance === undefined || !isAscending(first, distance)) return []
   const { value, query } = sides(r, key, distance.call)!
 
-  const parts = conjuncts(info.predicate).map((e) => rebase(e, r.relation))
+  const parts = conjuncts(info.predicate).map((e) => level.shared.fold(rebase(e, r.relation)))
   if (!parts.every((part) => r.conditions.some((e) => impliedBy(catalog, e, part)))) return []
   const tenants = tenantValues(r, info.keys.slice(0, -1))
   if (tenants === undefined) return []
