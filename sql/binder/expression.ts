@@ -413,7 +413,7 @@ export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn
     const alias = star.qualifier.at(-1)!
     const found = findItem(b, scope, star.qualifier.at(-2), alias, star.location)
     if (found === undefined) throw missingItem(b, scope, star.qualifier.join('.'), star.location)
-    return found.item.columns.map((column) => ({
+    return found.item.columns.slice(0, found.item.starred).map((column) => ({
       name: column.name,
       expression: raise(column.expression, found.level),
     }))
@@ -421,7 +421,10 @@ export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn
   const visible = scope.items.filter((item) => item.unqualified && !item.lateralOnly)
   if (visible.length === 0) throw errorAt(b, '42601', 'SELECT * with no tables specified is not valid', star.location)
   return visible.flatMap((item) =>
-    item.columns.filter((column) => !item.hidden.has(column.name)).map((column) => ({ ...column })),
+    item.columns
+      .slice(0, item.starred)
+      .filter((column) => !item.hidden.has(column.name))
+      .map((column) => ({ ...column })),
   )
 }
 
@@ -483,7 +486,7 @@ function shapeOf(
   return (
     inner &&
     shapeOf(b, inner, e.column, (name, level) =>
-      level === 0 ? leaf.ctes.find((each) => each.name === name)?.query : undefined,
+      level === 0 ? leaf.ctes.find((each) => each.name === name)?.query : cte(name, level - 1),
     )
   )
 }

@@ -182,7 +182,11 @@ function bindCteReference(
       columns,
       lateral: false,
     },
-    (index) => itemOf(index, scope.relations[index]!),
+    (index) => {
+      const item = itemOf(index, scope.relations[index]!)
+      // What SEARCH and CYCLE add is not part of `*` in queries inside.
+      return cte.added > 0 && level > 0 ? { ...item, starred: columns.length - cte.added } : item
+    },
   )
 }
 

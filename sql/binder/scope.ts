@@ -28,6 +28,8 @@ export interface Item {
   /** Visible only to LATERAL items; `lateralOk` false: naming it is an error (the wrong side of a join). */
   lateralOnly: boolean
   lateralOk: boolean
+  /** How many of the columns `*` stands for; absent: all. */
+  readonly starred?: number
   /** What UPDATE or DELETE changes: FROM's items do not see it. */
   readonly target?: boolean
 }
@@ -41,6 +43,8 @@ export interface CteScope {
   self: boolean
   recursive: boolean
   references: number
+  /** How many of the last columns are of SEARCH and CYCLE. */
+  added: number
   /** The non-recursive term, while the recursive one is bound. */
   base: Query | undefined
 }

@@ -4,11 +4,11 @@
  */
 import type { CommonTableExpr, Node, SelectStmt, WithClause } from '@pgsql/types'
 import type { ColumnInfo, Cte, Query } from '../plan/query.ts'
-import { notSupported } from '../types/error.ts'
 import { type BindContext, errorAt, placeOf, typeName } from './context.ts'
 import { locationOf } from './expression.ts'
 import { outputColumns } from './from.ts'
 import type { CteScope, Scope } from './scope.ts'
+import { checkSearchCycle, readSearchCycle, withSearchCycle } from './search-cycle.ts'
 import { namesOf } from './typename.ts'
 
 export interface WithBinders {
@@ -57,8 +57,6 @@ export function bindWith(
 
 function bindOne(b: BindContext, scope: Scope, node: CommonTableExpr, mayRecur: boolean, binders: WithBinders): void {
   const name = node.ctename!
-  if (node.search_clause !== undefined) throw notSupported('SEARCH clause')
-  if (node.cycle_clause !== undefined) throw notSupported('CYCLE clause')
   const materialized = MATERIALIZED[node.ctematerialized ?? 'CTEMaterializeDefault']
   const cte: CteScope = {
     name,
@@ -67,13 +65,18 @@ function bindOne(b: BindContext, scope: Scope, node: CommonTableExpr, mayRecur: 
     self: false,
     recursive: false,
     references: 0,
+    added: 0,
     base: undefined,
   }
   const body = node.ctequery!
   const select = 'SelectStmt' in body ? body.SelectStmt : undefined
   const recursive = mayRecur && select !== undefined && mentions(select, name)
+  const clauses = node.search_clause !== undefined || node.cycle_clause !== undefined
+  let written: Cte['written']
   let query: Query
-  if (recursive) {
+  if (clauses) {
+    ;({ query, written } = bindSearchCycle(b, scope, node, cte, recursive ? select : undefined, binders))
+  } else if (recursive) {
     // The non-recursive term gives the columns; then the whole is bound with the name in scope.
     const base = binders.select(b, scope, withOuter(select, select.larg!))
     cte.columns = named(b, node, outputColumns(base))
@@ -88,17 +91,50 @@ function bindOne(b: BindContext, scope: Scope, node: CommonTableExpr, mayRecur: 
     query = binders.query(b, scope, body)
     scope.ctes.push(cte)
   }
-  cte.columns = named(b, node, outputColumns(query))
+  cte.columns = clauses ? [...cte.columns] : named(b, node, outputColumns(query))
   const references = cte.references
   cte.references = 0
   cte.query = {
     name,
     query,
     columns: cte.columns,
+    aliased: (node.aliascolnames?.length ?? 0) > 0,
     materialized,
     recursive: cte.recursive,
     references: recursive ? references : 0,
+    ...(written === undefined ? {} : { written }),
   }
+}
+
+/** The query as it is written first, for its errors and for printing, then the one that computes the clauses' columns. */
+function bindSearchCycle(
+  b: BindContext,
+  scope: Scope,
+  node: CommonTableExpr,
+  cte: CteScope,
+  select: SelectStmt | undefined,
+  binders: WithBinders,
+): { query: Query; written: NonNullable<Cte['written']> } {
+  if (select === undefined) throw errorAt(b, '42601', 'WITH query is not recursive', node.location)
+  const base = binders.select(b, scope, withOuter(select, select.larg!))
+  const own = named(b, node, outputColumns(base))
+  const clauses = readSearchCycle(b, node)
+  cte.columns = [...own, ...clauses.columns]
+  cte.added = clauses.columns.length
+  cte.base = base
+  cte.self = true
+  scope.ctes.push(cte)
+  const asWritten = binders.select(b, scope, select)
+  checkRecursiveTypes(b, cte, base, outputColumns(asWritten))
+  const names = own.map((column) => column.name)
+  checkSearchCycle(b, select, names, clauses)
+  cte.references = 0
+  const rewritten = withSearchCycle(b, cte.name, select, names, clauses)
+  cte.base = binders.select(b, scope, withOuter(rewritten, rewritten.larg!))
+  const query = binders.select(b, scope, rewritten)
+  cte.self = false
+  cte.recursive = true
+  return { query, written: { query: asWritten, columns: own, ...clauses.written } }
 }
 
 function named(b: BindContext, node: CommonTableExpr, columns: readonly ColumnInfo[]): ColumnInfo[] {

@@ -80,15 +80,33 @@ const MATERIALIZED = { default: '', always: 'MATERIALIZED ', never: 'NOT MATERIA
 
 function printCte(p: Printer, cte: Cte): void {
   p.text += quoteIdentifier(cte.name)
-  const own = outputNames(cte.query)
-  if (cte.recursive || cte.columns.some((column, i) => column.name !== own[i])) {
-    p.text += `(${cte.columns.map((column) => quoteIdentifier(column.name)).join(', ')})`
+  const { query, columns } = cte.written ?? cte
+  if (cte.aliased) {
+    p.text += `(${columns.map((column) => quoteIdentifier(column.name)).join(', ')})`
   }
   p.text += ` AS ${MATERIALIZED[cte.materialized]}(`
   p.keyword('', 0, 0, 0)
-  printQuery(p, cte.query, true)
+  printQuery(p, query, true)
   p.keyword('', 0, 0, 0)
   p.text += ')'
+  const { search, cycle } = cte.written ?? {}
+  const list = (names: readonly string[]) => names.map(quoteIdentifier).join(', ')
+  if (search !== undefined) {
+    p.text += ` SEARCH ${search.breadth ? 'BREADTH' : 'DEPTH'} FIRST BY ${list(search.columns)}`
+    p.text += ` SET ${quoteIdentifier(search.sequence)}`
+  }
+  if (cycle !== undefined) {
+    p.text += ` CYCLE ${list(cycle.columns)} SET ${quoteIdentifier(cycle.mark)}`
+    const { value, otherwise } = cycle
+    const plain = value.kind === 'const' && otherwise.kind === 'const' && value.type === OID.bool
+    if (!plain || value.value !== true || otherwise.value !== false) {
+      p.text += ' TO '
+      printExpression(p, value, false)
+      p.text += ' DEFAULT '
+      printExpression(p, otherwise, false)
+    }
+    p.text += ` USING ${quoteIdentifier(cycle.path)}`
+  }
 }
 
 export const outputNames = (query: Query): string[] =>

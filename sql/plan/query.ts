@@ -134,9 +134,24 @@ export interface Cte {
   readonly name: string
   readonly query: Query
   readonly columns: readonly ColumnInfo[]
+  /** Its columns' names were written. */
+  readonly aliased: boolean
   readonly materialized: 'default' | 'always' | 'never'
   readonly recursive: boolean
-  /** SEARCH and CYCLE are rewritten by the binder. References counted by the binder. */
+  /** SEARCH and CYCLE are rewritten by the binder: what was written, for printing it back. `columns`: without theirs. */
+  readonly written?: {
+    readonly query: Query
+    readonly columns: readonly ColumnInfo[]
+    readonly search?: { readonly breadth: boolean; readonly columns: readonly string[]; readonly sequence: string }
+    readonly cycle?: {
+      readonly columns: readonly string[]
+      readonly mark: string
+      readonly value: Expression
+      readonly otherwise: Expression
+      readonly path: string
+    }
+  }
+  /** Counted by the binder. */
   readonly references: number
 }
 
