@@ -90,17 +90,24 @@ function unflatten(node: Flat): TsQueryNode {
 /** A substitute is not looked into again. */
 type Substitute = { readonly node: Flat | undefined; readonly fixed: Set<Flat> }
 
-const copied = (s: Substitute): Flat | undefined => {
+const copied = (s: Substitute, sorted: boolean): Flat | undefined => {
   if (s.node === undefined) return undefined
-  const copy = { ...s.node }
+  const copy = sorted ? sortedDeep(s.node) : { ...s.node }
   s.fixed.add(copy)
   return copy
+}
+
+/** Among the children of a node that was put in order again. */
+function sortedDeep(node: Flat): Flat {
+  if (node.kind === 'lexeme') return { ...node }
+  const children = node.children.map(sortedDeep)
+  return { ...node, children: node.kind === 'phrase' ? children : children.sort(compareFlat) }
 }
 
 function replaceHere(node: Flat, target: Flat, substitute: Substitute): Flat | undefined {
   if (node.kind !== target.kind || substitute.fixed.has(node)) return node
   if (node.kind === 'lexeme' || target.kind === 'lexeme' || node.children.length === target.children.length)
-    return compareFlat(node, target) === 0 ? copied(substitute) : node
+    return compareFlat(node, target) === 0 ? copied(substitute, false) : node
   if (node.children.length < target.children.length || (node.kind !== 'and' && node.kind !== 'or')) return node
   return replaceSome(node, target, substitute)
 }
@@ -116,7 +123,7 @@ function replaceSome(node: FlatOperator, target: FlatOperator, substitute: Subst
     else rest.push(child)
   }
   if (j < target.children.length) return node
-  const copy = copied(substitute)
+  const copy = copied(substitute, true)
   if (copy !== undefined) rest.push(copy)
   return { ...node, children: rest.sort(compareFlat) }
 }

@@ -7,6 +7,7 @@ import { install } from '../function.ts'
 import { registerTypes } from '../registry.ts'
 import { DOCUMENT_FUNCTIONS } from './documents.ts'
 import { FUSION_FUNCTIONS } from './fusion.ts'
+import { HEADLINE_FUNCTIONS } from './headline.ts'
 import { QUERY_FUNCTIONS } from './query-functions.ts'
 import { tsQueryType } from './query-type.ts'
 import { RANK_FUNCTIONS } from './rank.ts'
@@ -19,5 +20,6 @@ export function registerTextSearch(): void {
   install(QUERY_FUNCTIONS)
   install(DOCUMENT_FUNCTIONS)
   install(RANK_FUNCTIONS)
+  install(HEADLINE_FUNCTIONS)
   install(FUSION_FUNCTIONS)
 }
