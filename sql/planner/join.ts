@@ -163,7 +163,7 @@ function outerJoinMember(c: JoinContext, item: FromItem & { kind: 'join' }): Mem
     relations: all,
     needs: needsOf(c, item, all),
     base: false,
-    paths: (conditions, available, slotOf) => [outerJoin(c, item, left, right, conditions, available, slotOf)],
+    paths: (conditions, available, slotOf) => outerJoin(c, item, left, right, conditions, available, slotOf),
   }
 }
 
@@ -185,7 +185,7 @@ function outerJoin(
   above: readonly Expression[],
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
-): Path {
+): Path[] {
   let type = item.type
   let [outerItem, innerItem] = [item.left, item.right]
   let [outerSet, innerSet] = [left, right]
@@ -211,7 +211,7 @@ function outerJoin(
     const conditions = [...above, ...on]
     flatten(c, outerItem, members, conditions)
     flatten(c, innerItem, members, conditions)
-    return cheapest(joinPool(c, members, conditions, [], available, slotOf))
+    return joinPool(c, members, conditions, [], available, slotOf)
   }
   const outerReach = union(outerSet, available)
   const innerReach = union(innerSet, available)
@@ -220,18 +220,24 @@ function outerJoin(
   const innerDown =
     type === 'left' ? on.filter((e) => within(e, innerReach) && relationsIn(e).size > 0 && !isVolatile(c.level, e)) : []
   const match = on.filter((e) => !innerDown.includes(e))
-  const outer = cheapest(planSide(c, outerItem, down, available, slotOf))
-  const joined = joinPair(
-    c,
-    outer,
-    sideMember(c, innerItem, innerSet, innerDown),
-    match,
-    type === 'full' ? 'full' : 'left',
-    available,
-    slotOf,
-    false,
-  )
-  return filtered(c, joined, rest, slotOf)
+  const outers = planSide(c, outerItem, down, available, slotOf)
+  const inner = sideMember(c, innerItem, innerSet, innerDown)
+  const join = type === 'full' ? 'full' : 'left'
+  const joined = (outer: Path, ordered: boolean): Path =>
+    filtered(c, joinPair(c, outer, inner, match, join, available, slotOf, false, ordered), rest, slotOf)
+  const plain = joined(cheapest(outers), false)
+  return join === 'full' ? [plain] : [plain, ...outers.filter(isNearest).map((outer) => joined(outer, true))]
+}
+
+/** Rows that come by distance, through joins that keep the order of their outer side. */
+export function isNearest(path: Path): boolean {
+  if (path.order.length === 0) return false
+  for (let plan = path.plan; ; ) {
+    if (plan.kind === 'vector-scan') return true
+    if (plan.kind === 'nested-loop') plan = plan.outer
+    else if (plan.kind === 'filter' || plan.kind === 'project') plan = plan.input
+    else return false
+  }
 }
 
 function planSide(
@@ -364,14 +370,15 @@ function joinPool(
   }
   let paths: Path[]
   if (members.length === 1) paths = members[0]!.paths(own(members[0]!), available, slotOf)
-  else
-    paths = [
-      members.length <= DP_RELATIONS
-        ? bySubsets(poolOf(c, members, usable, own, available, slotOf))
-        : greedily(poolOf(c, members, usable, own, available, slotOf)),
-    ]
-  if (semis.length > 0)
-    paths = [semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf), cheapest(paths))]
+  else {
+    const pool = poolOf(c, members, usable, own, available, slotOf)
+    paths = [members.length <= DP_RELATIONS ? bySubsets(pool) : greedily(pool), ...nearestFirst(pool)]
+  }
+  if (semis.length > 0) {
+    const joined = (from: Path, ordered: boolean): Path =>
+      semis.reduce((path, semi) => semiJoin(c, path, semi, available, slotOf, ordered), from)
+    paths = [joined(cheapest(paths), false), ...paths.filter(isNearest).map((path) => joined(path, true))]
+  }
   const top = [...floating, ...volatile]
   return top.length === 0 ? paths : paths.map((path) => filtered(c, path, top, slotOf))
 }
@@ -439,9 +446,22 @@ function conditionsBetween(pool: Pool, outer: number, bit: number): Expression[]
 }
 
 /** What a member joined to others costs; the plan is made for the cheapest only. */
-function bestJoin(pool: Pool, outer: Path, outerSet: number, member: PoolMember): JoinOption {
+function bestJoin(pool: Pool, outer: Path, outerSet: number, member: PoolMember, ordered = false): JoinOption {
   const between = conditionsBetween(pool, outerSet, member.bit)
-  return joinOption(pool.c, outer, member, between, 'inner', pool.available, pool.slotOf, false)
+  return joinOption(pool.c, outer, member, between, 'inner', pool.available, pool.slotOf, false, ordered)
+}
+
+/** All members joined to one whose rows come by distance, so that they go on doing so. */
+function nearestFirst(pool: Pool): Path[] {
+  return pool.members
+    .filter((member) => member.neededBits === 0)
+    .flatMap((member) => {
+      const others = new Set(pool.members.filter((other) => other !== member))
+      return member
+        .paths([], pool.available, pool.slotOf)
+        .filter(isNearest)
+        .map((path) => joinOthers(pool, path, member.bit, new Set(others), true))
+    })
 }
 
 function bySubsets(pool: Pool): Path {
@@ -497,13 +517,20 @@ function greedily(pool: Pool): Path {
   }
   invariant(path !== undefined, 'a LATERAL reference cannot be met')
   for (const member of left) if (member.bit === inside) left.delete(member)
+  return joinOthers(pool, path, inside, left, false)
+}
+
+/** The cheapest of those that are left, one after the other. `ordered`: only by joins that keep the order of `start`. */
+function joinOthers(pool: Pool, start: Path, startSet: number, left: Set<PoolMember>, ordered: boolean): Path {
+  let path = start
+  let inside = startSet
   while (left.size > 0) {
     let choice: { member: PoolMember; option: JoinOption; connected: boolean } | undefined
     for (const member of left) {
       if ((member.neededBits & ~inside) !== 0) continue
       const connected = member.neededBits !== 0 || isConnected(pool, inside, member.bit)
       if (choice?.connected === true && !connected) continue
-      const option = bestJoin(pool, path, inside, member)
+      const option = bestJoin(pool, path, inside, member, ordered)
       if (choice === undefined || (connected && !choice.connected) || option.cost < choice.option.cost) {
         choice = { member, option, connected }
       }
@@ -618,6 +645,8 @@ function joinOption(
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
   nullAware: boolean,
+  /** Only joins that keep the outer side's order. */
+  ordered = false,
 ): JoinOption {
   const options: JoinOption[] = []
   const lateral = [...member.needs].some((need) => !available.has(need))
@@ -645,12 +674,12 @@ function joinOption(
     ) {
       throw sqlError('0A000', 'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions')
     }
-    if (pair.keys.outer.length > 0) options.push(...hashOptions(pair), ...mergeOptions(pair, paths))
-    if (!nullAware || options.length === 0) options.push(loopOption(pair))
+    if (pair.keys.outer.length > 0 && !ordered) options.push(...hashOptions(pair), ...mergeOptions(pair, paths))
+    if (!nullAware || options.length === 0) options.push(loopOption(pair, ordered))
   }
   if (join !== 'full' && !nullAware && (member.base || lateral) && (between.length > 0 || lateral)) {
     const inner = slotInner(c, member, between, outer, lateral, available, slotOf)
-    if (inner !== undefined) options.push(slotOption(c, outer, member, inner, join, slotOf, lateral))
+    if (inner !== undefined) options.push(slotOption(c, outer, member, inner, join, slotOf, lateral, ordered))
   }
   invariant(options.length > 0, 'no way to join')
   return options.reduce((best, option) => (option.cost < best.cost ? option : best))
@@ -747,7 +776,7 @@ function mergeOptions(pair: JoinedPair, innerPaths: readonly Path[]): JoinOption
 }
 const ascending = (expression: Expression): Order => ({ expression, descending: false, nullsFirst: false })
 
-function loopOption(pair: JoinedPair): JoinOption {
+function loopOption(pair: JoinedPair, ordered: boolean): JoinOption {
   const { c, outer, inner, between, join, slotOf, rows, relations } = pair
   const cost =
     costOf(outer) +
@@ -759,7 +788,9 @@ function loopOption(pair: JoinedPair): JoinOption {
     const both = layoutOf([...outer.layout.entries, ...inner.layout.entries])
     const on = conjunction(between.map((e) => c.level.lower(e, both, slotOf)))
     const node = { kind: 'nested-loop', join, outer: outer.plan, inner: inner.plan, params: [], on } as const
-    return pathOf(node, joinedEntries(pair), rows, 0, cost, relations, join === 'full' ? [] : outer.order)
+    // The inner side is read once before the first row comes.
+    const startup = ordered ? outer.plan.estimate.startupCost + costOf(inner) : 0
+    return pathOf(node, joinedEntries(pair), rows, startup, cost, relations, join === 'full' ? [] : outer.order)
   }
   return { cost, build }
 }
@@ -773,6 +804,7 @@ function slotOption(
   join: PlanJoin,
   slotOf: (e: Expression) => Expression,
   lateral: boolean,
+  ordered: boolean,
 ): JoinOption {
   const { path, params } = inner
   const rows = joinedRows(join, rowsOf(outer), rowsOf(outer) * rowsOf(path))
@@ -789,7 +821,8 @@ function slotOption(
       params: filled,
       on: undefined,
     } as const
-    return pathOf(node, entries, rows, 0, cost, union(outer.relations, member.relations), outer.order)
+    const startup = ordered ? outer.plan.estimate.startupCost : 0
+    return pathOf(node, entries, rows, startup, cost, union(outer.relations, member.relations), outer.order)
   }
   return { cost, build }
 }
@@ -825,6 +858,7 @@ function semiJoin(
   semi: SemiJoin,
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,
+  ordered = false,
 ): Path {
   const inside = new Set<number>()
   for (const item of semi.inner) relationsOf(item, inside)
@@ -841,6 +875,6 @@ function semiJoin(
       return joinPool(c, members, pooled, [], reachable, slots)
     },
   }
-  const path = joinPair(c, outer, member, between, semi.join, available, slotOf, semi.nullAware)
+  const path = joinPair(c, outer, member, between, semi.join, available, slotOf, semi.nullAware, ordered)
   return { ...path, relations: outer.relations }
 }

@@ -7,7 +7,7 @@ import { forEachChild, raiseExpression, raiseOuter, replaceVars, sameExpression,
 import { notSupported, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { COST, createEstimator, DEFAULT_ROWS, type Estimator } from './estimate.ts'
-import { cheapest, filtered, type JoinContext, planFrom } from './join.ts'
+import { cheapest, filtered, isNearest, type JoinContext, planFrom } from './join.ts'
 import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import type { Level } from './level.ts'
 import { costOf, type Order, type Path, pathOf, rowsOf, satisfies, type WantedOrder } from './path.ts'
@@ -795,7 +795,7 @@ function cheapestFor(paths: readonly Path[], order: readonly Order[], limit: num
 
 /** By its first key: what is left to do is sorting those that agree in it. */
 const isPresorted = (path: Path, order: readonly Order[]): boolean =>
-  path.plan.kind === 'vector-scan' && order.length > 1 && satisfies(path.order, order.slice(0, 1))
+  order.length > 1 && isNearest(path) && satisfies(path.order, order.slice(0, 1))
 
 function lowerLimit(
   level: Level,
