@@ -85,9 +85,9 @@ describe.skipIf(isPostgres)('pgvector', () => {
   test('halfvec, sparsevec and bit', async () => {
     await client.query('create table other (id serial primary key, h halfvec(3), s sparsevec(3), b bit(3))')
     for (const [h, s, b] of [
-      [[1, 1, 1], new SparseVector([0, 0, 1.5]), '000'],
+      [[1, 1, 1], new SparseVector({ 2: 1.5 }, 3), '000'],
       [[2, 2, 2.5], new SparseVector({ 0: 2, 2: 1 }, 3), '101'],
-      [[1, 1, 2], new SparseVector([1, 1, 2]), '111'],
+      [[1, 1, 2], new SparseVector({ 0: 1, 1: 1, 2: 2 }, 3), '111'],
     ] as const)
       await client.query('insert into other (h, s, b) values ($1, $2, $3)', [pgvector.toSql(h), pgvector.toSql(s), b])
     const { rows } = await client.query('select h, s, b from other order by id')
@@ -99,7 +99,7 @@ describe.skipIf(isPostgres)('pgvector', () => {
     ])
     for (const [order, value, ids] of [
       ['h <-> $1', pgvector.toSql([2, 2, 2]), [2, 3, 1]],
-      ['s <-> $1', pgvector.toSql(new SparseVector([0, 0, 1])), [1, 3, 2]],
+      ['s <-> $1', pgvector.toSql(new SparseVector({ 2: 1 }, 3)), [1, 3, 2]],
       ['b <~> $1', '101', [2, 3, 1]],
       ['b <%> $1', '101', [2, 3, 1]],
     ] as const)
