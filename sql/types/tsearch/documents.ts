@@ -183,10 +183,7 @@ type Later = (visit: Visit) => void
 const IN_ORDER: Builder<Later> = {
   decode: true,
   string: (decoded) => (visit) => visit(decoded, 'string'),
-  number: (text, start, end) => {
-    const digits = text.slice(start, end)
-    return (visit) => visit(digits, 'numeric')
-  },
+  number: (text) => (visit) => visit(text, 'numeric'),
   literal: (value) => (visit) => {
     if (value !== null) visit(String(value), 'boolean')
   },

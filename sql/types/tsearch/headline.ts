@@ -426,7 +426,7 @@ function markTree(node: JsonNode, mark: Marker): JsonNode {
 const markedJson = (mark: Marker): Builder<string> => ({
   decode: true,
   string: (decoded) => quoteJson(mark(decoded)),
-  number: (text, start, end) => text.slice(start, end),
+  number: (text) => text,
   literal: (value) => String(value),
   array: (items) => `[${items.join(',')}]`,
   object: (keys, values) => `{${values.map((value, i) => `${quoteJson(keys[i]!)}:${value}`).join(',')}}`,

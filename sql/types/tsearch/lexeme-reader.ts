@@ -13,8 +13,8 @@ export const TSQUERY = oid(3615)
 export const POSITION_MAX = 16383
 const POSITION_LIMIT = 16384
 /** Bytes of one lexeme, exclusive; of all lexemes of a vector. */
-export const LEXEME_BYTES_LIMIT = 2048
-export const VECTOR_BYTES_MAX = 1 << 20
+export const LEXEME_BYTES_LIMIT = 2047
+export const VECTOR_BYTES_MAX = (1 << 20) - 1
 /** Positions a lexeme keeps. */
 export const POSITIONS_MAX = 256
 
