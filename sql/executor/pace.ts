@@ -8,6 +8,9 @@
 import type { Row } from '../types/value.ts'
 import { BATCH_ROWS, type Execution, Pause, SLICE_OVER, type Step, type Steps } from './operator.ts'
 
+/** In an execution's `kept`: true while a subquery runs that has to answer at once. What could wait takes another way. */
+export const MUST_NOT_WAIT = Symbol('must not wait')
+
 /** Rows between two looks, at most. */
 const ROWS_MAX = 64
 /** Milliseconds between looks that are short enough to look less often, and too long. */

@@ -12,6 +12,7 @@ import type { ExpressionEnv } from './env.ts'
 import { bindNullSafe, type Callable, type CallSite, callSite } from './functions.ts'
 import { type KeyTable, keyTable, sameHash } from './hashing.ts'
 import { type Execution, type Operator, Pause, SLICE_OVER } from './operator.ts'
+import { MUST_NOT_WAIT } from './pace.ts'
 import { freeSlots } from './plan-walk.ts'
 
 type Quantified = Extract<SubqueryLink, { kind: 'any' | 'all' }>
@@ -104,17 +105,32 @@ export function closeSubplans(x: Execution): void {
  */
 function asked<T>(x: Execution, start: () => Asking<T>): () => T {
   let asking: Asking<T> | undefined
+  /** Something that the subquery waits for: until then, every slice is over at once. */
+  let waiting: { isOver: boolean } | undefined
   return () => {
     const mayPause = x.mayPause
+    if (waiting?.isOver === false) throw SLICE_OVER
+    waiting = undefined
+    const mustNotWait = x.kept.get(MUST_NOT_WAIT) === true || !mayPause
+    const before = x.kept.get(MUST_NOT_WAIT)
     const goingOn = (asking ??= start())
     // What evaluates inside may itself stop only where it says so.
     x.mayPause = false
+    x.kept.set(MUST_NOT_WAIT, mustNotWait)
     let stopped = false
     try {
       for (;;) {
         const { value, done } = goingOn.next()
         if (done) return value
-        if (value.promise !== undefined) throw notSupported('a subquery that waits for a lock')
+        if (value.promise !== undefined) {
+          if (mustNotWait) throw notSupported('a subquery that waits for a lock')
+          const pending = { isOver: false }
+          const over = (): void => {
+            pending.isOver = true
+          }
+          value.promise.then(over, over)
+          waiting = pending
+        }
         if (!mayPause) continue
         stopped = true
         let all = x.kept.get(ASKING) as Set<Asking<unknown>> | undefined
@@ -124,6 +140,7 @@ function asked<T>(x: Execution, start: () => Asking<T>): () => T {
       }
     } finally {
       x.mayPause = mayPause
+      x.kept.set(MUST_NOT_WAIT, before)
       if (!stopped) {
         asking = undefined
         if (mayPause) (x.kept.get(ASKING) as Set<Asking<unknown>> | undefined)?.delete(goingOn)

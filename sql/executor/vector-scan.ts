@@ -39,6 +39,7 @@ import {
   type Step,
   type Steps,
 } from './operator.ts'
+import { MUST_NOT_WAIT } from './pace.ts'
 import { boundValue, compileKeys, compilePages, compileScan } from './scan.ts'
 import { inBatches } from './simple.ts'
 import { compileSort } from './sort.ts'
@@ -161,13 +162,19 @@ function note(run: Run, name: string, value: number | string): void {
 
 function* settled<T>(value: T | Promise<T>): Generator<Pause, T, undefined> {
   if (!(value instanceof Promise)) return value
-  let result: { readonly value: T } | undefined
+  let result: { readonly value: T } | { readonly error: unknown } | undefined
   yield new Pause(
-    value.then((answer) => {
-      result = { value: answer }
-    }),
+    value.then(
+      (answer) => {
+        result = { value: answer }
+      },
+      (error: unknown) => {
+        result = { error }
+      },
+    ),
   )
   invariant(result !== undefined, 'a pause ends when its promise does')
+  if ('error' in result) throw result.error
   return result.value
 }
 
@@ -203,7 +210,9 @@ function* searched(
   let ended = false
   try {
     for (let answers = 0; !ended; answers++) {
-      const answer: Hits | undefined = yield* settled(search.next())
+      const next = search.next()
+      if (next instanceof Promise && x.kept.get(MUST_NOT_WAIT) === true) return false
+      const answer: Hits | undefined = yield* settled(next)
       if (answer === undefined) break
       const { keys, distances } = answer
       for (let at = 0; at < keys.length; ) {
