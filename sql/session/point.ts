@@ -16,6 +16,8 @@ import type { Plan, PlannedStatement } from '../plan/plan.ts'
 import { some } from '../plan/walk.ts'
 import type { CallContext } from '../types/function.ts'
 import type { Value } from '../types/value.ts'
+import type { VectorSettings } from '../vector/settings.ts'
+import type { VectorIndexes } from '../vector/vector-index.ts'
 
 export type PointRead = (x: Execution, get: GetKey) => MutableRow | undefined
 
@@ -44,6 +46,8 @@ interface PointHost {
   readonly context: CallContext
   readonly deferred: DeferredChecks
   readonly transaction: { ensure(): Txn }
+  readonly server: { readonly vectors: VectorIndexes }
+  readonly settings: { readonly vector: VectorSettings }
 }
 
 const NOTHING: Value[] = []
@@ -77,6 +81,12 @@ export class PointExecution implements Execution {
   }
   get deferred(): DeferredChecks {
     return this.#host.deferred
+  }
+  get vectors(): VectorIndexes {
+    return this.#host.server.vectors
+  }
+  get vectorSettings(): VectorSettings {
+    return this.#host.settings.vector
   }
   sliceOver(): boolean {
     return false
