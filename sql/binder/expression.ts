@@ -209,8 +209,12 @@ const HANDLERS: Handlers = {
   SetToDefault: (b, _, node) => {
     throw errorAt(b, '42601', 'DEFAULT is not allowed in this context', node.location)
   },
-  CurrentOfExpr: () => {
-    throw notSupported('WHERE CURRENT OF')
+  CurrentOfExpr: (b, scope, node) => {
+    // Of UPDATE and DELETE, whose target is the first relation.
+    const relation = scope.relations[0]
+    if (relation?.kind === 'subquery') throw errorAt(b, '0A000', 'WHERE CURRENT OF on a view is not implemented')
+    if (node.cursor_name === undefined) throw notSupported('WHERE CURRENT OF a parameter')
+    return { kind: 'current-of', cursor: node.cursor_name, relation: 0, ...BOOL }
   },
   List: (b, scope, node) => ({
     kind: 'row',

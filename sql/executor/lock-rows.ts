@@ -17,7 +17,8 @@ export function compileLockRows(plan: LockRowsPlan, env: CompileEnv): Operator {
   const names = plan.locks.map((lock) => env.catalog.relation(lock.table)?.name ?? String(lock.table))
   const only = plan.locks.length === 1 && plan.locks[0]!.policy === 'wait' ? plan.locks[0]! : undefined
   const table = only && env.catalog.relation(only.table)
-  const point = only && table && compileLockedPoint(plan.input, table, only.strength, env)
+  const point =
+    plan.keep !== true && only && table ? compileLockedPoint(plan.input, table, only.strength, env) : undefined
   let input: Operator | undefined
   return {
     run(x) {
@@ -45,7 +46,7 @@ function* lockedRows(plan: LockRowsPlan, names: readonly string[], input: Operat
       continue
     }
     for (const row of step) {
-      if (yield* locked(plan, names, row, x)) yield [row.filter((_, i) => !keys.has(i))]
+      if (yield* locked(plan, names, row, x)) yield [plan.keep === true ? row : row.filter((_, i) => !keys.has(i))]
     }
   }
 }

@@ -10,6 +10,7 @@
  * So a statement that does not wait runs in one synchronous stretch without a promise (a point query costs no await), and
  * one that does is resumed by its driver (sql/session) when the promise resolves.
  */
+import type { Key, Oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { CallContext } from '../types/function.ts'
@@ -59,6 +60,8 @@ export interface Execution {
   sliceOver(): boolean
   /** Set while an operator evaluates what it can evaluate again: subqueries in it throw SLICE_OVER when the slice is over (pace.ts). */
   mayPause: boolean
+  /** WHERE CURRENT OF: the key of the row that a cursor stands on; undefined when that is no row of the table. Throws 34000, 24000. */
+  readonly currentOf?: (cursor: string, table: Oid) => Key | undefined
   /** Where constraint checks go that wait for the end of the transaction. */
   readonly deferred: DeferredChecks
   /** The graphs of vector indexes, and what the session sets about their searches. */

@@ -37,6 +37,7 @@ import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
 import { some } from '../plan/walk.ts'
+import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
 import { compilePredicate } from './compile.ts'
 import { domainRules } from './domain.ts'
@@ -80,6 +81,16 @@ export function compileScan(plan: ScanPlan, env: CompileEnv): Operator {
   }
   const source = new ScanSource(plan, env)
   if (plan.kind === 'seq-scan') {
+    const { currentOf } = plan
+    if (currentOf !== undefined) {
+      return {
+        *run(x) {
+          if (x.currentOf === undefined) throw sqlError('34000', `cursor "${currentOf}" does not exist`)
+          const key = x.currentOf(currentOf, plan.table)
+          if (key !== undefined) yield* source.paged(x, rowsOfKeys(x, [key], false))
+        },
+      }
+    }
     const span = rowSpan(env.catalog.databaseOid, source.table)
     return {
       *run(x) {

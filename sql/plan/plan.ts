@@ -63,7 +63,8 @@ export type PlanNode =
   /** One row without input; no row when `filter` is not true. */
   | { readonly kind: 'result'; readonly targets: readonly Expression[]; readonly filter: Expression | undefined }
   | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[] }
-  | ({ readonly kind: 'seq-scan' } & RowSource)
+  /** `currentOf`: only the row that this cursor stands on. */
+  | ({ readonly kind: 'seq-scan'; readonly currentOf?: string } & RowSource)
   /** `index` is the primary key's oid too: then rows lie in it. `bounds.equal` on all columns of a unique index: at most one row. */
   | ({
       readonly kind: 'index-scan'
@@ -205,9 +206,10 @@ export type PlanNode =
       readonly body: Plan
     }
   | { readonly kind: 'materialize'; readonly input: Plan }
-  /** `key`: position of the row key in the input row. Output: the input row without the keys. */
+  /** `key`: position of the row key in the input row. Output: the input row without the keys, or with them (`keep`). */
   | {
       readonly kind: 'lock-rows'
+      readonly keep?: boolean
       readonly input: Plan
       readonly locks: readonly {
         readonly table: Oid

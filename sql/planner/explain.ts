@@ -258,7 +258,10 @@ class Builder {
         return body
       }
       case 'seq-scan':
-        return this.#scan(plan, 'Seq Scan', slots, level)
+        if (plan.currentOf === undefined) return this.#scan(plan, 'Seq Scan', slots, level)
+        return this.#scan(plan, 'Tid Scan', slots, level, (node) => {
+          node.lines.push({ key: 'TID Cond', value: `CURRENT OF ${quoteIdentifier(plan.currentOf!)}` })
+        })
       case 'virtual-scan':
         return this.#scan(plan, 'Seq Scan', slots, level)
       case 'index-scan':
@@ -810,7 +813,15 @@ function searchText(plan: VectorScan, effort: string | undefined, other: string 
 /** `operand`: inside an operator, where conversions that nobody wrote are shown. */
 type Print = (e: Expression, prefix: boolean, operand?: boolean) => string
 
-const SCANS = new Set(['Seq Scan', 'Index Scan', 'Function Scan', 'Values Scan', 'CTE Scan', 'WorkTable Scan'])
+const SCANS = new Set([
+  'Seq Scan',
+  'Tid Scan',
+  'Index Scan',
+  'Function Scan',
+  'Values Scan',
+  'CTE Scan',
+  'WorkTable Scan',
+])
 const TITLES = { limit: 'Limit', unique: 'Unique', materialize: 'Materialize', 'lock-rows': 'LockRows' } as const
 const allOf = (conditions: readonly string[]): string =>
   conditions.length === 1 ? conditions[0]! : `(${conditions.join(' AND ')})`

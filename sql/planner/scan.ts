@@ -51,6 +51,7 @@ export function collectRelations(e: Expression, into: Set<number>): void {
     if (e.level === 0) into.add(e.relation)
     return
   }
+  if (e.kind === 'current-of') into.add(e.relation)
   if (e.kind === 'subquery') relationsInQuery(e.query, into)
   forEachChild(e, (child) => collectRelations(child, into))
 }
@@ -116,6 +117,12 @@ export function tablePaths(r: ScanRequest): Path[] {
         inside,
       ),
     ]
+  }
+  const current = r.conditions.find((e) => e.kind === 'current-of')
+  if (current !== undefined) {
+    const filter = conjunction(r.conditions.filter((e) => e !== current).map(lower))
+    const node = { kind: 'seq-scan', ...source, filter, currentOf: current.cursor } as const
+    return [pathOf(node, entries, 1, 0, COST.page + COST.row, inside)]
   }
   const paths: Path[] = []
   const disabled = r.level.shared.enabled('enable_seqscan') ? 0 : DISABLED

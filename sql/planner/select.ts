@@ -732,9 +732,13 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
       level.shared.writes.add(relation.oid)
       return [{ table: relation.oid, key: path.layout.find(keys[i]!), strength: lock.strength, policy: lock.policy }]
     })
-    const kept = path.layout.entries.filter((e) => !keys.some((key) => sameExpression(key, e)))
+    // A cursor's rows show their keys.
+    const keep = visible.some(({ expression }) => expression.kind === 'var' && expression.column === ROW_KEY)
+    const kept = keep
+      ? path.layout.entries
+      : path.layout.entries.filter((e) => !keys.some((key) => sameExpression(key, e)))
     path = pathOf(
-      { kind: 'lock-rows', input: path.plan, locks },
+      { kind: 'lock-rows', input: path.plan, locks, ...(keep ? { keep } : {}) },
       kept,
       rowsOf(path),
       path.plan.estimate.startupCost,

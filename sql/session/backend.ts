@@ -24,6 +24,7 @@ import type { TypeContext } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
 import type { VectorIndexes } from '../vector/vector-index.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
+import { currentRow } from './current-row.ts'
 import { type Lifted, shapeOf } from './lift.ts'
 import { PointExecution, type PointRead } from './point.ts'
 import type { Portal } from './portal.ts'
@@ -886,6 +887,7 @@ export class Backend implements Session, ContextHost {
       mayPause: false,
       instruments,
       deferred: this.deferred,
+      currentOf: (cursor, table) => currentRow(backend.portals, cursor, table, backend.catalog),
       vectors: this.server.vectors,
       vectorSettings: this.settings.vector,
     }

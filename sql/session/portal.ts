@@ -2,6 +2,7 @@
 import type { Execution, Instrument, MutableRow, Steps } from '../executor/operator.ts'
 import type { RowStore } from '../executor/store.ts'
 import type { Value } from '../types/value.ts'
+import type { KeyColumn } from './current-row.ts'
 import type { Field, Format } from './session.ts'
 import type { PreparedQuery, Statement } from './statement.ts'
 
@@ -45,6 +46,9 @@ export interface CursorState {
   /** No row comes after those read so far: `count` is how many there are. */
   complete: boolean
   count: number
+  /** The keys that its plan gives behind its own columns, and the last row read with them: for WHERE CURRENT OF. */
+  readonly keys: readonly KeyColumn[]
+  last: MutableRow | undefined
   /** On row `position`, from 1; 0 before the first, count + 1 after the last. */
   position: number
   /** Order in which cursors were declared, for ROLLBACK TO SAVEPOINT. */

@@ -8,6 +8,7 @@
  * A cursor that may move backwards keeps the rows it has read. WITH HOLD reads the rest when its transaction commits.
  */
 import type { DeclareCursorStmt, FetchDirection, FetchStmt } from '@pgsql/types'
+import { compileEnv, compilePlan } from '../../executor/executor.ts'
 import type { MutableRow } from '../../executor/operator.ts'
 import { inputsOf } from '../../executor/plan-walk.ts'
 import { RowStore } from '../../executor/store.ts'
@@ -17,9 +18,10 @@ import { sqlError } from '../../types/error.ts'
 import type { Row } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
+import { type KeyColumn, withRowKeys } from '../current-row.ts'
 import type { CursorState, Portal } from '../portal.ts'
 import type { Field, Format, MaybePromise, Sink } from '../session.ts'
-import { isQueryNode, type Statement } from '../statement.ts'
+import { isQueryNode, type PreparedQuery, planOnly, type Statement } from '../statement.ts'
 import type { Marked } from '../transaction.ts'
 import { define, type UtilityCall } from '../utility.ts'
 import { innerQuery, rowSink } from './query.ts'
@@ -87,7 +89,9 @@ function declare(
   if (!hold && !session.transaction.inBlock && !call.several)
     throw sqlError('25P01', 'DECLARE CURSOR can only be used in transaction blocks')
   if (session.portals.has(name)) throw sqlError('42P03', `cursor "${name}" already exists`)
-  const { prepared, parameters } = innerQuery(session, statement, node.query!, call.parameters)
+  const inner = innerQuery(session, statement, node.query!, call.parameters)
+  const { parameters } = inner
+  const { prepared, keys } = keyed(session, inner.prepared)
   const { plan } = prepared.planned
   if (modifies(plan)) throw sqlError('0A000', 'DECLARE CURSOR must not contain data-modifying statements in WITH')
   const strength = prepared.query.rowLocks[0]?.strength
@@ -113,6 +117,8 @@ function declare(
     complete: false,
     count: 0,
     position: 0,
+    keys,
+    last: undefined,
     sequence: ++cursorsOf(session).last,
     createdAt: clockMicros(),
     definition: statement.text,
@@ -151,6 +157,18 @@ function declare(
     return 'DECLARE CURSOR'
   }
   return opened()
+}
+
+/** With the rows' keys behind the columns, where WHERE CURRENT OF could ask for them. */
+function keyed(
+  session: Backend,
+  prepared: PreparedQuery,
+): { readonly prepared: PreparedQuery; readonly keys: readonly KeyColumn[] } {
+  const found = withRowKeys(prepared.query, session.catalog)
+  if (found === undefined) return { prepared, keys: [] }
+  const planned = planOnly(session, found.query)
+  const operator = compilePlan(planned.plan, compileEnv(session.catalog, 'often'))
+  return { prepared: { ...prepared, planned, operator, point: undefined }, keys: found.keys }
 }
 
 const LOCK_CLAUSES = {
@@ -240,6 +258,7 @@ async function pull(
   )
   if (tag !== undefined) cursor.complete = true
   cursor.count += batch.length
+  if (batch.length > 0 && cursor.keys.length > 0) cursor.last = batch[batch.length - 1]
   if (cursor.scroll) cursor.rows ??= newStore(session)
   if (batch.length > 0) cursor.rows?.add(batch.slice())
   return batch
@@ -301,6 +320,8 @@ async function fetch(session: Backend, node: FetchStmt, call: UtilityCall): Prom
       complete: portal.done,
       count: portal.sent,
       position: portal.sent,
+      keys: [],
+      last: undefined,
       sequence: 0,
       createdAt: clockMicros(),
       definition: portal.statement.text,
@@ -365,10 +386,11 @@ class Reader {
 
   async #emit(rows: Iterable<Row>, silent: boolean): Promise<number> {
     let sent = 0
+    const hidden = this.#cursor.keys.length
     for (const row of rows) {
       sent++
       if (silent) continue
-      this.#sink.row(row)
+      this.#sink.row(hidden > 0 ? row.slice(0, row.length - hidden) : row)
       if (sent % PIECE === 0) {
         const slow = this.#sink.flow()
         if (slow !== undefined) await this.#session.interruptible(slow, 'Client')
