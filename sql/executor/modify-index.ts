@@ -66,7 +66,7 @@ function* written(runs: SortedRuns, x: Execution): Generator<Pause, void, undefi
   for (const _ of runs.flush()) if (x.sliceOver()) yield SLICE_OVER
 }
 
-function duplicated(x: Execution, table: RelationRow, index: RelationRow, key: Row) {
+export function duplicated(x: Execution, table: RelationRow, index: RelationRow, key: Row) {
   return sqlError('23505', `could not create unique index "${index.name}"`, {
     detail: `Key ${keyDescription(x.catalog, index, key, x.context)} is duplicated.`,
     ...tableFields(x.catalog, table),

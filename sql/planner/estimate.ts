@@ -54,6 +54,7 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
         const info = catalog.relation(index)?.index
         return (
           info?.unique === true &&
+          info.valid &&
           info.keys.length === 1 &&
           info.keys[0]!.column === column.column &&
           info.predicate === undefined

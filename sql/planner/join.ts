@@ -17,6 +17,7 @@ import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path
 import { collectRelations, conjunction, conjuncts, isVolatile, relationsIn, relationsInQuery } from './scan.ts'
 
 const POOL_MEMBERS_MAX = 28 // sets of members are bits of one number
+const FIRST_PASS = 0.01 // what of a pass over a nested loop's inner side the first one saves
 const COST_TIE = 1e-9 // costs nearer to each other than this are the same
 const DP_RELATIONS = 9 // subsets to look at double with each; above it the order is found greedily
 
@@ -778,10 +779,12 @@ const ascending = (expression: Expression): Order => ({ expression, descending: 
 
 function loopOption(pair: JoinedPair, ordered: boolean): JoinOption {
   const { c, outer, inner, between, join, slotOf, rows, relations } = pair
+  // Of two products the one with fewer passes over its inner side is a little cheaper.
+  const passes = rowsOf(outer) * Math.max(1, between.length) - FIRST_PASS
   const cost =
     costOf(outer) +
     costOf(inner) +
-    rowsOf(outer) * rowsOf(inner) * COST.operator * Math.max(1, between.length) +
+    passes * rowsOf(inner) * COST.operator +
     rows * COST.row +
     penalty(c, 'enable_nestloop')
   const build = (): Path => {

@@ -42,6 +42,8 @@ export interface IndexSpec {
   readonly clustered: boolean
   readonly immediate: boolean
   readonly options: readonly string[] | undefined
+  /** false: only maintained, until it has been filled. Absent: true. */
+  readonly valid?: boolean
 }
 
 export function findColumn(table: RelationRow, name: string): ColumnRow | undefined {
@@ -206,7 +208,7 @@ export function putIndex(ddl: Ddl, tableOid: Oid, spec: IndexSpec): RelationRow 
     nullsNotDistinct: spec.nullsNotDistinct,
     primary: spec.primary,
     ...(spec.predicate === undefined ? {} : { predicate: spec.predicate }),
-    valid: true,
+    valid: spec.valid ?? true,
     clustered: spec.clustered,
     immediate: spec.immediate,
   }

@@ -20,6 +20,7 @@ import {
   requireSchema,
   shownName,
 } from './context.ts'
+import { buildConcurrently, holdingTable } from './index-concurrently.ts'
 import { bindPredicate, type IndexMethod, includeColumns, keyOfElement, putIndex } from './index-make.ts'
 import { checkScalar, isVectorMethod } from './index-vector.ts'
 import { chooseRelationName, indexColumnNames, nameAddition } from './names.ts'
@@ -93,10 +94,10 @@ const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin'])
 const isMethod = (name: string): name is IndexMethod => ['btree', 'hash', 'hnsw', 'ivfflat'].includes(name)
 
 export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
-  if (node.concurrent === true) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
+  const concurrently = node.concurrent === true
+  if (concurrently) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
   const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod
-  // CONCURRENTLY keeps writers out as well while it builds: an index that misses a row would be worse than the wait.
-  const table = await requireOpen(ddl, node.relation!, 'share')
+  const table = await requireOpen(ddl, node.relation!, concurrently ? 'share-update-exclusive' : 'share')
   if (table.kind !== 'r') {
     throw sqlError('42809', `cannot create index on relation "${table.name}"`, {
       detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
@@ -145,6 +146,9 @@ export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
     clustered: false,
     immediate: true,
     options: optionList(ddl, node.options, optionKind(method)),
+    // Nobody else sees a temporary table: there is nothing to be concurrent with.
+    valid: !concurrently || table.session !== undefined,
   })
-  await fillIndex(ddl, current(ddl, table.oid), index)
+  if (index.index!.valid) await fillIndex(ddl, current(ddl, table.oid), index)
+  else await holdingTable(ddl.session, table.oid, () => buildConcurrently(ddl, table.oid, index.oid))
 }
