@@ -24,8 +24,9 @@ export class SortedRuns {
   #bytes = 0
   /** Everything so far came in order. */
   #ascending = true
-  /** The greatest key that was written: a key above it was not. */
+  /** The greatest key that was written: a key above it was not. Unknown once keys came as bytes. */
   #greatest = '' as Key
+  #appended = false
   #buffer = Buffer.allocUnsafeSlow(4096)
 
   /** `duplicate`: the error for two equal keys; for keys that cannot be equal, `unique` is false. */
@@ -45,6 +46,16 @@ export class SortedRuns {
   addBytes(key: Key, value: Buffer, length: number): void {
     if (this.#isNext(key)) this.#txn.put(key, value, length)
     else this.#gather(key, value.latin1Slice(0, length))
+  }
+
+  /** The same with key and value as bytes: of `key` the first `keyBytes`, of `value` [start, end). */
+  addEntry(key: Buffer, keyBytes: number, value: Buffer, start: number, end: number): void {
+    if (this.#ascending && this.#txn.append(key, keyBytes, value, start, end)) {
+      this.#appended = true
+      return
+    }
+    this.#ascending = false
+    this.#gather(key.latin1Slice(0, keyBytes) as Key, value.latin1Slice(start, end))
   }
 
   #isNext(key: Key): boolean {
@@ -86,7 +97,7 @@ export class SortedRuns {
       const at = order[i]!
       const key = keys[at]!
       if (this.#unique) {
-        if (key === before || (key <= this.#greatest && this.#txn.getNewest(key) !== undefined))
+        if (key === before || ((this.#appended || key <= this.#greatest) && this.#txn.getNewest(key) !== undefined))
           throw this.#duplicate(key)
         before = key
       }

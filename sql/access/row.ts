@@ -260,7 +260,7 @@ export function rowReader(layout: RowLayout, wanted: readonly number[], tableOid
     const bindings = new Bindings()
     const { bind } = bindings
     const columns = wanted.map((number) =>
-      number === TABLE_OID ? String(tableOid) : columnSource(layout, number, bind),
+      number === TABLE_OID ? String(tableOid) : number === NO_COLUMN ? 'null' : columnSource(layout, number, bind),
     )
     reader = bindings.make<RowReader>(
       `(b, at) => { const v = ${bind(viewOf)}(b); ${rowPrelude(layout, bind)}; return [${columns.join(', ')}] }`,
@@ -269,6 +269,13 @@ export function rowReader(layout: RowLayout, wanted: readonly number[], tableOid
   }
   return reader
 }
+
+/** All live columns, NULL in the place of those that are not among the attribute numbers. */
+export function partialRowReader(layout: RowLayout, attributes: ReadonlySet<number>): RowReader {
+  const wanted = layout.live.map((slot) => (attributes.has(slot.number) ? slot.number : NO_COLUMN))
+  return rowReader(layout, wanted)
+}
+const NO_COLUMN = 0
 
 /** All live columns. */
 export const wholeRowReader = (layout: RowLayout): RowReader =>

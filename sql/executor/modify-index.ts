@@ -9,14 +9,14 @@ import type { Key } from '../../storage/keys/brand.ts'
 import { PAGE_HEADER_BYTES, type Page } from '../../storage/kv/kv.ts'
 import { SortedRuns } from '../access/index-build.ts'
 import { keyWriter, nextRowNumber, numberedKey, rowSpan } from '../access/keys.ts'
-import { layoutOf, wholeRowReader } from '../access/row.ts'
+import { layoutOf, partialRowReader, viewOf, wholeRowReader } from '../access/row.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import { sqlError } from '../types/error.ts'
 import type { Row } from '../types/value.ts'
 import type { CompileEnv } from './env.ts'
 import { ForeignQueue } from './modify-foreign.ts'
 import { IndexRun, TableRun } from './modify-rows.ts'
-import { indexWriter, keyDescription, tableFields, tableWriter } from './modify-table.ts'
+import { indexWriter, keyDescription, type TableWriter, tableFields, tableWriter } from './modify-table.ts'
 import { BATCH_ROWS, type Execution, type MutableRow, type Pause, SLICE_OVER } from './operator.ts'
 
 /**
@@ -39,15 +39,24 @@ export function* buildIndex(
     duplicated(x, table, index, run.values(findRow(x, table, (row, rowKey) => run.entry(row, rowKey) === key))),
   )
   const seen = late ? new Set<Key>() : undefined
+  const read = partialRowReader(layoutOf(table, x.catalog), run.writer.attributes)
+  const asBytes = !late && run.writer.vector === undefined
   for (const page of newestPages(x, table)) {
     const { buffer, bytes } = page
+    const view = viewOf(buffer)
     for (let o = 0; o < bytes; ) {
-      const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
-      const rowKey = buffer.latin1Slice(o + PAGE_HEADER_BYTES, at) as Key
-      o = at + buffer.readUInt32LE(o + 4)
-      const row = writer.read(buffer, at)
-      const entry = run.entry(row, rowKey)
+      const from = o + PAGE_HEADER_BYTES
+      const at = from + view.getUint32(o, true)
+      o = at + view.getUint32(o + 4, true)
+      const row = read(buffer, at)
       rows++
+      if (asBytes) {
+        const length = run.writeEntry(row, buffer, from, at)
+        if (length > 0) runs.addEntry(run.entryBytes, length, buffer, from, at)
+        continue
+      }
+      const rowKey = buffer.latin1Slice(from, at) as Key
+      const entry = run.entry(row, rowKey)
       if (entry === undefined) continue
       if (seen !== undefined && run.distinct) {
         if (seen.has(run.bare)) throw duplicated(x, table, index, run.values(row))
@@ -102,15 +111,17 @@ function* newestPages(x: Execution, table: RelationRow): Generator<Page, void, u
 /**
  * Writes every row of `from` as `to` has it (another storage id; perhaps other columns, another clustered key). `row` makes
  * a row of `to`'s live columns from one of `from`'s; generated columns are computed and constraints checked (23502, 23514)
- * here. Throws 23505 `could not create unique index` when the clustered key is not unique. Answers how many rows there were.
+ * here. Without it the columns are the same, and stored rows are copied as they lie. Throws 23505 `could not create unique
+ * index` when the clustered key is not unique. Answers how many rows there were.
  */
 export function* rewriteTable(
   x: Execution,
   env: CompileEnv,
   from: RelationRow,
   to: RelationRow,
-  row: (old: Row) => MutableRow,
+  convert: ((old: Row) => MutableRow) | undefined,
 ): Generator<Pause, number, undefined> {
+  const row = convert ?? ((old: Row): MutableRow => [...old])
   const source = tableWriter(from, env)
   const target = tableWriter(to, env)
   const run = new TableRun(target, x, new ForeignQueue(x, env))
@@ -125,12 +136,22 @@ export function* rewriteTable(
       primary!.positions.map((at) => values[at]!),
     )
   })
+  const read = convert === undefined && isSameLayout(from, to) ? checkedColumns(target, to, x) : undefined
   let count = 0
   for (const page of newestPages(x, from)) {
     const { buffer, bytes } = page
+    const view = viewOf(buffer)
     for (let o = 0; o < bytes; ) {
-      const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
-      o = at + buffer.readUInt32LE(o + 4)
+      const at = o + PAGE_HEADER_BYTES + view.getUint32(o, true)
+      o = at + view.getUint32(o + 4, true)
+      const checked = read?.(buffer, at)
+      if (checked !== undefined) {
+        const key =
+          primaryKey === undefined ? numberedKey(target.prefix, nextRowNumber(x.txn.snapshot)) : primaryKey(checked)
+        runs.addBytes(key, buffer.subarray(at, o), o - at)
+        count++
+        continue
+      }
       const next = row(source.read(buffer, at))
       run.prepare(next)
       const key =
@@ -144,4 +165,31 @@ export function* rewriteTable(
   }
   yield* written(runs, x)
   return count
+}
+
+/** A stored row means the same in both, nothing in it is computed, and every column it lacks is NULL. */
+function isSameLayout(from: RelationRow, to: RelationRow): boolean {
+  if (from.columns.length !== to.columns.length) return false
+  return from.columns.every((a, i) => {
+    const b = to.columns[i]!
+    const alike = a.type === b.type && a.dropped === b.dropped && a.storage === b.storage
+    return alike && a.missing === undefined && b.generated === undefined
+  })
+}
+
+/** Reads what a row that is copied needs: its key's columns. undefined when it breaks a rule, or there are more rules than NOT NULL. */
+function checkedColumns(
+  { primary, notNull, checks }: TableWriter,
+  to: RelationRow,
+  x: Execution,
+): ((buffer: Buffer, at: number) => Row | undefined) | undefined {
+  if (checks.length > 0) return undefined
+  const attributes = new Set([...(primary?.attributes ?? []), ...notNull.map(({ column }) => column.number)])
+  const read = partialRowReader(layoutOf(to, x.catalog), attributes)
+  const positions = notNull.map(({ position }) => position)
+  return (buffer, at) => {
+    const row = read(buffer, at)
+    for (let i = 0; i < positions.length; i++) if (row[positions[i]!] === null) return undefined
+    return row
+  }
 }

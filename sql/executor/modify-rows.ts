@@ -67,8 +67,36 @@ export class IndexRun {
 
   /** The row's entry; undefined when the index leaves the row out. Sets `meets` and `distinct`; of a vector `value` and `length`. */
   entry(row: Row, rowKey: Key): Key | undefined {
+    const from = this.#columns(row)
+    if (from === undefined) return undefined
+    if (this.writer.vector !== undefined) return this.#vectorEntry(this.writer.vector, from, rowKey)
+    if (this.meets) return encoder.finish()
+    // Ends the last column: a descending one is complemented.
+    encoder.column(false, false)
+    if (this.writer.late) this.bare = encoder.finish()
+    encoder.encoded(rowKey.slice(this.#prefixLength))
+    return encoder.finish()
+  }
+
+  /**
+   * The same for loads, of an index that is neither late nor of vectors: row key and entry are bytes, the entry those that
+   * `entryBytes` has until the next call. Answers how many, 0 when the index leaves the row out.
+   */
+  writeEntry(row: Row, page: Uint8Array, keyFrom: number, keyEnd: number): number {
+    if (this.#columns(row) === undefined) return 0
+    if (this.meets) return encoder.finishBytes()
+    encoder.column(false, false)
+    encoder.encodedBytes(page, keyFrom + this.#prefixLength, keyEnd)
+    return encoder.finishBytes()
+  }
+  get entryBytes(): Buffer {
+    return encoder.scratch
+  }
+
+  /** Encodes the key's columns, sets `meets` and `distinct`; the row they are in, undefined when the index leaves it out. */
+  #columns(row: Row): Row | undefined {
     if (this.#holds !== undefined && !this.#holds(row)) return undefined
-    const { space, positions, meets, late, info, vector } = this.writer
+    const { space, positions, meets, late, info } = this.writer
     const from = this.#source === undefined ? row : this.#source(row)
     let hasNull = false
     encoder.start(space.prefix)
@@ -81,16 +109,10 @@ export class IndexRun {
         hasNull = true
       } else column.type.encodeKey!(value, encoder)
     }
-    if (vector !== undefined) return this.#vectorEntry(vector, from, rowKey)
     const isKey = !hasNull || info.nullsNotDistinct
     this.meets = meets && isKey
     this.distinct = (meets || late) && isKey
-    if (this.meets) return encoder.finish()
-    // Ends the last column: a descending one is complemented.
-    encoder.column(false, false)
-    if (late) this.bare = encoder.finish()
-    encoder.encoded(rowKey.slice(this.#prefixLength))
-    return encoder.finish()
+    return from
   }
 
   /** The encoder holds the columns before the vector. */

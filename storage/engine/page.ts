@@ -30,6 +30,16 @@ export const valueBytes = (buffer: Uint8Array, offset: number) => u32(buffer, of
 export const nextRow = (buffer: Uint8Array, offset: number) =>
   offset + PAGE_HEADER_BYTES + u32(buffer, offset) + u32(buffer, offset + 4)
 
+/** Whether two rows of a page have one key; neighbours differ at their end first. */
+export function isSameKey(buffer: Uint8Array, a: number, b: number): boolean {
+  const length = u32(buffer, a)
+  if (u32(buffer, b) !== length) return false
+  const aStart = keyStart(a)
+  const bStart = keyStart(b)
+  for (let i = length - 1; i >= 0; i--) if (buffer[aStart + i] !== buffer[bStart + i]) return false
+  return true
+}
+
 export function rowKey(buffer: Buffer, offset: number): Key {
   const start = offset + PAGE_HEADER_BYTES
   return key(buffer.latin1Slice(start, start + u32(buffer, offset)))

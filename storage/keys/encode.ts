@@ -120,6 +120,23 @@ export class OrderedEncoder {
     this.#bytes.latin1Write(bytes, at)
   }
 
+  /** The same of bytes [from, end) of a buffer. */
+  encodedBytes(bytes: Uint8Array, from: number, end: number): void {
+    const at = this.#reserve(end - from)
+    const to = this.#bytes
+    for (let i = from, j = at; i < end; i++, j++) to[j] = bytes[i]!
+  }
+
+  /** `finish` without the text: how many bytes of `scratch` are the key, until the next one is begun. */
+  finishBytes(): number {
+    if (this.#descendingFrom >= 0) this.#complement()
+    return this.#length
+  }
+
+  get scratch(): Buffer {
+    return this.#bytes
+  }
+
   boolean(b: boolean): void {
     const at = this.#reserve(1)
     this.#bytes[at] = b ? TAG.true : TAG.false

@@ -156,6 +156,11 @@ export interface Txn {
 
   /** The key must be locked ('update' or 'no-key-update') by this transaction, or new to the world by a bulk load. `value` is copied, and never empty (that is a deletion mark). */
   put(key: Key, value: Uint8Array, length?: number): void
+  /**
+   * For bulk loads: `put` of a key given as bytes, and of the value [start, end) of a buffer, when the key is above all that
+   * the transaction has written; else nothing happens and the answer is false.
+   */
+  append(key: Uint8Array, keyBytes: number, value: Uint8Array, start: number, end: number): boolean
   remove(key: Key): void
 
   savepoint(): Savepoint

@@ -284,6 +284,13 @@ export class KvTxn extends SnapshotHolder implements Txn {
     this.#bulk?.written(key)
   }
 
+  append(key: Uint8Array, keyBytes: number, value: Uint8Array, start: number, end: number): boolean {
+    invariant(end > start, 'an empty value is a deletion mark')
+    const writes = this.#writes ?? this.#buffer()
+    if (writes.bytes + end - start > this.#store.txnBytesMax) throw tooLarge(this.#store.txnBytesMax)
+    return writes.append(key, keyBytes, value, start, end)
+  }
+
   remove(key: Key): void {
     this.#supersedes = true
     const writes = this.#writes ?? this.#buffer()

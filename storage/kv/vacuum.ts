@@ -17,6 +17,8 @@ import type { Range } from '../range/range.ts'
 /** Keys of the queue a slice (about 3 µs each), pages of a sweep (256 versions each). */
 const SLICE_KEYS = 512
 const SLICE_PAGES = 8
+/** The same for VACUUM, where somebody waits. */
+const COLLECT_PAGES = 32
 /** Rows of a page when the recorded removals are read. */
 const PAGE_ROWS = 256
 /** A pause between slices; how soon after a commit the first one begins; how soon a blocked one looks again. */
@@ -191,7 +193,7 @@ export class Vacuum {
             this.#range.write(
               (batch) => {
                 this.#removeSpans(batch, this.#watermark())
-                for (let pages = 0; pages < SLICE_PAGES && !sweep.isFinished; pages++) purged += sweep.step(batch)
+                for (let pages = 0; pages < COLLECT_PAGES && !sweep.isFinished; pages++) purged += sweep.step(batch)
               },
               (error) => (error === undefined ? this.#clock.after(0, resolve) : reject(error)),
             )

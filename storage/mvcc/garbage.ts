@@ -6,7 +6,7 @@
  *     k @ 9   k @ 4   k @ 2        oldest snapshot 5: k@2 goes          oldest snapshot 9: k@4 and k@2 go
  */
 import type { Batch, Engine, Scanner } from '../engine/engine.ts'
-import { nextRow, rowKey, rowTimestamp, valueBytes } from '../engine/page.ts'
+import { isSameKey, nextRow, rowKey, rowTimestamp, valueBytes } from '../engine/page.ts'
 import { type Key, type Timestamp, timestamp } from '../keys/brand.ts'
 import { type KeySpan, successor } from '../keys/map.ts'
 
@@ -88,6 +88,7 @@ function purgeHistory(engine: Engine, batch: Batch, { key, at }: Superseded): nu
 export class Sweep {
   readonly #scanner: Scanner
   readonly #watermark: Timestamp
+  /** The key at work: known at a page's border, and once one of its versions is doomed. */
   #key: Key | undefined
   /** The version that a reader at the watermark sees has been met. */
   #isSettled = false
@@ -108,18 +109,22 @@ export class Sweep {
       this.isFinished = true
       return this.#endKey(batch)
     }
-    for (let o = 0; o < page.bytes; o = nextRow(page.buffer, o)) {
-      const key = rowKey(page.buffer, o)
-      if (key !== this.#key) {
-        purged += this.#endKey(batch)
-        this.#key = key
+    const { buffer, bytes } = page
+    let before = -1
+    for (let o = 0; o < bytes; before = o, o = nextRow(buffer, o)) {
+      if (before < 0 ? rowKey(buffer, o) !== this.#key : !isSameKey(buffer, before, o)) {
+        if (this.#doomed.length > 0) purged += this.#endKey(batch)
         this.#isSettled = false
       }
-      const at = rowTimestamp(page.buffer, o)
+      const at = rowTimestamp(buffer, o)
       if (at > this.#watermark) continue
-      if (this.#isSettled || valueBytes(page.buffer, o) === 0) this.#doomed.push(at)
+      if (this.#isSettled || valueBytes(buffer, o) === 0) {
+        if (this.#doomed.length === 0) this.#key = rowKey(buffer, o)
+        this.#doomed.push(at)
+      }
       this.#isSettled = true
     }
+    if (this.#doomed.length === 0) this.#key = rowKey(buffer, before)
     return purged
   }
 

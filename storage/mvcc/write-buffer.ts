@@ -93,6 +93,25 @@ export class WriteBuffer {
     this.#enter(key, at)
   }
 
+  /** Writes a key, given as bytes, that is above all others, with the value [start, end); false when it is not above them. */
+  append(key: Uint8Array, keyBytes: number, value: Uint8Array, start: number, end: number): boolean {
+    const last = this.#leaves.length - 1
+    const leaf = this.#leaves[last]!
+    if (leaf.count > 0 && this.#compareBytes(key, keyBytes, leaf.entries[leaf.count - 1]!) <= 0) return false
+    const at = this.#room(keyBytes, end - start, end - start)
+    const chunk = this.#chunks[at >>> UNIT_BITS]!
+    const to = chunk.bytes
+    let j = at - chunk.base + HEADER_BYTES
+    for (let i = 0; i < keyBytes; i++, j++) to[j] = key[i]!
+    if (end - start <= COPY_LOOP_MAX) for (let i = start; i < end; i++, j++) to[j] = value[i]!
+    else to.set(value.subarray(start, end), j)
+    this.#leaf = last
+    this.#slot = leaf.count
+    this.#insert(at)
+    this.#record(at)
+    return true
+  }
+
   /** The key is gone: a mark that hides what is stored. */
   remove(key: Key): void {
     this.#enter(key, this.#append(key, 0, REMOVED))
@@ -106,19 +125,26 @@ export class WriteBuffer {
 
   /** Writes an entry's header and key at the top of the last chunk, and returns its address. */
   #append(key: Key, valueBytes: number, valueWord: number): number {
-    const size = (HEADER_BYTES + key.length + valueBytes + 3) & ~3
+    const at = this.#room(key.length, valueBytes, valueWord)
+    const chunk = this.#chunks[at >>> UNIT_BITS]!
+    const to = chunk.bytes
+    const from = at - chunk.base + HEADER_BYTES
+    if (key.length <= COPY_LOOP_MAX) for (let i = 0; i < key.length; i++) to[from + i] = key.charCodeAt(i)
+    else to.latin1Write(key, from)
+    return at
+  }
+
+  /** Room for an entry, with its header. */
+  #room(keyBytes: number, valueBytes: number, valueWord: number): number {
+    const size = (HEADER_BYTES + keyBytes + valueBytes + 3) & ~3
     if (this.#top + size > this.#end) this.#addChunk(size)
     const at = this.#top
     this.#top += size
     const chunk = this.#chunks[at >>> UNIT_BITS]!
     const word = (at - chunk.base) >>> 2
-    chunk.words[word] = key.length
+    chunk.words[word] = keyBytes
     chunk.words[word + 1] = valueWord
     chunk.words[word + 2] = NONE
-    const to = chunk.bytes
-    const from = at - chunk.base + HEADER_BYTES
-    if (key.length <= COPY_LOOP_MAX) for (let i = 0; i < key.length; i++) to[from + i] = key.charCodeAt(i)
-    else to.latin1Write(key, from)
     return at
   }
 
@@ -251,6 +277,20 @@ export class WriteBuffer {
       if (order !== 0) return order
     }
     return key.length - length
+  }
+
+  /** The same of a key given as bytes. */
+  #compareBytes(key: Uint8Array, keyBytes: number, at: number): number {
+    const chunk = this.#chunks[at >>> UNIT_BITS]!
+    const start = at - chunk.base
+    const length = chunk.words[start >>> 2]!
+    const bytes = chunk.bytes
+    const common = Math.min(length, keyBytes)
+    for (let i = 0, j = start + HEADER_BYTES; i < common; i++, j++) {
+      const order = key[i]! - bytes[j]!
+      if (order !== 0) return order
+    }
+    return keyBytes - length
   }
 
   /** The entry of a key; undefined when this buffer has not written it. */

@@ -14,6 +14,7 @@ import type { Row } from '../../types/value.ts'
 import { current, type Ddl, update } from './context.ts'
 import { checkVectorKeys, isVectorMethod, noticeOfLittleData } from './index-vector.ts'
 import { drivePauses } from './query.ts'
+import { buildGraph } from './vector-build.ts'
 
 /** Entries for the rows that are there. 23505 when a unique index cannot be. */
 export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow): Promise<void> {
@@ -22,6 +23,7 @@ export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow
   if (isVectorMethod(method)) checkVectorKeys(ddl, vector, method)
   const rows = await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
   if (method === 'ivfflat') noticeOfLittleData(ddl, rows, vector)
+  if (isVectorMethod(method)) await buildGraph(ddl, table, index)
 }
 
 /** REINDEX: the index under a new storage id. A clustered one is the table itself and has nothing to build. */
@@ -36,13 +38,13 @@ const execution = (ddl: Ddl) => ddl.session.newExecution(ddl.session.transaction
 
 /**
  * Every row of `before` written again as `after` has it (columns, clustered key), and the indexes made anew. `convert`
- * makes a row of after's live columns from one of before's; without it they must be the same columns.
+ * makes a row of after's live columns from one of before's; without it they are the same columns.
  */
 export async function rewriteTable(
   ddl: Ddl,
   before: RelationRow,
   after: RelationRow,
-  convert: (old: Row) => MutableRow = (old) => [...old],
+  convert?: (old: Row) => MutableRow,
 ): Promise<RelationRow> {
   const columns = after.columns.map(({ missing: _, ...column }) => column)
   const next = update(ddl, { ...after, columns, storageId: ddl.editor.nextStorageId() })

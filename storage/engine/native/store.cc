@@ -155,7 +155,6 @@ Status Store::OpenDatabase() {
   db.bytes_per_sync = 1 << 20;
   db.allow_concurrent_memtable_write = false;  // there is one writer: see WriteGroup
   db.enable_write_thread_adaptive_yield = false;
-  db.skip_stats_update_on_db_open = true;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   db.info_log_level = rocksdb::WARN_LEVEL;
