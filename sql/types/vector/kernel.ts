@@ -1,5 +1,5 @@
 /**
- * The distance kernel (kernel.wat) over one WebAssembly memory. Vectors that lie in that memory are scanned where they
+ * The distance kernel (kernel.c) over one WebAssembly memory. Vectors that lie in that memory are scanned where they
  * lie: `distanceMany` over packed ones, `distanceGather` over those named by slot. The query may lie anywhere; it is
  * copied to the page at address 0, which the kernel keeps for itself.
  *
@@ -34,7 +34,13 @@ interface KernelExports {
   ) => void
 }
 
-let assembled: WebAssembly.Module | undefined
+let compiled: WebAssembly.Module | undefined
+
+/** The kernel, compiled once a thread. It imports `env.memory`: shared, of any size. */
+export const kernelModule = (): WebAssembly.Module => {
+  compiled ??= new WebAssembly.Module(Buffer.from(KERNEL_BYTES, 'base64'))
+  return compiled
+}
 
 /** Shared memory for a kernel: `pages` of 64 KiB now, at most `pagesMax`. */
 export const kernelMemory = (pages: number, pagesMax = 65_536): WebAssembly.Memory =>
@@ -45,9 +51,8 @@ export class VectorKernel {
   readonly exports: KernelExports
 
   constructor(memory: WebAssembly.Memory) {
-    assembled ??= new WebAssembly.Module(Buffer.from(KERNEL_BYTES, 'base64'))
     this.memory = memory
-    this.exports = new WebAssembly.Instance(assembled, { e: { m: memory } }).exports as unknown as KernelExports
+    this.exports = new WebAssembly.Instance(kernelModule(), { env: { memory } }).exports as unknown as KernelExports
   }
 
   /** A view on `length` floats at the byte address `at` (not in page 0, a multiple of 4). */

@@ -12,7 +12,14 @@
  *
  * One thread owns a graph: it alone appends, marks and grows. Linking and searching go on in any thread at the same time.
  */
+import { invariant } from '../../../storage/keys/invariant.ts'
+import { sqlError } from '../../types/error.ts'
+import { kernelModule } from '../../types/vector/kernel.ts'
 import type { VectorElement, VectorMetric } from '../vector-index.ts'
+import { blocksOf, fillFrom } from './checkpoint.ts'
+import { CONTEXT, ELEMENTS, GRAPH, HEADER_AT, type Layout, layoutOf, METRICS, PAGE, RECORD } from './layout.ts'
+import type { GraphPool } from './pool.ts'
+import { ExactSearch, type GraphKernel, type Inside, OpenSearch } from './search.ts'
 
 /** Number of a vector in its graph, from 0. Without gaps, but for `sparse` elements: long vectors take several numbers. */
 export type Slot = number
@@ -73,23 +80,390 @@ export interface ExactOptions {
   readonly from?: Slot
   readonly until?: Slot
 }
-/**
- * class Graph (being written; the signatures hold):
- *
- *   static create(spec: GraphSpec, limits: GraphLimits, pool?: GraphPool): Graph
- *   static restore(spec, limits, blocks: Iterable<Uint8Array>, pool?): Graph   throws CheckpointError on any mismatch; vectors are
- *                                            missing until setVector(slot, bytes) gave them; then dropAbsent() unlinks the rest
- *   readonly spec: GraphSpec
- *   readonly slots: number                   one more than the highest slot
- *   readonly bytes: number                   memory in use
- *   append(packed: Uint8Array, created: number): Slot      packed as sql/types/vector/packed.ts packs; throws 53200 beyond the limit
- *   markDeleted(slot, at: number): void
- *   created(slot): number; deleted(slot): number           Infinity while it lives
- *   vector(slot): Uint8Array                  a view, valid until the next append
- *   link(slot): void                          in this thread, now
- *   linkAll(from: Slot, until: Slot, onProgress?: (linked: number) => void): Promise<void>     in the pool's workers
- *   search(query: Uint8Array, options: GraphSearchOptions): GraphSearch
- *   exact(query: Uint8Array, options: ExactOptions): GraphHits | Promise<GraphHits>
- *   checkpoint(): Generator<Uint8Array>       blocks, each with its CRC
- *   close(): void
- */
+
+/** Slots linked at once in this thread, when there is no pool. */
+const LINKED_AT_ONCE = 4
+const PROGRESS_MS = 50
+
+export class Graph {
+  readonly spec: GraphSpec
+  readonly #inside: Inside
+  readonly #layout: Layout
+  readonly #bytesMax: number
+  #upperUsed = 0
+  /** Of the present buffer: made anew when the memory grows. */
+  #bytes = new Uint8Array(0)
+  #words = new Uint32Array(0)
+  #floats = new Float64Array(0)
+  /** After a restore: slots that have no vector yet. */
+  #absent: Set<Slot> | undefined
+  #linking: Promise<void> | undefined
+
+  /** Throws 53200 when the memory is not to be had. Without a pool everything is done in this thread, in slices. */
+  static create(spec: GraphSpec, limits: GraphLimits, pool?: GraphPool): Graph {
+    return new Graph(spec, limits, pool)
+  }
+
+  /**
+   * The graph that `checkpoint` wrote: links, levels, timestamps. Its vectors are missing: setVector for each that there
+   * is, then dropAbsent. Throws CheckpointError when a block is damaged or of a graph of another kind.
+   */
+  static restore(spec: GraphSpec, limits: GraphLimits, blocks: Iterable<Uint8Array>, pool?: GraphPool): Graph {
+    const graph = new Graph(spec, limits, pool)
+    try {
+      const layout = graph.#layout
+      const filled = fillFrom(blocks, spec, layout, (end) => {
+        graph.#reserve(end)
+        return { words: graph.#words, floats: graph.#floats, bytes: graph.#bytes }
+      })
+      graph.#upperUsed = filled.upperUsed
+      graph.#set('slots', filled.slots)
+      graph.#set('entry', filled.entry)
+      graph.#absent = new Set()
+      for (let slot = 0; slot < filled.slots; slot++) if (graph.#isHead(slot)) graph.#absent.add(slot)
+      return graph
+    } catch (error) {
+      graph.close()
+      throw error
+    }
+  }
+
+  private constructor(spec: GraphSpec, { bytesMax }: GraphLimits, pool: GraphPool | undefined) {
+    this.spec = spec
+    this.#bytesMax = bytesMax
+    const layout = layoutOf(spec, bytesMax, 1 + (pool?.size ?? 0))
+    this.#layout = layout
+    let memory: WebAssembly.Memory
+    try {
+      const initial = Math.min(layout.pagesMax, Math.ceil((layout.records + layout.stride) / PAGE))
+      memory = new WebAssembly.Memory({ initial, maximum: layout.pagesMax, shared: true })
+    } catch {
+      throw sqlError('53200', 'out of memory', { detail: `Failed to reserve memory for a graph of vectors.` })
+    }
+    const module = kernelModule()
+    const kernel = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as GraphKernel
+    const [own, ...others] = layout.contexts
+    invariant(own !== undefined, 'a context of its own')
+    kernel.__stack_pointer.value = own.stackTop
+    this.#inside = { spec, layout, memory, kernel, context: own, pool, graph: 0, owner: undefined }
+    this.#look()
+    for (const { at, words } of layout.contexts)
+      for (const [word, address] of words) this.#words[(at >> 2) + word] = address
+    const header: Readonly<Record<keyof typeof GRAPH, number>> = {
+      stride: layout.stride,
+      records: layout.records,
+      upper: layout.upper,
+      upperStride: spec.m + 1,
+      kind: ELEMENTS[spec.element] * 8 + METRICS[spec.metric],
+      groups: layout.groups,
+      m: spec.m,
+      efConstruction: Math.min(Math.max(spec.efConstruction, 1), 4096),
+      slots: 0,
+      entry: 0,
+      lock: 0,
+      next: 0,
+      vector: layout.vector,
+      elementBytes: layout.vectorBytes,
+      heads: layout.heads,
+    }
+    for (const [name, value] of Object.entries(header)) this.#set(name as keyof typeof GRAPH, value)
+    if (pool === undefined) return
+    const contexts = others.map(({ at, stackTop, words }) => {
+      const imageAt = words.find(([word]) => word === CONTEXT.imageAt)![1]
+      return { context: at, stackTop, imageAt }
+    })
+    this.#inside.graph = pool.attach({ memory, module, header: HEADER_AT, contexts })
+  }
+
+  /** One more than the highest slot. */
+  get slots(): number {
+    return this.#word('slots')
+  }
+
+  /** Bytes in use: records and upper lists. */
+  get bytes(): number {
+    return this.slots * this.#layout.stride + this.#upperUsed
+  }
+
+  /**
+   * The vector's bytes are packed as sql/types/vector/packed.ts packs them. `created`: Infinity while it is nobody's.
+   * Throws 53200 beyond the limit; nothing was appended then.
+   */
+  append(packed: Uint8Array, created: number): Slot {
+    const { stride, slotsMax, records, heads } = this.#layout
+    const slot = this.slots
+    const units = this.#unitsOf(packed.length)
+    if (slot + units > slotsMax)
+      throw sqlError('53200', 'vector index graph no longer fits into its memory', {
+        detail: `${this.#bytesMax} bytes are allowed; ${slot} slots take ${this.bytes}.`,
+        hint: 'Increase maintenance_work_mem.',
+      })
+    this.#reserve(records + (slot + units) * stride)
+    const word = (records + slot * stride) >> 2
+    this.#floats[(word >> 1) + RECORD.created] = created
+    this.#floats[(word >> 1) + RECORD.deleted] = Infinity
+    this.#words[word + RECORD.upper] = this.#newUpper(levelOf(this.spec, slot))
+    if (heads > 0) this.#bytes[heads + (slot >> 3)]! |= 1 << (slot & 7)
+    this.#write(slot, packed)
+    this.#set('slots', slot + units)
+    return slot
+  }
+
+  /** The slot is of this time after all. */
+  setCreated(slot: Slot, created: number): void {
+    this.#floats[(this.#record(slot) >> 1) + RECORD.created] = created
+  }
+
+  /** Searches from `at` on do not return it. It stays where it is and leads to its neighbours. */
+  markDeleted(slot: Slot, at: number): void {
+    this.#floats[(this.#record(slot) >> 1) + RECORD.deleted] = at
+  }
+
+  created(slot: Slot): number {
+    return this.#floats[(this.#record(slot) >> 1) + RECORD.created]!
+  }
+
+  /** Infinity while it lives. */
+  deleted(slot: Slot): number {
+    return this.#floats[(this.#record(slot) >> 1) + RECORD.deleted]!
+  }
+
+  /** The bytes that were appended: a view, valid until the next append. */
+  vector(slot: Slot): Uint8Array {
+    const at = this.#record(slot) * 4 + this.#layout.vector
+    switch (this.spec.element) {
+      case 'f32':
+        return this.#bytes.subarray(at, at + this.spec.dimensions * 4)
+      case 'f16':
+        return this.#bytes.subarray(at, at + this.spec.dimensions * 2)
+      case 'bit':
+        return this.#bytes.subarray(at, at + ((this.spec.dimensions + 7) >> 3))
+      case 'sparse':
+        return this.#bytes.subarray(at + 16, at + 16 + this.#words[at >>> 2]! * 8)
+    }
+  }
+
+  /** In this thread, now: for few. */
+  link(slot: Slot): void {
+    OpenSearch.claim(this.#inside, undefined)
+    this.#inside.kernel.link(HEADER_AT, this.#inside.context.at, slot)
+  }
+
+  /**
+   * Links the slots from `from` to before `until`, in the pool's threads; resolves when all are linked. One call at a
+   * time: a later one waits for the earlier. `onProgress` hears now and then how many slots were begun.
+   */
+  async linkAll(from: Slot, until: Slot, onProgress?: (linked: number) => void): Promise<void> {
+    while (this.#linking !== undefined) await this.#linking.catch(() => undefined)
+    this.#linking = this.#linkAll(from, until, onProgress)
+    try {
+      await this.#linking
+    } finally {
+      this.#linking = undefined
+    }
+  }
+
+  async #linkAll(from: Slot, until: Slot, onProgress: ((linked: number) => void) | undefined): Promise<void> {
+    invariant(until <= this.slots, 'a slot to be linked is not there')
+    if (from >= until) return
+    const { pool, kernel, context, graph } = this.#inside
+    Atomics.store(this.#words, (HEADER_AT >> 2) + GRAPH.next, from)
+    const report = () => onProgress?.(Math.min(this.#word('next'), until) - from)
+    if (pool !== undefined) {
+      const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_MS)
+      try {
+        await pool.link(graph, until)
+      } finally {
+        clearInterval(timer)
+      }
+    } else {
+      const more = (): boolean => {
+        OpenSearch.claim(this.#inside, undefined)
+        return kernel.link_some(HEADER_AT, context.at, until, LINKED_AT_ONCE) !== 0
+      }
+      while (more()) {
+        report()
+        await new Promise(setImmediate)
+      }
+    }
+    report()
+  }
+
+  /** `query`: packed as a vector is. */
+  search(query: Uint8Array, options: GraphSearchOptions): GraphSearch {
+    return new OpenSearch(this.#inside, query, { ...options, until: options.until ?? this.slots })
+  }
+
+  /** The nearest of some or all slots, each measured. A promise where it takes long. */
+  exact(query: Uint8Array, options: ExactOptions = {}): GraphHits | Promise<GraphHits> {
+    return new ExactSearch(this.#inside, query, { ...options, until: options.until ?? this.slots }).all()
+  }
+
+  /** Links, levels, timestamps and the entry point, as blocks with a CRC each; no vectors. Not while slots are being linked. */
+  *checkpoint(): Generator<Uint8Array> {
+    yield* blocksOf(this.spec, this.#layout, {
+      slots: this.slots,
+      entry: this.#word('entry'),
+      upperUsed: this.#upperUsed,
+      views: () => ({ words: this.#words, floats: this.#floats, bytes: this.#bytes }),
+    })
+  }
+
+  /** After a restore: the slot's vector. */
+  setVector(slot: Slot, packed: Uint8Array): void {
+    invariant(this.#absent !== undefined, 'vectors are set after a restore')
+    invariant(this.#fits(slot, packed.length), 'a vector has the room it had before')
+    this.#absent.delete(slot)
+    this.#write(slot, packed)
+  }
+
+  /**
+   * After a restore, when every vector that there is was given: slots without one are dead, and the graph is made not to
+   * lead through them; their neighbours are joined with each other instead.
+   */
+  dropAbsent(): void {
+    const absent = this.#absent
+    invariant(absent !== undefined, 'nothing was restored')
+    this.#absent = undefined
+    if (absent.size === 0) return
+    OpenSearch.claim(this.#inside, undefined)
+    const { kernel, context } = this.#inside
+    const listAt = this.#words[(context.at >> 2) + CONTEXT.listAt]!
+    for (const slot of absent) this.markDeleted(slot, -Infinity)
+    let entry = 0
+    let top = -1
+    for (let slot = 0; slot < this.slots; slot++) {
+      if (!this.#isHead(slot) || absent.has(slot)) continue
+      const level = this.#level(slot)
+      const linked = this.#words[this.#list(slot, 0)]! > 0 || slot === this.#word('entry') - 1
+      if (linked && level > top) {
+        top = level
+        entry = slot + 1
+      }
+      for (let layer = 0; layer <= level; layer++) {
+        const ids = this.#links(slot, layer)
+        if (!ids.some((id) => absent.has(id))) continue
+        const candidates = new Set<Slot>()
+        for (const id of ids)
+          if (!absent.has(id)) candidates.add(id)
+          else for (const next of this.#links(id, layer)) if (next !== slot && !absent.has(next)) candidates.add(next)
+        this.#words.set([...candidates], listAt >> 2)
+        kernel.choose_again(HEADER_AT, context.at, slot, layer, listAt, candidates.size)
+      }
+    }
+    this.#set('entry', entry)
+  }
+
+  /** Frees the memory as soon as no search holds it; searches that are open must not be used any more. */
+  close(): void {
+    this.#inside.pool?.detach(this.#inside.graph)
+  }
+
+  #write(slot: Slot, packed: Uint8Array): void {
+    const { vector, vectorBytes } = this.#layout
+    const at = this.#record(slot) * 4 + vector
+    if (this.spec.element === 'sparse') {
+      this.#words[at >>> 2] = packed.length / 8
+      this.#bytes.set(packed, at + 16)
+    } else {
+      invariant(packed.length <= vectorBytes, 'a vector of other dimensions')
+      this.#bytes.set(packed, at)
+    }
+    OpenSearch.claim(this.#inside, undefined)
+    this.#inside.kernel.stored(HEADER_AT, this.#inside.context.at, slot)
+  }
+
+  /** Records that a vector of so many bytes takes. */
+  #unitsOf(bytes: number): number {
+    const { vectorBytes, stride } = this.#layout
+    if (this.spec.element !== 'sparse') return 1
+    return 1 + Math.max(0, Math.ceil((16 + bytes - vectorBytes) / stride))
+  }
+
+  #fits(slot: Slot, bytes: number): boolean {
+    const units = this.#unitsOf(bytes)
+    if (!this.#isHead(slot) || slot + units > this.slots) return false
+    for (let i = 1; i < units; i++) if (this.#isHead(slot + i)) return false
+    return true
+  }
+
+  #isHead(slot: Slot): boolean {
+    const { heads } = this.#layout
+    return heads === 0 || ((this.#bytes[heads + (slot >> 3)]! >> (slot & 7)) & 1) === 1
+  }
+
+  /** Index of the record's first word. */
+  #record(slot: Slot): number {
+    return (this.#layout.records + slot * this.#layout.stride) / 4
+  }
+
+  #level(slot: Slot): number {
+    const upper = this.#words[this.#record(slot) + RECORD.upper]!
+    return upper === 0 ? 0 : this.#words[upper >>> 2]!
+  }
+
+  #list(slot: Slot, layer: number): number {
+    const record = this.#record(slot)
+    if (layer === 0) return record + RECORD.count
+    return (this.#words[record + RECORD.upper]! >>> 2) + 1 + (layer - 1) * (this.spec.m + 1)
+  }
+
+  #links(slot: Slot, layer: number): readonly Slot[] {
+    if (layer > this.#level(slot)) return []
+    const at = this.#list(slot, layer)
+    return Array.from(this.#words.subarray(at + 1, at + 1 + this.#words[at]!))
+  }
+
+  /** Room for the lists of the layers 1 to `level`; 0 when there are none or there is no room. */
+  #newUpper(level: number): number {
+    if (level === 0) return 0
+    const bytes = 4 * (1 + level * (this.spec.m + 1))
+    const { upper, upperEnd } = this.#layout
+    if (upper + this.#upperUsed + bytes > upperEnd) return 0
+    const at = upper + this.#upperUsed
+    this.#upperUsed += bytes
+    this.#words[at >>> 2] = level
+    return at
+  }
+
+  #word(name: keyof typeof GRAPH): number {
+    return Atomics.load(this.#words, (HEADER_AT >> 2) + GRAPH[name])
+  }
+
+  #set(name: keyof typeof GRAPH, value: number): void {
+    Atomics.store(this.#words, (HEADER_AT >> 2) + GRAPH[name], value)
+  }
+
+  /** The memory reaches to `end`, and in steps of an eighth somewhat further. */
+  #reserve(end: number): void {
+    const { memory } = this.#inside
+    if (end <= this.#bytes.length) return
+    const pages = this.#bytes.length / PAGE
+    const wanted = Math.min(
+      this.#layout.pagesMax,
+      Math.max(Math.ceil(end / PAGE), pages + 16, Math.ceil(pages * 1.125)),
+    )
+    try {
+      memory.grow(wanted - pages)
+    } catch {
+      throw sqlError('53200', 'out of memory', { detail: `Failed on request of ${wanted - pages} pages for a graph.` })
+    }
+    this.#look()
+  }
+
+  #look(): void {
+    const { buffer } = this.#inside.memory
+    this.#bytes = new Uint8Array(buffer)
+    this.#words = new Uint32Array(buffer)
+    this.#floats = new Float64Array(buffer)
+  }
+}
+
+/** Drawn from the seed and the slot, with the odds of the paper: each layer has an m-th of the nodes below it. */
+function levelOf({ m, seed = 0 }: GraphSpec, slot: Slot): number {
+  let x = (Math.imul(slot + 1, 0x9e3779b1) ^ Math.imul(seed + 0x632be5ab, 0x85ebca6b)) >>> 0
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
+  const chance = (((x ^ (x >>> 16)) >>> 0) + 1) / 2 ** 32
+  return Math.min(31, Math.floor(-Math.log(chance) / Math.log(m)))
+}

@@ -1,0 +1,192 @@
+/**
+ * A graph as blocks, without its vectors:
+ *
+ *     block    | CRC-32 of what follows u32 | bytes … |
+ *     first    JSON: version, what the graph is made of, slots, entry, bytes of the upper lists
+ *     then     for every CHUNK slots: created f64 … | deleted f64 … | level lists' place u32 … | count and ids of layer 0 … | head u8 …
+ *     last     the upper lists as they lie
+ *
+ * A link to a slot behind the last one written (appended meanwhile) is left out. https://en.wikipedia.org/wiki/Cyclic_redundancy_check
+ */
+import { crc32 } from 'node:zlib'
+import type { GraphSpec } from './graph.ts'
+import { type Layout, RECORD } from './layout.ts'
+
+const VERSION = 1
+const CHUNK = 8192
+
+/** The blocks are damaged, or of another graph. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError'
+}
+
+export interface Views {
+  readonly bytes: Uint8Array
+  readonly words: Uint32Array
+  readonly floats: Float64Array
+}
+
+interface Written {
+  readonly slots: number
+  readonly entry: number
+  readonly upperUsed: number
+}
+
+const kindOf = ({ element, metric, dimensions, m }: GraphSpec): string => `${element} ${metric} ${dimensions} ${m}`
+
+function sealed(content: Uint8Array): Uint8Array {
+  const block = new Uint8Array(4 + content.length)
+  block.set(content, 4)
+  new DataView(block.buffer).setUint32(0, crc32(content), true)
+  return block
+}
+
+export function* blocksOf(
+  spec: GraphSpec,
+  layout: Layout,
+  graph: Written & { readonly views: () => Views },
+): Generator<Uint8Array> {
+  const { slots, entry, upperUsed, views } = graph
+  const head = { version: VERSION, kind: kindOf(spec), slots, entry, upperUsed }
+  yield sealed(Buffer.from(JSON.stringify(head)))
+  const width = 1 + 2 * spec.m
+  for (let from = 0; from < slots; from += CHUNK) {
+    const count = Math.min(CHUNK, slots - from)
+    const { words, floats, bytes } = views()
+    const content = new ArrayBuffer(count * (20 + 4 * width + 1))
+    const times = new Float64Array(content, 0, 2 * count)
+    const uppers = new Uint32Array(content, 16 * count, count)
+    const links = new Uint32Array(content, 20 * count, width * count)
+    const heads = new Uint8Array(content, (20 + 4 * width) * count, count)
+    for (let i = 0; i < count; i++) {
+      const slot = from + i
+      if (layout.heads > 0 && ((bytes[layout.heads + (slot >> 3)]! >> (slot & 7)) & 1) === 0) continue
+      const record = (layout.records + slot * layout.stride) / 4
+      heads[i] = 1
+      times[i] = floats[record / 2 + RECORD.created]!
+      times[count + i] = floats[record / 2 + RECORD.deleted]!
+      const upper = words[record + RECORD.upper]!
+      uppers[i] = upper === 0 ? 0 : upper - layout.upper + 1
+      copyList(words, record + RECORD.count, links, i * width, slots)
+    }
+    yield sealed(new Uint8Array(content))
+  }
+  const { words, bytes } = views()
+  const upper = new Uint32Array(bytes.slice(layout.upper, layout.upper + upperUsed).buffer)
+  for (let at = 0; at < upper.length; ) {
+    const level = upper[at]!
+    at++
+    for (let layer = 0; layer < level; layer++, at += spec.m + 1)
+      copyList(words, layout.upper / 4 + at, upper, at, slots)
+  }
+  yield sealed(new Uint8Array(upper.buffer))
+}
+
+function copyList(from: Uint32Array, at: number, to: Uint32Array, place: number, slots: number): void {
+  let kept = 0
+  for (let j = 1; j <= from[at]!; j++) {
+    const id = from[at + j]!
+    if (id < slots) to[place + ++kept] = id
+  }
+  to[place] = kept
+}
+
+/** Fills a new graph's memory; `reserve` makes it reach to an address. Throws CheckpointError. */
+export function fillFrom(
+  blocks: Iterable<Uint8Array>,
+  spec: GraphSpec,
+  layout: Layout,
+  reserve: (end: number) => Views,
+): Written {
+  const contents = contentsOf(blocks)
+  const first = contents.next()
+  if (first.done === true) throw new CheckpointError('there are no blocks')
+  const head = headOf(first.value)
+  if (head.version !== VERSION) throw new CheckpointError(`version ${head.version} is not ${VERSION}`)
+  if (head.kind !== kindOf(spec)) throw new CheckpointError(`a graph of ${head.kind} is not one of ${kindOf(spec)}`)
+  const { slots, entry, upperUsed } = head
+  if (!(slots <= layout.slotsMax && entry <= slots && upperUsed <= layout.upperEnd - layout.upper))
+    throw new CheckpointError('it is larger than the graph may be')
+  const views = reserve(layout.records + slots * layout.stride)
+  const width = 1 + 2 * spec.m
+  for (let from = 0; from < slots; from += CHUNK) {
+    const count = Math.min(CHUNK, slots - from)
+    const block = contents.next()
+    if (block.done === true || block.value.length !== count * (20 + 4 * width + 1))
+      throw new CheckpointError('a block of slots is missing')
+    fillSlots(block.value.slice().buffer as ArrayBuffer, from, count, head, spec, layout, views)
+  }
+  const last = contents.next()
+  if (last.done === true || last.value.length !== upperUsed) throw new CheckpointError('the upper lists are missing')
+  const upper = new Uint32Array(last.value.slice().buffer)
+  checkUpper(upper, spec.m, slots)
+  views.words.set(upper, layout.upper / 4)
+  if (contents.next().done !== true) throw new CheckpointError('there are more blocks than slots')
+  return { slots, entry, upperUsed }
+}
+
+function* contentsOf(blocks: Iterable<Uint8Array>): Generator<Uint8Array, undefined> {
+  let number = 0
+  for (const block of blocks) {
+    const content = block.subarray(4)
+    const sum = block.length < 4 ? -1 : new DataView(block.buffer, block.byteOffset).getUint32(0, true)
+    if (sum !== crc32(content)) throw new CheckpointError(`block ${number} is damaged`)
+    number++
+    yield content
+  }
+  return undefined
+}
+
+function headOf(content: Uint8Array): Written & { readonly version: number; readonly kind: string } {
+  try {
+    return JSON.parse(Buffer.from(content).toString()) as Written & { version: number; kind: string }
+  } catch {
+    throw new CheckpointError('the first block is none')
+  }
+}
+
+function fillSlots(
+  content: ArrayBuffer,
+  from: number,
+  count: number,
+  { slots, upperUsed }: Written,
+  spec: GraphSpec,
+  layout: Layout,
+  { words, floats, bytes }: Views,
+): void {
+  const width = 1 + 2 * spec.m
+  const times = new Float64Array(content, 0, 2 * count)
+  const uppers = new Uint32Array(content, 16 * count, count)
+  const links = new Uint32Array(content, 20 * count, width * count)
+  const heads = new Uint8Array(content, (20 + 4 * width) * count, count)
+  for (let i = 0; i < count; i++) {
+    if (heads[i] === 0) continue
+    const slot = from + i
+    const record = (layout.records + slot * layout.stride) / 4
+    const list = links.subarray(i * width, (i + 1) * width)
+    const upper = uppers[i]!
+    if (!isList(list, spec.m * 2, slots) || upper > upperUsed) throw new CheckpointError(`slot ${slot} has bad links`)
+    if (layout.heads > 0) bytes[layout.heads + (slot >> 3)]! |= 1 << (slot & 7)
+    floats[record / 2 + RECORD.created] = times[i]!
+    floats[record / 2 + RECORD.deleted] = times[count + i]!
+    words[record + RECORD.upper] = upper === 0 ? 0 : upper - 1 + layout.upper
+    words.set(list, record + RECORD.count)
+  }
+}
+
+function isList(list: Uint32Array, max: number, slots: number): boolean {
+  const count = list[0]!
+  if (count > max) return false
+  for (let j = 1; j <= count; j++) if (list[j]! >= slots) return false
+  return true
+}
+
+function checkUpper(upper: Uint32Array, m: number, slots: number): void {
+  for (let at = 0; at < upper.length; ) {
+    const level = upper[at]!
+    at++
+    for (let layer = 0; layer < level; layer++, at += m + 1)
+      if (at + m >= upper.length || !isList(upper.subarray(at, at + m + 1), m, slots))
+        throw new CheckpointError('an upper list is bad')
+  }
+}
