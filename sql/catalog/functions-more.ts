@@ -3,7 +3,9 @@ import { oid } from '../../storage/keys/brand.ts'
 import { sqlError } from '../types/error.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
-import { type ArrayValue, RecordValue, type Value } from '../types/value.ts'
+import { configuration, currentConfiguration, dictionaryName, withoutSchema } from '../types/tsearch/dictionaries.ts'
+import { TokenParser } from '../types/tsearch/token-parser.ts'
+import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, contextOf, fromCatalog } from './call-context.ts'
 import { formatType } from './names.ts'
 import { dataTable, fields } from './tsv.ts'
@@ -39,6 +41,25 @@ const tokenTypes = (): Value[] =>
   TOKEN_TYPES.map(([alias, description], i) => new RecordValue([i + 1, alias, description], TOKEN_FIELDS))
 const DEFAULT_PARSER = 3722
 
+const DEBUG_FIELDS = [OID.text, OID.text, OID.text, oid(3770), oid(3769), OID.textArray]
+/** ts_debug: every token with the dictionary that its type goes to and what that makes of it. */
+function* debugged(c: CatalogCallContext, config: number, text: string): Iterable<Value> {
+  const map = configuration(config, c)
+  const name = withoutSchema(c.names?.configName(oid(config)) ?? '')
+  const parser = new TokenParser(text)
+  for (let token = parser.next(); token !== undefined; token = parser.next()) {
+    const [alias, description] = TOKEN_TYPES[token.type - 1]!
+    const asked = dictionaryName(name, token.type)
+    const id = asked === undefined ? null : c.names!.findDictionary(`pg_catalog.${asked}`)
+    const lexemes = map[token.type]?.(token.text)
+    const found = lexemes === undefined ? null : ArrayValue.of(lexemes)
+    yield new RecordValue(
+      [alias, description, token.text, ArrayValue.of(id === null ? [] : [id]), id, found],
+      DEBUG_FIELDS,
+    )
+  }
+}
+
 const tablespaces = (): (string | null)[][] => dataTable('pg_tablespace').lines.map(fields)
 const GLOBAL_TABLESPACE = 1664
 /** Everything is in pg_default; what the cluster shares has no size of its own. */
@@ -62,6 +83,11 @@ export const MORE_FUNCTIONS: FunctionTable = {
   ),
   aclinsert: noLonger('aclinsert'),
   aclremove: noLonger('aclremove'),
+  'ts_debug(regconfig,text)': set((call) => (config: number, text: string) => debugged(contextOf(call), config, text)),
+  'ts_debug(text)': set((call) => (text: string) => {
+    const c = contextOf(call)
+    return debugged(c, currentConfiguration(c), text)
+  }),
   ts_token_type_byid: set(() => (parser: number) => {
     if (parser !== DEFAULT_PARSER) throw sqlError('XX000', `cache lookup failed for text search parser ${parser}`)
     return tokenTypes()

@@ -63,14 +63,20 @@ const NOT_INDEXED: readonly TokenType[] = [TOKEN.blank, TOKEN.tag, TOKEN.protoco
 /** Their own scripts are not ASCII. */
 const ASCII_IS_ENGLISH = new Set(['hindi', 'russian'])
 
-function makeConfiguration(name: string): Configuration {
-  const words = dictionaryNamed(name === 'simple' ? name : name + STEM)
-  const ascii = ASCII_IS_ENGLISH.has(name) ? dictionaryNamed(`english${STEM}`) : words
+/** The dictionary of a configuration (pg_ts_config.cfgname) for a token type; undefined for what is not indexed. */
+export function dictionaryName(config: string, type: TokenType): string | undefined {
+  if (NOT_INDEXED.includes(type)) return undefined
+  const ascii = ASCII_WORDS.includes(type)
+  if (config === 'simple' || !(ascii || WORDS.includes(type))) return 'simple'
+  return (ascii && ASCII_IS_ENGLISH.has(config) ? 'english' : config) + STEM
+}
+
+function makeConfiguration(config: string): Configuration {
   const types = Object.values(TOKEN)
   const map: (Dictionary | undefined)[] = new Array(types.length + 1).fill(undefined)
   for (const type of types) {
-    if (NOT_INDEXED.includes(type)) continue
-    map[type] = ASCII_WORDS.includes(type) ? ascii : WORDS.includes(type) ? words : simple
+    const name = dictionaryName(config, type)
+    if (name !== undefined) map[type] = dictionaryNamed(name)
   }
   return map
 }
@@ -78,7 +84,7 @@ function makeConfiguration(name: string): Configuration {
 const configurations = new Map<number, Configuration>()
 const dictionariesByOid = new Map<number, Dictionary>()
 /** Names may come with their schema where the search path does not have it first. */
-const withoutSchema = (name: string): string => name.replace(/^pg_catalog\./, '')
+export const withoutSchema = (name: string): string => name.replace(/^pg_catalog\./, '')
 
 /** By pg_ts_config.oid. Throws XX000 for a number that is none. */
 export function configuration(id: number, context: TypeContext): Configuration {
