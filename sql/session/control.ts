@@ -148,7 +148,7 @@ export function registerControl(): void {
     switch (node.target!) {
       case 'DISCARD_ALL':
         preventInBlock(session, call, 'DISCARD ALL')
-        for (const portal of [...session.portals.values()]) session.closePortalNow(portal)
+        for (const portal of [...session.portals.values()]) session.extended.closePortalNow(portal)
         setRole(session, session.identity.authenticatedUser.oid, true)
         session.settings.resetAll()
         session.prepared.clear()

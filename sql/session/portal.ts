@@ -30,6 +30,28 @@ export interface Portal {
   readonly instruments?: Map<object, Instrument>
 }
 
+export const newPortal = (
+  name: string,
+  statement: Statement,
+  parameters: readonly Value[],
+  formats: readonly Format[],
+  prepared: PreparedQuery | undefined,
+): Portal => ({
+  name,
+  statement,
+  parameters,
+  formats,
+  prepared,
+  fields: prepared?.fields,
+  execution: undefined,
+  steps: undefined,
+  pending: [],
+  pendingAt: 0,
+  done: false,
+  sent: 0,
+  cursor: undefined,
+})
+
 export interface CursorState {
   /** WITH HOLD. */
   readonly hold: boolean

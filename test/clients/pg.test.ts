@@ -23,6 +23,14 @@ const one = async (text: string, values: unknown[] = []): Promise<unknown> => {
   return rows[0]![0]
 }
 
+test('now() of a prepared statement is when it is run again, not when the one before was', async () => {
+  const ask = () => client.query({ name: 'clock', text: 'select now() as at, $1::int', values: [1], rowMode: 'array' })
+  const first = (await ask()).rows[0]![0] as Date
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  const second = (await ask()).rows[0]![0] as Date
+  expect(second.getTime() - first.getTime()).toBeGreaterThanOrEqual(50)
+})
+
 describe('values come back as the driver reads them', () => {
   test.each<[string, unknown, unknown]>([
     ['boolean', true, true],

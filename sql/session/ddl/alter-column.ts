@@ -8,7 +8,7 @@ import { domainDefault, hasDomainRules } from '../../catalog/domains.ts'
 import { compileExpression } from '../../executor/compile.ts'
 import { constantFold } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
-import type { MutableRow } from '../../executor/operator.ts'
+import type { Execution, MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { rewrite, some } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
@@ -46,12 +46,12 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   const expression = column.default ?? domainDefault(ddl.editor, column.type)
   const ruled = hasDomainRules(ddl.editor, column.type)
   if (column.generated !== undefined || (expression !== undefined && (ruled || isVolatile(ddl, expression)))) {
-    const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
+    const x = ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
     // A generated column's value is filled in by the rewrite itself.
     const value = column.generated !== undefined ? (): Value => null : bound(ddl, expression!)
     row = await rewriteTable(ddl, table, row, (old) => [...old, value([], x)])
   } else if (expression !== undefined) {
-    const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
+    const x = ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
     const folded = constantFold(expression, ddl.editor, ddl.session.context)
     const value = folded.kind === 'const' ? folded.value : bound(ddl, expression)([], x)
     if (value !== null) row = update(ddl, withColumn(row, { ...column, notNull: false, missing: { value } }))
@@ -69,7 +69,7 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   }
 }
 
-const bound = (ddl: Ddl, e: Expression): ((row: Row, x: ReturnType<Ddl['session']['newExecution']>) => Value) =>
+const bound = (ddl: Ddl, e: Expression): ((row: Row, x: Execution) => Value) =>
   compileExpression(e, compileEnv(ddl.editor, 'often'))
 
 // ── DROP COLUMN ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +138,7 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
     })
   if (!needsRewrite(ddl.editor, column, next, conversion)) return
   after = current(ddl, table.oid)
-  const x = ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
+  const x = ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
   const live = table.columns.filter((each) => !each.dropped)
   const at = live.findIndex((each) => each.number === column.number)
   const convert = bound(ddl, toPositions(conversion, live))

@@ -82,7 +82,7 @@ export async function lockObject(
 ): Promise<void> {
   const granted = ddl.session.transaction.ensure().lockTarget(target, mode, policy)
   if (granted === false) throw sqlError('55P03', 'could not obtain lock')
-  if (granted instanceof Promise) await ddl.session.interruptible(granted, 'Lock')
+  if (granted instanceof Promise) await ddl.session.waits.interruptible(granted, 'Lock')
   ddl.editor.rebase()
   ddl.session.transaction.ensure().beginStatement()
 }
@@ -96,7 +96,7 @@ export async function lockName(
   name: { readonly name: string; readonly namespace?: Oid },
 ): Promise<void> {
   const granted = ddl.editor.lockName(kind, name as never, 'wait')
-  if (granted instanceof Promise) await ddl.session.interruptible(granted, 'Lock')
+  if (granted instanceof Promise) await ddl.session.waits.interruptible(granted, 'Lock')
   ddl.editor.rebase()
 }
 

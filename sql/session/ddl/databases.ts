@@ -109,7 +109,7 @@ async function requireUnused(ddl: Ddl, row: DatabaseRow, message: string): Promi
     [...session.server.backends.values()].filter((other) => other.databaseOid === row.oid && other.pid !== session.pid)
   let others = connected()
   for (let waited = 0; others.length > 0 && waited < LEAVING_MS; waited += LOOK_MS) {
-    await session.interruptible(new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
+    await session.waits.interruptible(new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
     others = connected()
   }
   if (others.length === 0) return

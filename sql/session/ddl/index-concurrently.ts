@@ -26,7 +26,7 @@ export async function holdingTable<T>(session: Backend, table: Oid, work: () => 
   const target = `relation ${table}`
   const mode = 'share-update-exclusive'
   const granted = session.kv.lockSession(session.pid, target, mode, 'wait', session.settings.number('lock_timeout'))
-  if (granted instanceof Promise) await session.interruptible(granted, 'Lock')
+  if (granted instanceof Promise) await session.waits.interruptible(granted, 'Lock')
   try {
     return await work()
   } finally {
@@ -64,7 +64,7 @@ export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid):
   await last.editor.settled()
 }
 
-const execution = (ddl: Ddl) => ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
+const execution = (ddl: Ddl) => ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
 
 /** Commits what there is; the statement goes on in a new transaction. */
 async function nextTransaction(ddl: Ddl): Promise<void> {
@@ -101,7 +101,7 @@ async function until(session: Backend, concern: Concern): Promise<void> {
   })
   for (const lasts of awaited) {
     while (lasts()) {
-      await session.interruptible(new Promise((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
+      await session.waits.interruptible(new Promise((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
       session.checkInterrupts()
     }
   }

@@ -114,7 +114,7 @@ export function registerMaintenance(): void {
         .ensure()
         .lockTarget(`relation ${table.oid}`, mode, node.nowait === true ? 'skip' : 'wait')
       if (granted === false) throw sqlError('55P03', `could not obtain lock on relation "${table.name}"`)
-      if (granted instanceof Promise) await session.interruptible(granted, 'Lock')
+      if (granted instanceof Promise) await session.waits.interruptible(granted, 'Lock')
     }
     return 'LOCK TABLE'
   })
@@ -210,13 +210,13 @@ async function tablesOf(ddl: Ddl, node: VacuumStmt, command: string): Promise<Ta
 
 async function collect(session: Backend, tables: readonly RelationRow[] | undefined): Promise<void> {
   if (tables === undefined) {
-    await session.interruptible(session.kv.collectGarbage(), undefined)
+    await session.waits.interruptible(session.kv.collectGarbage(), undefined)
     return
   }
   for (const table of tables) {
     for (const row of [table, ...table.indexes.map((each) => session.catalog.relation(each))]) {
       if (row !== undefined && row.storageId !== 0)
-        await session.interruptible(session.kv.collectGarbage(relationSpan(session.databaseOid, row)), undefined)
+        await session.waits.interruptible(session.kv.collectGarbage(relationSpan(session.databaseOid, row)), undefined)
     }
   }
 }

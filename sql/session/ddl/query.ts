@@ -33,7 +33,7 @@ export async function eachRow(ddl: Ddl, query: Query, visit: (row: Row) => boole
   const { session } = ddl
   const prepared = planQuery(session, bindContext(session, '', [], true), query, true)
   const txn = session.transaction.ensure()
-  const steps = prepared.operator.run(session.newExecution(txn, prepared.planned.outerSlots, []))
+  const steps = prepared.operator.run(session.runner.newExecution(txn, prepared.planned.outerSlots, []))
   await drive(ddl, steps, visit)
 }
 
@@ -60,8 +60,8 @@ export async function drive(
 }
 
 async function paused({ session }: Ddl, { promise }: Pause): Promise<void> {
-  if (promise === undefined) await session.turn()
-  else await session.interruptible(promise, 'Lock')
+  if (promise === undefined) await session.waits.turn()
+  else await session.waits.interruptible(promise, 'Lock')
   session.checkInterrupts()
   startSlice()
 }

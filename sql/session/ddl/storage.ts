@@ -32,7 +32,7 @@ export async function refillIndex(ddl: Ddl, index: RelationRow): Promise<void> {
   await fillIndex(ddl, current(ddl, index.index!.table), next)
 }
 
-const execution = (ddl: Ddl) => ddl.session.newExecution(ddl.session.transaction.ensure(), 0, [])
+const execution = (ddl: Ddl) => ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
 
 /**
  * Every row of `before` written again as `after` has it (columns, clustered key), and the indexes made anew. `convert`

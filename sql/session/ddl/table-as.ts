@@ -105,6 +105,6 @@ async function fill(
       ? session.catalog.type(type).input(value, -1, session.context)
       : value
   })
-  const tag = await session.runQuery(statement, prepared, given, ddl.call.sink, false)
+  const tag = await session.runner.runQuery(statement, prepared, given, ddl.call.sink, false)
   return Number(tag.slice(tag.lastIndexOf(' ') + 1))
 }

@@ -31,7 +31,7 @@ const IDLE_WAIT = ['Client', 'ClientRead'] as const
 
 function waitOf(backend: Backend): readonly [string, string] | undefined {
   if (!backend.running) return IDLE_WAIT
-  return backend.waiting === undefined ? undefined : WAIT_EVENTS[backend.waiting]
+  return backend.waits.waiting === undefined ? undefined : WAIT_EVENTS[backend.waits.waiting]
 }
 
 function activity(session: Backend, backend: Backend): readonly Value[] {

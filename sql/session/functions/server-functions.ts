@@ -43,7 +43,7 @@ function sleep(session: Backend, seconds: number): Value {
     new Promise((resolve) => {
       const step = (): void => {
         const left = until - performance.now()
-        if (left <= 0 || session.waiting !== 'Timeout') resolve('')
+        if (left <= 0 || session.waits.waiting !== 'Timeout') resolve('')
         else setTimeout(step, Math.min(left, SLEEP_STEP_MS))
       }
       setTimeout(step, Math.min(seconds * 1000, SLEEP_STEP_MS))

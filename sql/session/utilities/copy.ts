@@ -209,7 +209,7 @@ async function toClient(
     if (writer.head !== undefined) sink.copyData(writer.head)
   }
   begin()
-  await session.runPortal(
+  await session.runner.runPortal(
     portal,
     0,
     rowSink(
@@ -272,7 +272,7 @@ async function toFile(session: Backend, portal: Portal, writer: CopyWriter, sink
       },
       () => full,
     )
-    await session.runPortal(portal, 0, into)
+    await session.runner.runPortal(portal, 0, into)
     if (writer.tail !== undefined) write(writer.tail)
     await Promise.race([failure, new Promise<void>((resolve) => file.end(() => resolve()))])
   } catch (error) {
@@ -319,7 +319,7 @@ async function copyFrom(
   const forceNull = positionsOf(options.forceNull, 'FORCE_NULL', table, names)
   const txn = session.transaction.ensure()
   const locked = txn.lockTarget(`relation ${table.oid}`, 'row-exclusive', 'wait')
-  if (locked instanceof Promise) await session.interruptible(locked, 'Lock')
+  if (locked instanceof Promise) await session.waits.interruptible(locked, 'Lock')
   txn.beginStatement()
   const target = new Target(session, table, columns, b, node.whereClause)
   const source =
@@ -331,12 +331,12 @@ async function copyFrom(
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   try {
     for (;;) {
-      const { value, done } = await session.interruptible(chunks.next(), 'Client').catch((error: unknown) => {
+      const { value, done } = await session.waits.interruptible(chunks.next(), 'Client').catch((error: unknown) => {
         throw node.filename === undefined ? error : fileError(error, node.filename, 'reading')
       })
       for (const rows of read(done === true ? undefined : value)) {
         await target.insert(rows)
-        if (sliceOver()) await session.turn()
+        if (sliceOver()) await session.waits.turn()
       }
       if (done === true) break
     }
@@ -522,7 +522,7 @@ class Target {
     this.#session = session
     this.#table = table
     const env = compileEnv(session.catalog, 'often')
-    const x = session.newExecution(session.transaction.ensure(), 0, [])
+    const x = session.runner.newExecution(session.transaction.ensure(), 0, [])
     const condition = where === undefined ? undefined : whereOf(b, table, where)
     this.#load = createBulkInserter(table, x, env, {
       columns: columns.map((column) => column.number),
@@ -532,7 +532,7 @@ class Target {
 
   async insert({ rows, lineOf, rawOf }: Rows): Promise<void> {
     try {
-      this.count += await this.#session.drive(this.#load.insert(rows))
+      this.count += await this.#session.waits.drive(this.#load.insert(rows))
     } catch (error) {
       // Constraints that span rows do not show the line, as PostgreSQL finds them when a batch is written.
       const code = error instanceof Error && error.name === 'SqlError' ? (error as SqlError).code : ''
@@ -546,7 +546,7 @@ class Target {
   }
 
   finish(): Promise<void> | void {
-    return this.#session.drive(this.#load.finish())
+    return this.#session.waits.drive(this.#load.finish())
   }
 }
 

@@ -34,10 +34,11 @@ export function registerCursors(): void {
   define('FetchStmt', fetch, (session, node) => (node.ismove ? undefined : cursorOf(session, node.portalname!).fields))
   define('ClosePortalStmt', (session, node) => {
     if (node.portalname === undefined || node.portalname === '') {
-      for (const portal of [...session.portals.values()]) if (portal.name !== '') session.closePortalNow(portal)
+      for (const portal of [...session.portals.values()])
+        if (portal.name !== '') session.extended.closePortalNow(portal)
       return 'CLOSE CURSOR ALL'
     }
-    session.closePortalNow(cursorOf(session, node.portalname))
+    session.extended.closePortalNow(cursorOf(session, node.portalname))
     return 'CLOSE CURSOR'
   })
 }
@@ -64,7 +65,7 @@ class Cursors implements Marked {
   undoTo(mark: number): void {
     for (const portal of [...this.#session.portals.values()]) {
       const { cursor } = portal
-      if (cursor !== undefined && !cursor.held && cursor.sequence > mark) this.#session.closePortalNow(portal)
+      if (cursor !== undefined && !cursor.held && cursor.sequence > mark) this.#session.extended.closePortalNow(portal)
     }
   }
 }
@@ -151,7 +152,7 @@ function declare(
       if (opens === 1) await openScans(session, portal, call.sink)
       else if (opens > 1) await readAll(session, portal, call.sink)
     } catch (error) {
-      session.closePortalNow(portal)
+      session.extended.closePortalNow(portal)
       throw error
     }
     return 'DECLARE CURSOR'
@@ -225,7 +226,7 @@ function scansBackwards(plan: Plan): boolean {
 /** Reads the first batch, so that the scan is open, and gives nothing of it yet. */
 async function openScans(session: Backend, portal: Portal, sink: Sink): Promise<void> {
   let rows = 0
-  await session.runPortal(
+  await session.runner.runPortal(
     portal,
     1,
     rowSink(sink, () => rows++),
@@ -238,7 +239,7 @@ async function openScans(session: Backend, portal: Portal, sink: Sink): Promise<
 
 /** Rows of an execution of its own, so that they outlive the one that made them. */
 function newStore(session: Backend): RowStore {
-  return new RowStore(session.newExecution(session.transaction.ensure(), 0, []))
+  return new RowStore(session.runner.newExecution(session.transaction.ensure(), 0, []))
 }
 
 /** Reads up to `count` further rows from the plan, fewer when it has no more; keeps them when the cursor has a store. */
@@ -251,7 +252,7 @@ async function pull(
 ): Promise<MutableRow[]> {
   const batch: MutableRow[] = []
   if (cursor.complete) return batch
-  const tag = await session.runPortal(
+  const tag = await session.runner.runPortal(
     portal,
     count,
     rowSink(sink, (row) => batch.push(row.slice())),
@@ -393,7 +394,7 @@ class Reader {
       this.#sink.row(hidden > 0 ? row.slice(0, row.length - hidden) : row)
       if (sent % PIECE === 0) {
         const slow = this.#sink.flow()
-        if (slow !== undefined) await this.#session.interruptible(slow, 'Client')
+        if (slow !== undefined) await this.#session.waits.interruptible(slow, 'Client')
       }
     }
     return sent
@@ -419,7 +420,7 @@ class Reader {
       left -= batch.length
       if (batch.length > 0 && !silent) {
         const slow = this.#sink.flow()
-        if (slow !== undefined) await this.#session.interruptible(slow, 'Client')
+        if (slow !== undefined) await this.#session.waits.interruptible(slow, 'Client')
       }
     }
     if (left > 0) cursor.position = cursor.count + 1

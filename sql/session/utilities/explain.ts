@@ -100,7 +100,7 @@ function planned(session: Backend, node: Node, statement: Statement, call: Utili
   if ('ExecuteStmt' in node) {
     const inner = preparedStatement(session, node.ExecuteStmt.name!)
     if (!isQueryNode(inner.node)) return undefined
-    const prepared = session.preparedQuery(node.ExecuteStmt.name!)
+    const prepared = session.extended.preparedQuery(node.ExecuteStmt.name!)
     return {
       prepared,
       parameters: executeParameters(session, node.ExecuteStmt, prepared.parameterTypes, statement, call.parameters),
@@ -186,7 +186,7 @@ async function analyze(
     cursor: undefined,
     instruments,
   }
-  await session.runPortal(
+  await session.runner.runPortal(
     portal,
     0,
     rowSink(call.sink, () => {}),

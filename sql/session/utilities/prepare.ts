@@ -33,7 +33,7 @@ export function registerPrepare(): void {
     })
     const inner = makeStatement(node.query!, statement.text, statement.source, types)
     const { fields } = prepareQuery(session, inner, true)
-    session.keepPrepared(name, inner, fields, true, statement.text)
+    session.extended.keepPrepared(name, inner, fields, true, statement.text)
     return 'PREPARE'
   })
 
@@ -41,10 +41,10 @@ export function registerPrepare(): void {
     'ExecuteStmt',
     (session, node, call, statement) => {
       const inner = preparedStatement(session, node.name!)
-      if (!isQueryNode(inner.node)) return session.runStatement(inner, [], call.sink, call.simple)
-      const prepared = session.preparedQuery(node.name!)
+      if (!isQueryNode(inner.node)) return session.runner.runStatement(inner, [], call.sink, call.simple)
+      const prepared = session.extended.preparedQuery(node.name!)
       const parameters = executeParameters(session, node, prepared.parameterTypes, statement, call.parameters)
-      return session.runQuery(inner, prepared, parameters, call.sink, call.simple)
+      return session.runner.runQuery(inner, prepared, parameters, call.sink, call.simple)
     },
     (session, node) => executeFields(session, node),
   )
@@ -62,12 +62,12 @@ export function registerPrepare(): void {
 const unknownStatement = (name: string) => sqlError('26000', `prepared statement "${name}" does not exist`)
 
 export function preparedStatement(session: Backend, name: string): Statement {
-  return session.preparedStatement(name)
+  return session.extended.preparedStatement(name)
 }
 
 export function executeFields(session: Backend, node: ExecuteStmt): readonly Field[] | undefined {
   const inner = preparedStatement(session, node.name!)
-  if (isQueryNode(inner.node)) return session.preparedQuery(node.name!).fields
+  if (isQueryNode(inner.node)) return session.extended.preparedQuery(node.name!).fields
   return utilityFor(inner.tag)?.fields?.(session, inner)
 }
 
@@ -87,7 +87,7 @@ export function executeParameters(
   }
   if (params.length === 0) return []
   const b: BindContext = bindContext(session, statement.source, statement.givenTypes, outer.length === 0)
-  const x = session.newExecution(session.transaction.ensure(), 0, outer)
+  const x = session.runner.newExecution(session.transaction.ensure(), 0, outer)
   const env = compileEnv(session.catalog, 'once')
   return params.map((param, i) => {
     const type = types[i]!
