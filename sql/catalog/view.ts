@@ -6,6 +6,7 @@ import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { OID } from '../types/oids.ts'
 import type { Type } from '../types/type.ts'
 import type { Value } from '../types/value.ts'
+import { EXTENSION } from '../types/vector/catalog-rows.ts'
 import { behaviourOf } from './behaviours.ts'
 import * as builtin from './builtin.ts'
 import type {
@@ -29,6 +30,7 @@ import type {
   VirtualContext,
   VirtualLookup,
 } from './catalog.ts'
+import { type HomedKind, HomedRows, isOfExtension } from './extension-home.ts'
 import { commentName, type Objects, qualified, type Reference, type RowOf } from './objects.ts'
 import { virtualRows, virtualSize } from './virtual.ts'
 
@@ -39,6 +41,8 @@ export class CatalogView implements Catalog {
   readonly #version: number
   #types = new Map<Oid, Type>()
   #btree = new Map<Oid, OrderOperators | undefined>()
+  /** undefined: not looked for yet. */
+  #homed: HomedRows | 'none' | undefined
 
   constructor(version: number, databaseOid: Oid, local: Objects, shared: Objects) {
     this.#version = version
@@ -61,6 +65,38 @@ export class CatalogView implements Catalog {
       this.#types = new Map()
       this.#btree = new Map()
     }
+    if (kind === 'extension') this.#homed = undefined
+  }
+
+  /** The schema the vector extension was created in; undefined while it is not. */
+  get extensionHome(): Oid | undefined {
+    const homed = this.#homedRows()
+    return homed === 'none' ? undefined : homed.home
+  }
+  #homedRows(): HomedRows | 'none' {
+    if (this.#homed === undefined) {
+      const extension = this.local.named('extension', EXTENSION.name)[0]
+      this.#homed = extension === undefined ? 'none' : new HomedRows(extension.namespace)
+    }
+    return this.#homed
+  }
+  /** A built-in row as it is seen here. */
+  #seen<R extends { readonly oid: Oid; readonly namespace: Oid } | undefined>(kind: HomedKind, row: R): R {
+    if (row === undefined || !isOfExtension(kind, row.oid)) return row
+    const homed = this.#homedRows()
+    return homed === 'none' ? row : homed.of(kind, row)
+  }
+  #allSeen<R extends { readonly oid: Oid; readonly namespace: Oid }>(
+    kind: HomedKind,
+    rows: readonly R[],
+  ): readonly R[] {
+    return rows.some((row) => isOfExtension(kind, row.oid)) ? rows.map((row) => this.#seen(kind, row)) : rows
+  }
+  *#eachSeen<R extends { readonly oid: Oid; readonly namespace: Oid }>(
+    kind: HomedKind,
+    rows: Iterable<R>,
+  ): Iterable<R> {
+    for (const row of rows) yield this.#seen(kind, row)
   }
 
   namespace(wanted: Oid): NamespaceRow | undefined {
@@ -96,34 +132,34 @@ export class CatalogView implements Catalog {
     return type
   }
   typeRow(wanted: Oid): TypeRow | undefined {
-    return this.local.get('type', wanted) ?? builtin.types.byOid(wanted)
+    return this.local.get('type', wanted) ?? this.#seen('type', builtin.types.byOid(wanted))
   }
   typeByName(namespace: Oid, name: string): TypeRow | undefined {
     const own = this.local.named('type', qualified(namespace, name))[0]
-    return own ?? builtin.types.byName(name).find((row) => row.namespace === namespace)
+    return own ?? this.#allSeen('type', builtin.types.byName(name)).find((row) => row.namespace === namespace)
   }
   types(): Iterable<TypeRow> {
-    return this.#both('type', builtin.types.all())
+    return this.#both('type', this.#eachSeen('type', builtin.types.all()))
   }
 
   function(wanted: Oid): FunctionRow | undefined {
-    return this.local.get('function', wanted) ?? builtin.functions.byOid(wanted)
+    return this.local.get('function', wanted) ?? this.#seen('function', builtin.functions.byOid(wanted))
   }
   functionsByName(name: string): readonly FunctionRow[] {
-    return this.#named('function', name, builtin.functions.byName(name))
+    return this.#named('function', name, this.#allSeen('function', builtin.functions.byName(name)))
   }
   functions(): Iterable<FunctionRow> {
-    return this.#both('function', builtin.functions.all())
+    return this.#both('function', this.#eachSeen('function', builtin.functions.all()))
   }
   aggregate(fn: Oid): AggregateRow | undefined {
     return builtin.aggregate(fn)
   }
 
   operator(wanted: Oid): OperatorRow | undefined {
-    return this.local.get('operator', wanted) ?? builtin.operators.byOid(wanted)
+    return this.local.get('operator', wanted) ?? this.#seen('operator', builtin.operators.byOid(wanted))
   }
   operatorsByName(name: string): readonly OperatorRow[] {
-    return this.#named('operator', name, builtin.operators.byName(name))
+    return this.#named('operator', name, this.#allSeen('operator', builtin.operators.byName(name)))
   }
   cast(source: Oid, target: Oid): CastRow | undefined {
     return this.local.named('cast', `${source} ${target}`)[0] ?? builtin.cast(source, target)
@@ -156,12 +192,12 @@ export class CatalogView implements Catalog {
   }
 
   opclass(wanted: Oid): OpclassRow | undefined {
-    return builtin.opclasses.byOid(wanted)
+    return this.#seen('opclass', builtin.opclasses.byOid(wanted))
   }
   opclassByName(method: string, namespace: Oid | undefined, name: string): OpclassRow | undefined {
-    return builtin.opclasses
-      .byName(name)
-      .find((row) => row.method === method && (namespace === undefined || row.namespace === namespace))
+    return this.#allSeen('opclass', builtin.opclasses.byName(name)).find(
+      (row) => row.method === method && (namespace === undefined || row.namespace === namespace),
+    )
   }
   /** PostgreSQL's GetDefaultOpClass: the type's own, else one it is binary-coercible to. */
   defaultOpclass(method: string, type: Oid): OpclassRow | undefined {

@@ -8,6 +8,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Value } from '../types/value.ts'
 import type { DescriptorKind, RelationRow, VirtualContext, VirtualLookup } from './catalog.ts'
+import { type HomedKind, isOfExtension, SCHEMA_COLUMNS } from './extension-home.ts'
 import { dataTable, decodeRow } from './tsv.ts'
 import type { CatalogView } from './view.ts'
 import { DEPENDENCY_ROWS } from './virtual-depend.ts'
@@ -170,8 +171,31 @@ export function virtualSize(view: CatalogView, relation: Oid): number {
   return Math.max(1, dataTable(name).lines.length + own)
 }
 
+/** Built-in rows as the view sees them: what is the extension's is in its schema. */
+function* seenRows(
+  name: string,
+  lookup: VirtualLookup | undefined,
+  [kind, column]: readonly [HomedKind, string],
+  home: Oid,
+): Iterable<Row> {
+  const schema = dataTable(name).columns.indexOf(column)
+  const bySchema = lookup?.column === schema + 1
+  for (const row of lookup === undefined || bySchema ? builtinRows(name) : builtinLookup(name, lookup)) {
+    let seen = row
+    if (isOfExtension(kind, row[0] as number)) seen = row.with(schema, home)
+    if (!bySchema || seen[schema] === lookup.value) yield seen
+  }
+}
+
 function* ownBuiltinRows(view: CatalogView, name: string, lookup: VirtualLookup | undefined): Iterable<Row> {
-  const rows = lookup === undefined ? builtinRows(name) : builtinLookup(name, lookup)
+  const homed = SCHEMA_COLUMNS[name]
+  const home = homed && view.extensionHome
+  const rows =
+    homed !== undefined && home !== undefined
+      ? seenRows(name, lookup, homed, home)
+      : lookup === undefined
+        ? builtinRows(name)
+        : builtinLookup(name, lookup)
   const replaced = REPLACED[name]
   if (name === 'pg_attribute') return yield* builtinAttributes(view, rows)
   if (replaced === undefined || view.ownCount(replaced.kind) === 0) return yield* rows
@@ -190,7 +214,7 @@ function* ownBuiltinRows(view: CatalogView, name: string, lookup: VirtualLookup 
 }
 
 /** Privileges on the columns of a system table. */
-function* builtinAttributes(view: CatalogView, rows: readonly Row[]): Iterable<Row> {
+function* builtinAttributes(view: CatalogView, rows: Iterable<Row>): Iterable<Row> {
   if (view.ownCount('relation') === 0) return yield* rows
   const columns = dataTable('pg_attribute').columns
   const [number, acl] = [columns.indexOf('attnum'), columns.indexOf('attacl')]

@@ -6,6 +6,7 @@ import { cosineDistance, l1Distance, l2Distance, maxInnerProduct } from 'pgvecto
 import pgvectorPg from 'pgvector/pg'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MEMBERS } from '../../sql/types/vector/catalog-rows.ts'
 import type { TestServer } from '../support/server.ts'
 import { isPostgres, startTarget } from '../support/target.ts'
 
@@ -106,6 +107,30 @@ describe.skipIf(isPostgres)('pgvector', () => {
       expect(
         (await client.query(`select id from other order by ${order}, id`, [value])).rows.map((row) => row.id),
       ).toEqual(ids)
+  })
+  test('the extension’s objects are in the schema it was created in', async () => {
+    await client.query('create database apart')
+    const other = new pg.Client({ ...options(), database: 'apart' })
+    await other.connect()
+    try {
+      await other.query("create schema ext; set search_path = ''")
+      await other.query('create extension if not exists vector with schema ext')
+      await expect(other.query("select '[1]'::vector")).rejects.toMatchObject({ code: '42704' })
+      const { rows } = await other.query({
+        rowMode: 'array',
+        text: `select '[1,2]'::ext.vector operator(ext.<->) '[1,4]', ext.l2_norm('{2:3}/2'::ext.sparsevec), 'ext.halfvec'::regtype::text,
+                 (select array_agg(typname order by typname) from pg_type where typnamespace = 'ext'::regnamespace and typelem = 0)::text,
+                 (select count(*)::int from pg_depend where refclassid = 'pg_extension'::regclass and refobjid > 16383 and deptype = 'e')`,
+      })
+      expect(rows[0]).toEqual([2, 3, 'ext.halfvec', '{halfvec,sparsevec,vector}', MEMBERS.length])
+      await other.query('create table public.early (v ext.vector(2))')
+      await expect(other.query('drop extension vector')).rejects.toMatchObject({
+        code: '2BP01',
+        detail: 'column v of table public.early depends on type ext.vector',
+      })
+    } finally {
+      await other.end()
+    }
   })
   test('postgres.js', async () => {
     const sql = postgres({ ...options(), max: 1 })

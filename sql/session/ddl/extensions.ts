@@ -30,7 +30,7 @@ export function registerExtensions(): void {
     }
     requireRight(ddl, 'database', ddl.editor.databaseOid, 'C', `permission denied to create extension "${name}"`)
     const { version, comment } = available
-    let namespace: Oid = name === 'plpgsql' ? PG_CATALOG : creationNamespace(ddl, undefined).oid
+    let namespace: Oid | undefined = name === 'plpgsql' ? PG_CATALOG : undefined
     for (const option of node.options ?? []) {
       if (!('DefElem' in option)) continue
       const { defname, arg } = option.DefElem
@@ -39,6 +39,7 @@ export function registerExtensions(): void {
       else if (defname === 'new_version' && text !== version)
         throw sqlError('22023', `extension "${name}" has no installation script nor update path for version "${text}"`)
     }
+    namespace ??= creationNamespace(ddl, undefined).oid
     const made = ddl.editor.nextOid()
     ddl.editor.put('extension', { oid: made, name, owner: roleOf(ddl), namespace, version })
     setComment(ddl, CLASS.extension, made, 0, comment)
