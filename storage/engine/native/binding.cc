@@ -541,6 +541,7 @@ napi_value LoadEnd(napi_env env, napi_callback_info info) {
     h->load.reset();
     for (const std::string& file : h->load_files) unlink(file.c_str());  // ingesting linked them
     h->load_files.clear();
+    Store::ReturnMemory();
     return status;
   });
 }

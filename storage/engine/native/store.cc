@@ -1,6 +1,9 @@
 #include "store.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
@@ -22,6 +25,16 @@ namespace {
 
 constexpr size_t kSmallWriteBuffer = size_t{8} << 20;  // for the families with few and small entries
 constexpr uint64_t kLogBytesMax = uint64_t{256} << 20; // write-ahead log kept before the oldest memtable is flushed
+
+// Large buffers (a transaction's writes, memtables) come from the system and go back to it at once. Left alone, glibc
+// raises the size from which it does so with the first that is freed, and a load leaves its memory in the heap for good.
+constexpr int kMappedBytes = 256 << 10;
+void SettleMalloc() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, kMappedBytes);
+  mallopt(M_TRIM_THRESHOLD, 4 * kMappedBytes);
+#endif
+}
 
 // Stateless and needed until the last background thread is gone, so never freed.
 const VersionedComparator* Order() {
@@ -136,6 +149,7 @@ Status Store::Open(const OpenOptions& options, std::shared_ptr<Store>* store) {
   auto& slot = OpenStores()[options.path];
   *store = slot.lock();
   if (*store) return Status::OK();
+  SettleMalloc();
   std::shared_ptr<Store> opened(new Store(options));
   Status status = opened->OpenDatabase();
   if (!status.ok()) return status;
@@ -268,6 +282,12 @@ Status Store::Ingest(const std::vector<std::string>& files) {
   if (!failure_.ok()) return failure_;
   EpochChange change(this, true);
   return db_->IngestExternalFile(families_[kData], files, options);
+}
+
+void Store::ReturnMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 Status Store::Flush() { return db_->Flush(rocksdb::FlushOptions(), families_); }

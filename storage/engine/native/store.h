@@ -46,6 +46,8 @@ class Store {
 
   Status Checkpoint(const std::string& to);
   Status Ingest(const std::vector<std::string>& files);
+  // Free pages of the heap go back to the system: after a load, which leaves many.
+  static void ReturnMemory();
   Status Flush();
   Status Compact();
   std::string ScratchFile();
