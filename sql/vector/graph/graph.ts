@@ -175,6 +175,11 @@ export class Graph {
     this.#inside.graph = pool.attach({ memory, module, header: HEADER_AT, contexts })
   }
 
+  /** Laid out as layout.ts draws it. */
+  get memory(): WebAssembly.Memory {
+    return this.#inside.memory
+  }
+
   /** One more than the highest slot. */
   get slots(): number {
     return this.#word('slots')
@@ -193,7 +198,8 @@ export class Graph {
     const { stride, slotsMax, records, heads } = this.#layout
     const slot = this.slots
     const units = this.#unitsOf(packed.length)
-    if (slot + units > slotsMax)
+    const level = levelOf(this.spec, slot)
+    if (slot + units > slotsMax || this.bytes + units * stride + this.#upperBytes(level) > this.#bytesMax)
       throw sqlError('53200', 'vector index graph no longer fits into its memory', {
         detail: `${this.#bytesMax} bytes are allowed; ${slot} slots take ${this.bytes}.`,
         hint: 'Increase maintenance_work_mem.',
@@ -202,7 +208,7 @@ export class Graph {
     const word = (records + slot * stride) >> 2
     this.#floats[(word >> 1) + RECORD.created] = created
     this.#floats[(word >> 1) + RECORD.deleted] = Infinity
-    this.#words[word + RECORD.upper] = this.#newUpper(levelOf(this.spec, slot))
+    this.#words[word + RECORD.upper] = this.#newUpper(level)
     if (heads > 0) this.#bytes[heads + (slot >> 3)]! |= 1 << (slot & 7)
     this.#write(slot, packed)
     this.#set('slots', slot + units)
@@ -414,10 +420,14 @@ export class Graph {
     return Array.from(this.#words.subarray(at + 1, at + 1 + this.#words[at]!))
   }
 
+  #upperBytes(level: number): number {
+    return level === 0 ? 0 : 4 * (1 + level * (this.spec.m + 1))
+  }
+
   /** Room for the lists of the layers 1 to `level`; 0 when there are none or there is no room. */
   #newUpper(level: number): number {
     if (level === 0) return 0
-    const bytes = 4 * (1 + level * (this.spec.m + 1))
+    const bytes = this.#upperBytes(level)
     const { upper, upperEnd } = this.#layout
     if (upper + this.#upperUsed + bytes > upperEnd) return 0
     const at = upper + this.#upperUsed

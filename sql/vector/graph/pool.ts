@@ -28,7 +28,8 @@ interface Thread {
 export class GraphPool {
   /** Threads there are at most; a graph has a context for each. */
   readonly size: number
-  readonly #threads: Thread[] = []
+  /** By the number of its context; undefined: ended, or not started yet. */
+  readonly #threads: (Thread | undefined)[] = []
   readonly #attached = new Map<number, Attachment>()
   #graphs = 0
   #tasks = 0
@@ -43,19 +44,20 @@ export class GraphPool {
     invariant(!this.#closed && attachment.contexts.length === this.size, 'a context for every thread')
     const graph = ++this.#graphs
     this.#attached.set(graph, attachment)
-    this.#threads.forEach(({ worker }, i) => this.#tell(worker, i, graph, attachment))
+    this.#threads.forEach((thread, i) => {
+      if (thread !== undefined) this.#tell(thread.worker, i, graph, attachment)
+    })
     return graph
   }
 
   detach(graph: number): void {
     this.#attached.delete(graph)
-    for (const { worker } of this.#threads) worker.postMessage({ kind: 'detach', graph })
+    for (const thread of this.#threads) thread?.worker.postMessage({ kind: 'detach', graph })
   }
 
   /** Goes on with a search in the thread that has the least to do. */
   async run(graph: number, image: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    this.#start()
-    const thread = this.#threads.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a))
+    const thread = this.#start().reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a))
     const result = await this.#ask(thread, { kind: 'run', graph, image }, [image.buffer])
     invariant(result !== undefined, 'a search came back without its image')
     return result
@@ -63,44 +65,44 @@ export class GraphPool {
 
   /** All threads link the graph's next slots, up to `until`. */
   async link(graph: number, until: number, threads = this.size): Promise<void> {
-    this.#start()
-    await Promise.all(
-      this.#threads.slice(0, threads).map((thread) => this.#ask(thread, { kind: 'link', graph, until })),
-    )
+    const linking = this.#start().slice(0, threads)
+    await Promise.all(linking.map((thread) => this.#ask(thread, { kind: 'link', graph, until })))
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all(this.#threads.splice(0).map(({ worker }) => worker.terminate()))
+    await Promise.all(this.#threads.splice(0).map((thread) => thread?.worker.terminate()))
   }
 
-  #start(): void {
+  /** All threads; those that are not there are started. */
+  #start(): Thread[] {
     invariant(!this.#closed, 'the pool is closed')
-    while (this.#threads.length < this.size) {
-      const worker = new Worker(new URL('./worker.js', import.meta.url), { execArgv: [] })
-      const waiting: Thread['waiting'] = new Map()
-      const thread: Thread = { worker, waiting }
-      worker.on('message', ({ id, result, error }: Answer) => {
-        const task = waiting.get(id)
-        waiting.delete(id)
-        if (waiting.size === 0) worker.unref()
-        if (error !== undefined) task?.reject(error)
-        else task?.resolve(result)
-      })
-      const fail = (error: Error): void => {
-        const place = this.#threads.indexOf(thread)
-        if (place >= 0 && !this.#closed) this.#threads.splice(place, 1)
-        for (const { reject } of waiting.values()) reject(error)
-        waiting.clear()
-      }
-      worker.on('error', fail)
-      worker.on('exit', () => {
-        fail(new Error('a thread of the vector indexes ended'))
-      })
-      worker.unref()
-      const place = this.#threads.push(thread) - 1
-      for (const [graph, attachment] of this.#attached) this.#tell(worker, place, graph, attachment)
+    return Array.from({ length: this.size }, (_, place) => (this.#threads[place] ??= this.#thread(place)))
+  }
+
+  #thread(place: number): Thread {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { execArgv: [] })
+    const waiting: Thread['waiting'] = new Map()
+    const thread: Thread = { worker, waiting }
+    worker.on('message', ({ id, result, error }: Answer) => {
+      const task = waiting.get(id)
+      waiting.delete(id)
+      if (waiting.size === 0) worker.unref()
+      if (error !== undefined) task?.reject(error)
+      else task?.resolve(result)
+    })
+    const fail = (error: Error): void => {
+      if (this.#threads[place] === thread) this.#threads[place] = undefined
+      for (const { reject } of waiting.values()) reject(error)
+      waiting.clear()
     }
+    worker.on('error', fail)
+    worker.on('exit', () => {
+      fail(new Error('a thread of the vector indexes ended'))
+    })
+    worker.unref()
+    for (const [graph, attachment] of this.#attached) this.#tell(worker, place, graph, attachment)
+    return thread
   }
 
   #tell(worker: Worker, place: number, graph: number, { contexts, ...attachment }: Attachment): void {

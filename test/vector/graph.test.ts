@@ -1,0 +1,198 @@
+/** The graph with real threads, at its limits, and through a checkpoint. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CheckpointError } from '../../sql/vector/graph/checkpoint.ts'
+import { Graph, type GraphHits, type GraphSpec } from '../../sql/vector/graph/graph.ts'
+import { GraphPool } from '../../sql/vector/graph/pool.ts'
+
+const SPEC: GraphSpec = { element: 'f32', metric: 'l2', dimensions: 24, m: 8, efConstruction: 40, seed: 3 }
+const LIMITS = { bytesMax: 256 << 20 }
+
+function vectors(count: number, dimensions: number, seed = 1): Uint8Array[] {
+  let x = seed
+  const next = () => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+    return x / 2 ** 32
+  }
+  const centre = Array.from({ length: 20 }, () => Float32Array.from({ length: dimensions }, () => next() * 4))
+  return Array.from({ length: count }, () => {
+    const from = centre[Math.floor(next() * 20)]!
+    return new Uint8Array(from.map((n) => n + next() + next()).buffer)
+  })
+}
+
+/** Share of the ten nearest that a search of this effort finds. */
+async function recall(graph: Graph, queries: readonly Uint8Array[], effort: number): Promise<number> {
+  let found = 0
+  for (const query of queries) {
+    const exact = await graph.exact(query, { limit: 10 })
+    const search = graph.search(query, { effort })
+    const hits = (await search.next()) as GraphHits
+    search.close()
+    const nearest = new Set(exact.slots)
+    for (const slot of hits.slots.subarray(0, 10)) if (nearest.has(slot)) found++
+  }
+  return found / queries.length / 10
+}
+
+describe('the graph', () => {
+  let pool: GraphPool
+  beforeAll(() => {
+    pool = new GraphPool(2)
+  })
+  afterAll(() => pool.close())
+
+  test('threads link while this one appends, marks and searches; nothing is lost', async () => {
+    const graph = Graph.create(SPEC, LIMITS, pool)
+    const generated = vectors(8050, SPEC.dimensions)
+    const all = generated.slice(0, 8000)
+    for (const vector of all.slice(0, 5000)) graph.append(vector, 1)
+    const heard: number[] = []
+    let over = false
+    const linked = graph
+      .linkAll(0, 5000, (n) => heard.push(n))
+      .finally(() => {
+        over = true
+      })
+    let searches = 0
+    for (let i = 0; !over || searches < 20; i++) {
+      if (5000 + i < all.length) graph.append(all[5000 + i]!, 1)
+      const search = graph.search(all[i % all.length]!, { effort: 20, until: 5000 })
+      const seen = new Set<number>()
+      for (let round = 0; round < 3; round++) {
+        const hits = await search.next()
+        for (const slot of hits?.slots ?? []) {
+          expect(slot < 5000 && !seen.has(slot)).toBe(true)
+          seen.add(slot)
+        }
+      }
+      search.close()
+      searches++
+      await new Promise(setImmediate)
+    }
+    await linked
+    expect(heard.at(-1)).toBe(5000)
+    while (graph.slots < all.length) graph.append(all[graph.slots]!, 1)
+    await Promise.all([graph.linkAll(5000, 7000), graph.linkAll(7000, 8000)])
+    const queries = generated.slice(8000)
+    expect(await recall(graph, queries, 100)).toBeGreaterThan(0.95)
+    // Every slot is found by its own vector.
+    let own = 0
+    for (let slot = 0; slot < all.length; slot += 7) {
+      const search = graph.search(all[slot]!, { effort: 30 })
+      const hits = await search.next()
+      search.close()
+      if (hits?.distances[0] === 0) own++
+    }
+    expect(own / Math.ceil(all.length / 7)).toBeGreaterThan(0.99)
+    graph.close()
+  })
+
+  test('a long search goes on in a worker and returns the same', async () => {
+    const here = Graph.create(SPEC, LIMITS)
+    const there = Graph.create(SPEC, LIMITS, pool)
+    for (const vector of vectors(6000, SPEC.dimensions)) {
+      const slot = here.append(vector, 1)
+      there.append(vector, 1)
+      here.link(slot)
+      there.link(slot)
+    }
+    const [query] = vectors(1, SPEC.dimensions, 5)
+    const allow = new Uint8Array(6000 / 8).fill(0x11)
+    for (const effort of [10, 5900]) {
+      const one = here.search(query!, { effort, allow })
+      const other = there.search(query!, { effort, allow })
+      for (let round = 0; round < 200; round++) {
+        const [a, b] = await Promise.all([one.next(), other.next()])
+        expect(b).toEqual(a)
+        if (a === undefined) break
+      }
+      expect(other.visited).toBe(one.visited)
+      one.close()
+      other.close()
+    }
+    there.close()
+  })
+
+  test('what does not fit is refused, and what fitted is still there', () => {
+    const graph = Graph.create(SPEC, { bytesMax: 100_000 })
+    const all = vectors(1000, SPEC.dimensions)
+    let slots = 0
+    const fill = () => {
+      for (const vector of all) {
+        graph.append(vector, 1)
+        slots++
+      }
+    }
+    expect(fill).toThrowError(expect.objectContaining({ code: '53200' }))
+    expect(slots).toBeGreaterThan(300)
+    expect(graph.slots).toBe(slots)
+    expect(graph.bytes).toBeLessThanOrEqual(100_000)
+    for (let slot = 0; slot < slots; slot++) graph.link(slot)
+    const hits = graph.search(all[5]!, { effort: 10 }).next() as GraphHits
+    expect(hits.slots[0]).toBe(5)
+  })
+
+  test('16,000 dimensions', () => {
+    const graph = Graph.create({ ...SPEC, dimensions: 16_000, metric: 'cosine' }, LIMITS)
+    const all = vectors(60, 16_000)
+    for (const vector of all) graph.link(graph.append(vector, 1))
+    const hits = graph.search(all[30]!, { effort: 10 }).next() as GraphHits
+    expect(hits.slots[0]).toBe(30)
+  })
+
+  test('a checkpoint restores the graph; slots whose vectors are gone are led round', async () => {
+    const graph = Graph.create(SPEC, LIMITS)
+    const generated = vectors(3030, SPEC.dimensions)
+    const all = generated.slice(0, 3000)
+    for (const vector of all) graph.link(graph.append(vector, 4))
+    for (let slot = 0; slot < 3000; slot += 11) graph.markDeleted(slot, 6)
+    const blocks = [...graph.checkpoint()]
+    const whole = Graph.restore(SPEC, LIMITS, blocks)
+    all.forEach((vector, slot) => {
+      whole.setVector(slot, vector)
+    })
+    whole.dropAbsent()
+    const queries = generated.slice(3000)
+    for (const query of queries)
+      for (const at of [3, 5, 7])
+        expect(whole.search(query, { effort: 20, at }).next()).toEqual(graph.search(query, { effort: 20, at }).next())
+    const part = Graph.restore(SPEC, LIMITS, blocks)
+    all.forEach((vector, slot) => {
+      if (slot % 5 !== 0) part.setVector(slot, vector)
+    })
+    part.dropAbsent()
+    expect(part.append(all[0]!, 8)).toBe(3000)
+    part.link(3000)
+    expect(await recall(part, queries, 60)).toBeGreaterThan(0.95)
+    const found = part.search(all[1]!, { effort: 3000 })
+    const slots: number[] = []
+    for (let hits = await found.next(); hits !== undefined; hits = await found.next()) slots.push(...hits.slots)
+    const alive = Array.from({ length: 3001 }, (_, slot) => slot)
+    expect(slots.sort((a, b) => a - b)).toEqual(
+      alive.filter((slot) => slot === 3000 || (slot % 5 !== 0 && slot % 11 !== 0)),
+    )
+  })
+
+  test('a damaged checkpoint is refused', () => {
+    const graph = Graph.create(SPEC, LIMITS)
+    for (const vector of vectors(200, SPEC.dimensions)) graph.link(graph.append(vector, 1))
+    const blocks = [...graph.checkpoint()]
+    const damaged: (readonly Uint8Array[])[] = [[], blocks.slice(0, -1), [...blocks, blocks[1]!], blocks.toReversed()]
+    blocks.forEach((block, i) => {
+      for (const at of [0, 4, block.length >> 1, block.length - 1]) {
+        const other = block.slice()
+        other[at]! ^= 0x10
+        damaged.push(blocks.with(i, other))
+      }
+      damaged.push(blocks.with(i, block.subarray(0, block.length - 3)))
+    })
+    for (const given of damaged) expect(() => Graph.restore(SPEC, LIMITS, given)).toThrow(CheckpointError)
+    for (const spec of [
+      { ...SPEC, m: 9 },
+      { ...SPEC, dimensions: 25 },
+      { ...SPEC, metric: 'l1' as const },
+    ])
+      expect(() => Graph.restore(spec, LIMITS, blocks)).toThrow(CheckpointError)
+    expect(() => Graph.restore(SPEC, { bytesMax: 10_000 }, blocks)).toThrow(CheckpointError)
+  })
+})
