@@ -15,8 +15,8 @@
  * learning methods", SIGIR 2009.
  */
 import type { Alias, Node, RangeFunction, RangeSubselect } from '@pgsql/types'
-import { oid } from '../../storage/keys/brand.ts'
-import type { ColumnRow, RelationRow } from '../catalog/catalog.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
+import type { ColumnRow, OperatorRow, RelationRow } from '../catalog/catalog.ts'
 import { quoteIdentifier } from '../catalog/names.ts'
 import { parse } from '../parser/parser.ts'
 import { notSupported, sqlError } from '../types/error.ts'
@@ -62,8 +62,8 @@ export function hybridSearch(b: BindContext, node: RangeFunction): RangeSubselec
   if (table === undefined) throw sqlError('42P01', `relation "${tableName}" does not exist`)
   const text = columnOf(b, table, textName, fn.FuncCall.location)
   const vector = columnOf(b, table, vectorName, fn.FuncCall.location)
-  const vectorType = b.catalog.typeRow(vector.type)?.name ?? ''
-  if (!VECTOR_TYPES.has(vectorType))
+  const vectorType = b.catalog.typeRow(vector.type)
+  if (vectorType === undefined || !VECTOR_TYPES.has(vectorType.name))
     throw errorAt(
       b,
       '42804',
@@ -72,7 +72,7 @@ export function hybridSearch(b: BindContext, node: RangeFunction): RangeSubselec
     )
   const lateral = refuseCaptured(b, table, args)
 
-  const sql = queryText(b, table, text, vector, vectorType)
+  const sql = queryText(b, table, text, vector, `${schemaOf(b, vectorType.namespace)}.${vectorType.name}`)
   const parsed = parse(sql)
   if (parsed instanceof Promise) throw sqlError('54001', 'stack depth limit exceeded')
   const subquery = filledIn(parsed[0]!.node, args) as Node
@@ -126,24 +126,27 @@ function refuseCaptured(b: BindContext, table: RelationRow, args: readonly (Node
   return found
 }
 
-/** The distance of the first finished vector index on the column. */
+/** The distance of the first finished vector index on the column, else <->; with its schema, which is the extension's. */
 function distanceOperator(b: BindContext, table: RelationRow, column: ColumnRow): string {
+  const written = (operator: OperatorRow): string => `OPERATOR(${schemaOf(b, operator.namespace)}.${operator.name})`
   for (const id of table.indexes) {
     const index = b.catalog.relation(id)?.index
     const key = index?.keys[0]
     if (index?.valid !== true || key?.column !== column.number) continue
     const operator = b.catalog.distanceOperator(key.opclass)
-    if (operator !== undefined) return operator.name
+    if (operator !== undefined) return written(operator)
   }
-  return '<->'
+  const usual = b.catalog.operatorsByName('<->').find((each) => each.left === column.type)
+  return usual === undefined ? '<->' : written(usual)
 }
+
+const schemaOf = (b: BindContext, namespace: Oid): string => quoteIdentifier(b.catalog.namespace(namespace)?.name ?? '')
 
 /** $1 … $8 are the arguments. Names with a star are nobody else's. */
 function queryText(b: BindContext, table: RelationRow, text: ColumnRow, vector: ColumnRow, vectorType: string): string {
   const primary = table.constraints.find((each) => each.type === 'p')
   if (primary === undefined) throw sqlError('55000', `${NAME} needs a primary key on "${table.name}"`)
-  const schema = b.catalog.namespace(oid(table.namespace))?.name ?? ''
-  const from = `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)} AS "*t"`
+  const from = `${schemaOf(b, table.namespace)}.${quoteIdentifier(table.name)} AS "*t"`
   const own = (column: ColumnRow): string => `"*t".${quoteIdentifier(column.name)}`
   const keys = primary.columns.map((_, i) => `"*k${i}"`)
   const keyed = primary.columns.map((number, i) => `${own(table.columns[number - 1]!)} AS ${keys[i]}`).join(', ')
@@ -166,8 +169,8 @@ function queryText(b: BindContext, table: RelationRow, text: ColumnRow, vector: 
     ) AS "*text"
     FULL JOIN (
       SELECT ${list}, "*d", pg_catalog.row_number() OVER (ORDER BY "*d", ${list}) AS "*vn" FROM (
-        SELECT ${keyed}, ${own(vector)} OPERATOR(pg_catalog.${distanceOperator(b, table, vector)})
-          $${VECTOR + 1}::pg_catalog.${vectorType} AS "*d" FROM ${from}
+        SELECT ${keyed}, ${own(vector)} ${distanceOperator(b, table, vector)}
+          $${VECTOR + 1}::${vectorType} AS "*d" FROM ${from}
         ORDER BY "*d" LIMIT $8::pg_catalog.int4
       ) AS "*n" WHERE "*d" IS NOT NULL
     ) AS "*vector" USING (${list})

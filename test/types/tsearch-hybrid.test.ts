@@ -129,4 +129,10 @@ describe('alopex_hybrid_search', () => {
     ])
     expect(await rows('select rrf_score(-60)')).toEqual(['ERROR 22012: division by zero'])
   })
+  test('the extension may live in a schema of its own', async () => {
+    const asked = `select id from alopex_hybrid_search('docs', 'body', 'quick', 'v', '[1,2,3]', 3)`
+    const before = await rows(asked)
+    await db.ask('create schema elsewhere; create extension vector schema elsewhere')
+    expect(await rows(asked)).toEqual(before)
+  })
 })

@@ -6,6 +6,7 @@
 import { oid } from '../../../storage/keys/brand.ts'
 import { type SqlError, sqlError } from '../error.ts'
 import { isDigit, isSpaceAt } from './characters.ts'
+import { engineeredSort } from './engineered-sort.ts'
 
 export const TSVECTOR = oid(3614)
 export const TSQUERY = oid(3615)
@@ -158,7 +159,7 @@ export class LexemeReader {
 /** A tsvector keeps each position once, with its greatest weight, and at most 256 of them. */
 export function uniquePositions(codes: readonly number[]): readonly number[] {
   if (codes.length < 2) return codes
-  const sorted = [...codes].sort((a, b) => positionOf(a) - positionOf(b))
+  const sorted = engineeredSort([...codes], (a, b) => positionOf(a) - positionOf(b))
   const kept: number[] = [sorted[0]!]
   for (let i = 1; i < sorted.length; i++) {
     const code = sorted[i]!

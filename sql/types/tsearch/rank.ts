@@ -7,6 +7,7 @@ import { sqlError } from '../error.ts'
 import { type FunctionBody, type FunctionTable, scalar } from '../function.ts'
 import { compareText } from '../text/chars.ts'
 import type { ArrayValue, TsQuery, TsVector } from '../value.ts'
+import { engineeredSort } from './engineered-sort.ts'
 import { POSITION_MAX, positionOf, weightOf } from './lexeme-reader.ts'
 import { execute, type Lookup, lowerBound } from './match.ts'
 import { type LexemeNode, lexemesOf } from './query-tree.ts'
@@ -53,7 +54,7 @@ function lengthOf(v: TsVector): number {
 
 /** The query's different operands in order. */
 function operandsOf(q: TsQuery): LexemeNode[] {
-  const sorted = lexemesOf(q).sort((a, b) => compareText(a.text, b.text))
+  const sorted = engineeredSort(lexemesOf(q), (a, b) => compareText(a.text, b.text))
   return sorted.filter((lexeme, i) => i === 0 || lexeme.text !== sorted[i - 1]!.text)
 }
 
