@@ -5,7 +5,7 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import type { Query, Relation, RowLock } from '../plan/query.ts'
 import type { SqlError } from '../types/error.ts'
-import { type BindContext, errorAt } from './context.ts'
+import { type BindContext, errorAt, wantAccess } from './context.ts'
 import type { Scope } from './scope.ts'
 
 const STRENGTHS = {
@@ -115,7 +115,11 @@ function lockRelation(b: BindContext, relations: Relation[], at: number, lock: L
     const row = b.catalog.relation(source.oid)
     if (row?.kind === 'S') throw errorAt(b, '42809', `cannot lock rows in sequence "${row.name}"`)
     if (row?.virtual !== true) locks.push({ relation: at, ...lock })
-  } else if (source.kind === 'subquery') relations[at] = { ...source, query: lockInside(b, source.query, lock) }
+    if (row !== undefined && lock.implied !== true) wantAccess(b, row.oid, 'w')
+  } else if (source.kind === 'subquery') {
+    if (source.viewOid !== undefined && lock.implied !== true) wantAccess(b, source.viewOid, 'w')
+    relations[at] = { ...source, query: lockInside(b, source.query, lock) }
+  }
 }
 
 /** The subquery with the lock on everything it reads: implied, so that it may still be merged with the query around. */

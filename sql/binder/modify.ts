@@ -26,13 +26,16 @@ import { overBase, throughViews, withBaseColumns } from './updatable.ts'
 import { bindWith, finishCte } from './with.ts'
 
 /** The table, or the view, that is changed: relation 0 of the query. */
-/** WHERE and RETURNING read the rows that are there: they need SELECT as well. */
-const readsTarget = (node: {
-  whereClause?: Node
-  returningClause?: ReturningClause
-  returningList?: Node[]
-}): boolean =>
-  node.whereClause !== undefined || node.returningClause !== undefined || (node.returningList?.length ?? 0) > 0
+/** Whether something reads the rows that are there, inside subqueries too: it needs SELECT on the target as well. */
+function readsTarget(tree: unknown, depth = 0): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  if (Array.isArray(tree)) return tree.some((each) => readsTarget(each, depth))
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return false
+  const { kind, level, relation } = tree as Record<string, unknown>
+  if (kind === 'var') return level === depth && relation === 0
+  const inside = 'command' in tree && 'relations' in tree ? depth + 1 : depth
+  return Object.values(tree).some((value) => readsTarget(value, inside))
+}
 
 function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
   const row = requireRelation(b, node.relation!)
@@ -221,7 +224,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node)
   wantAccess(b, row.oid, 'a')
-  if (readsTarget(node) || node.onConflictClause !== undefined) wantAccess(b, row.oid, 'r')
+  if (node.onConflictClause?.infer !== undefined) wantAccess(b, row.oid, 'r')
   if (node.onConflictClause?.action === 'ONCONFLICT_UPDATE') wantAccess(b, row.oid, 'w')
   const live = row.columns.filter((column) => !column.dropped)
   const listed = (node.cols ?? []).map((col) => {
@@ -276,6 +279,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   const onConflict = node.onConflictClause && bindOnConflict(b, scope, row, node.onConflictClause)
   scope.items = [targetItem(b, scope, row)]
   const returning = bindReturning(b, scope, node)
+  if (readsTarget([returning, onConflict])) wantAccess(b, row.oid, 'r')
   return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'insert',
@@ -627,7 +631,6 @@ export function bindUpdate(
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node)
   wantAccess(b, row.oid, 'w')
-  if (readsTarget(node)) wantAccess(b, row.oid, 'r')
   scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.fromClause ?? [], binders(b, view)))
   const where =
@@ -635,6 +638,7 @@ export function bindUpdate(
     within(scope, 'where', () => coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE'))
   const returning = bindReturning(b, scope, node)
   const assignments = bindAssignments(b, scope, row, node.targetList ?? [])
+  if (readsTarget([where, returning, assignments])) wantAccess(b, row.oid, 'r')
   return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'update',
@@ -657,7 +661,6 @@ export function bindDelete(
   const ctes = bindWith(b, scope, node.withClause, WITH_BINDERS)
   const row = targetRelation(b, scope, node)
   wantAccess(b, row.oid, 'd')
-  if (readsTarget(node)) wantAccess(b, row.oid, 'r')
   scope.items = [{ ...targetItem(b, scope, row), target: true, lateralOnly: true, lateralOk: false }]
   const from = within(scope, 'from', () => bindFrom(b, scope, node.usingClause ?? [], binders(b, view)))
   const where =
@@ -666,6 +669,7 @@ export function bindDelete(
       coerceToBoolean(b, bindExpression(b, scope, node.whereClause!), 'WHERE', locationOf(node.whereClause!)),
     )
   const returning = bindReturning(b, scope, node)
+  if (readsTarget([where, returning])) wantAccess(b, row.oid, 'r')
   return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'delete',

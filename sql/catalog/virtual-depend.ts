@@ -240,6 +240,13 @@ function* sharedRows(view: CatalogView): Iterable<RowRecord> {
       const grantees = new Set((row.acl ?? []).map((item) => Number(item.slice(0, item.indexOf('=')))))
       for (const grantee of grantees)
         if (grantee >= FIRST_USER_OID && grantee !== row.owner) yield { ...base, refobjid: grantee, deptype: 'a' }
+      if (kind !== 'relation' || !('columns' in row)) continue
+      for (const column of row.columns) {
+        const named = new Set((column.acl ?? []).map((item) => Number(item.slice(0, item.indexOf('=')))))
+        for (const grantee of named)
+          if (grantee >= FIRST_USER_OID && grantee !== row.owner)
+            yield { ...base, objsubid: column.number, refobjid: grantee, deptype: 'a' }
+      }
     }
   }
   for (const row of view.databases()) {

@@ -144,7 +144,7 @@ export function prepareQuery(
     known.catalogVersion === host.catalog.version &&
     (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)
   ) {
-    checkAccess(host.catalog, host.context.userOid, known.accesses)
+    checkAccess(host.catalog, host.context.userOid, known.accesses, known.query)
     return known
   }
   const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
@@ -162,7 +162,7 @@ export function planQuery(
   repeated: boolean,
   peek?: readonly Value[],
 ): PreparedQuery {
-  checkAccess(host.catalog, host.context.userOid, b.accesses)
+  checkAccess(host.catalog, host.context.userOid, b.accesses, query)
   const planned = planOnly(host, query, peek)
   const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
   const columns = outputColumns(query)

@@ -6,6 +6,7 @@ import type { Constraint, RangeVar } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { bindTableCondition, canCoerce, errorAt, findBinaryOperator, namesOf, typeName } from '../../binder/binder.ts'
 import type { ColumnRow, ConstraintRow, ForeignKeyAction, RelationRow } from '../../catalog/catalog.ts'
+import { columnAllows, securable } from '../../catalog/privileges.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
@@ -13,11 +14,11 @@ import {
   binder,
   current,
   type Ddl,
-  hasRight,
   lockName,
   lookUpRelation,
   openRelation,
   requireRight,
+  roleOf,
   shownName,
   update,
 } from './context.ts'
@@ -365,7 +366,7 @@ async function referencedTable(ddl: Ddl, name: RangeVar, self: Oid): Promise<Rel
 }
 
 const columnRight = (ddl: Ddl, table: RelationRow, column: ColumnRow): boolean =>
-  column.acl !== undefined && hasRight(ddl, 'relation', table.oid, 'x')
+  columnAllows(ddl.editor, roleOf(ddl), securable(ddl.editor, 'relation', table.oid)!, column, 'x')
 
 function checkPersistence(table: RelationRow, target: RelationRow): void {
   if (table.persistence === target.persistence && table.persistence !== 't') return

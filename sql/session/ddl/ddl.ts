@@ -8,6 +8,7 @@ import { registerExtensions } from './extensions.ts'
 import { registerGrants } from './grants.ts'
 import { registerIndexes } from './index-statements.ts'
 import { registerMaintenance } from './maintenance.ts'
+import { registerOwned } from './owned.ts'
 import { registerOwners } from './owner.ts'
 import { registerRoles } from './roles.ts'
 import { registerSchemas } from './schemas.ts'
@@ -27,6 +28,7 @@ export function registerDdl(): void {
   registerMaintenance()
   registerAlterTable()
   registerOwners()
+  registerOwned()
   registerTruncate()
   registerIndexes()
   registerSequences()

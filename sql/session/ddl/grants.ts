@@ -40,6 +40,8 @@ interface Securable {
   readonly name: string
   /** For messages: 'table', 'schema' … */
   readonly word: string
+  /** For messages, where the name alone is not it. */
+  readonly shown?: string
   readonly owner: Oid
   readonly acl: readonly string[] | undefined
   put(acl: readonly string[] | undefined): void
@@ -98,7 +100,26 @@ function grant(ddl: Ddl, node: GrantStmt): void {
       else whole.push(letterOf(name, target.kind))
     }
     if (!all && whole.length === 0) continue
-    change(ddl, node, target, all ? ACL_RIGHTS[target.kind].all : whole.join(''), all, grantees)
+    const letters = all ? ACL_RIGHTS[target.kind].all : whole.join('')
+    change(ddl, node, target, letters, all, grantees)
+    if (node.is_grant !== true && target.kind === 'relation') fromColumns(ddl, node, target, letters, grantees)
+  }
+}
+
+/** REVOKE on a table takes the same rights on its columns away as well. */
+function fromColumns(
+  ddl: Ddl,
+  node: GrantStmt,
+  target: Securable & { relation?: Oid },
+  letters: string,
+  grantees: readonly Oid[],
+): void {
+  const wanted = [...letters].filter((letter) => ACL_RIGHTS.column.all.includes(letter)).join('')
+  if (wanted === '' || target.relation === undefined) return
+  for (const { number, acl } of current(ddl, target.relation).columns) {
+    if (acl === undefined) continue
+    const table = current(ddl, target.relation)
+    change(ddl, node, columnTarget(ddl, table, table.columns[number - 1]!), wanted, true, grantees, target)
   }
 }
 
@@ -135,7 +156,8 @@ function columns(
 const columnTarget = (ddl: Ddl, table: RelationRow, column: ColumnRow): Securable => ({
   kind: 'column',
   name: table.name,
-  word: 'table',
+  word: 'column',
+  shown: `"${column.name}" of relation "${table.name}"`,
   owner: table.owner,
   acl: column.acl ?? [],
   put(acl) {
@@ -161,13 +183,8 @@ function change(
   const usable = [...letters].filter((letter) => options.includes(letter)).join('')
   if (options === '') {
     const roles = memberships(ddl.editor, roleOf(ddl), true)
-    const any =
-      [...ACL_RIGHTS[target.kind].all].some((letter) => aclAllows(acl, roles, letter)) ||
-      (whole !== undefined &&
-        [...ACL_RIGHTS[whole.kind].all].some((letter) =>
-          aclAllows(whole.acl ?? defaultAcl(whole.kind, whole.owner), roles, letter),
-        ))
-    if (!any) throw sqlError('42501', `permission denied for ${target.word} ${target.name}`)
+    if (![...ACL_RIGHTS[target.kind].all].some((letter) => aclAllows(acl, roles, letter)))
+      throw sqlError('42501', `permission denied for ${target.word} ${target.shown ?? target.name}`)
   }
   if (usable.length < letters.length && (usable === '' || !all)) {
     const verb = node.is_grant === true ? 'granted' : 'revoked'

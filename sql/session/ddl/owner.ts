@@ -50,7 +50,7 @@ function aclOwner(acl: readonly string[] | undefined, from: Oid, to: Oid): reado
   )
   return merged.map((item) => printAclItem(item))
 }
-const owned = <T extends { readonly owner: Oid; readonly acl?: readonly string[] }>(row: T, owner: Oid): T => {
+export const owned = <T extends { readonly owner: Oid; readonly acl?: readonly string[] }>(row: T, owner: Oid): T => {
   const acl = aclOwner(row.acl, row.owner, owner)
   return { ...row, owner, ...(acl === undefined ? {} : { acl }) }
 }

@@ -10,7 +10,7 @@ import type { CopyStmt, Node, RangeVar } from '@pgsql/types'
 import { oid } from '../../../storage/keys/brand.ts'
 import { type BindContext, bindTableCondition, errorAt, namesOf, requireRelation } from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow } from '../../catalog/catalog.ts'
-import { allows, memberships, securable } from '../../catalog/privileges.ts'
+import { columnAllows, memberships, securable } from '../../catalog/privileges.ts'
 import { type BulkInserter, createBulkInserter } from '../../executor/copy.ts'
 import { type CopyColumn, CopyTextReader } from '../../executor/copy-format.ts'
 import { compileEnv } from '../../executor/executor.ts'
@@ -80,9 +80,10 @@ function columnsOf(table: RelationRow, list: readonly string[]): ColumnRow[] {
   return found
 }
 
-function requireRight(session: Backend, table: RelationRow, letter: 'r' | 'a'): void {
-  const object = securable(session.catalog, 'relation', table.oid)
-  if (object === undefined || !allows(session.catalog, session.userOid, object, letter))
+function requireRight(session: Backend, table: RelationRow, letter: 'r' | 'a', columns: readonly ColumnRow[]): void {
+  const { catalog, userOid } = session
+  const object = securable(catalog, 'relation', table.oid)
+  if (object === undefined || !columns.every((column) => columnAllows(catalog, userOid, object, column, letter)))
     throw sqlError('42501', `permission denied for table ${table.name}`)
 }
 
@@ -152,8 +153,9 @@ async function copyTo(
         viaQuery ? { hint: 'Try the COPY (SELECT ...) TO variant.' } : {},
       )
     }
-    requireRight(session, table, 'r')
-    query = selectOf(node.relation, columnsOf(table, namesOf(node.attlist)))
+    const columns = columnsOf(table, namesOf(node.attlist))
+    requireRight(session, table, 'r', columns)
+    query = selectOf(node.relation, columns)
   }
   if ('SelectStmt' in query! && query.SelectStmt.intoClause !== undefined)
     throw sqlError('0A000', 'COPY (SELECT INTO) is not supported')
@@ -310,7 +312,7 @@ async function copyFrom(
       what === 'view' ? { hint: 'To enable copying to a view, provide an INSTEAD OF INSERT trigger.' } : {},
     )
   }
-  requireRight(session, table, 'a')
+  requireRight(session, table, 'a', columnsOf(table, namesOf(node.attlist)))
   if (table.persistence !== 't') session.requireWritable('COPY FROM')
   if (table.virtual) throw sqlError('42501', `permission denied: "${table.name}" is a system catalog`)
   const columns = columnsOf(table, namesOf(node.attlist))
