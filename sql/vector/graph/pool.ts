@@ -71,7 +71,7 @@ export class GraphPool {
 
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all(this.#threads.splice(0).map((thread) => thread?.worker.terminate()))
+    await Promise.all(this.#threads.splice(0).map(async (thread) => await thread?.worker.terminate()))
   }
 
   /** All threads; those that are not there are started. */
