@@ -70,6 +70,7 @@ describe('half precision', () => {
     for (let half = 0; half < 65_536; half++) {
       const n = HALF_VALUES[half]!
       if (!Number.isNaN(n)) expect(toHalf(n)).toBe(half)
+      if (Number.isFinite(n)) expect(fromHalves(Uint16Array.of(half))[0]).toBe(n)
     }
     expect(Number.isNaN(HALF_VALUES[toHalf(NaN)]!)).toBe(true)
   })

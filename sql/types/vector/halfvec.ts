@@ -18,22 +18,25 @@ import {
 } from './dense.ts'
 import { checkDimensionCount, checkExpected, checkSame, overflow, underflow } from './dimensions.ts'
 import { DISTANCES } from './distance.ts'
-import { fromHalves, HALF_INFINITY, HALF_VALUES, isHalfZero, toHalf } from './half.ts'
+import { fromHalves, HALF_INFINITY, HALF_VALUES, isHalfZero, toHalf, writeHalves } from './half.ts'
 import { checkHalf, compareHalfvecs, halfOf } from './halfvec-type.ts'
 
 type Half = Uint16Array
 
 /** Written-out copies of the arguments, one for each side. */
 class Scratch {
-  floats = new Float32Array(0)
+  #floats = new Float32Array(0)
+  #words = new Uint32Array(this.#floats.buffer)
   #of: Half | undefined
   fill(halves: Half): Float32Array {
-    if (halves === this.#of) return this.floats
-    if (this.floats.length !== halves.length) this.floats = new Float32Array(halves.length)
-    const { floats } = this
-    for (let i = 0; i < halves.length; i++) floats[i] = HALF_VALUES[halves[i]!]!
+    if (halves === this.#of) return this.#floats
+    if (this.#floats.length !== halves.length) {
+      this.#floats = new Float32Array(halves.length)
+      this.#words = new Uint32Array(this.#floats.buffer)
+    }
+    writeHalves(halves, this.#floats, this.#words)
     this.#of = halves
-    return floats
+    return this.#floats
   }
 }
 const left = new Scratch()
