@@ -49,6 +49,16 @@ export function registerExtensions(): void {
   defineDdl('AlterExtensionStmt', 'ALTER EXTENSION', (ddl, node) => {
     const row = [...ddl.editor.extensions()].find((each) => each.name === node.extname)
     if (row === undefined) throw sqlError('42704', `extension "${node.extname}" does not exist`)
+    for (const option of node.options ?? []) {
+      if (!('DefElem' in option) || option.DefElem.defname !== 'new_version') continue
+      const { arg } = option.DefElem
+      const wanted = arg !== undefined && 'String' in arg ? (arg.String.sval ?? '') : ''
+      if (wanted !== row.version)
+        throw sqlError(
+          '22023',
+          `extension "${row.name}" has no update path from version "${row.version}" to version "${wanted}"`,
+        )
+    }
     notice(ddl, `version "${row.version}" of extension "${row.name}" is already installed`)
     return 'ALTER EXTENSION'
   })
