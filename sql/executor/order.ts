@@ -29,6 +29,8 @@ const NUMBERS: ReadonlySet<Oid> = new Set([
   OID.timestamptz,
 ]) // prettier-ignore
 
+export const isOrderedByNumber = (type: Oid): boolean => NUMBERS.has(type)
+
 const compareNumbers: Compare = (a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0)
 
 /** The type's default order. Throws 42883 when it has none. */

@@ -1,13 +1,16 @@
 /**
  * Sort. In memory: the first key becomes a double (a number as it is, of a string what follows the beginning that all share) and a radix sort
- * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows. Input that is
- * ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
+ * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows, and a scan below
+ * makes no row whose first key is beyond them. Input that is ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
  */
 
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { Catalog } from '../catalog/catalog.ts'
+import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
+import { some } from '../plan/walk.ts'
 import { OID } from '../types/oids.ts'
+import type { Value } from '../types/value.ts'
 import type { CompileEnv } from './env.ts'
 import { compileLimits } from './limit.ts'
 import { batchBytes } from './memory.ts'
@@ -21,7 +24,16 @@ import {
   SLICE_OVER,
   type Steps,
 } from './operator.ts'
-import { type ColumnOrder, cut, type RowOrder, rowOrder, type SortColumns, sortColumns } from './order.ts'
+import {
+  type ColumnOrder,
+  cut,
+  isOrderedByNumber,
+  type RowOrder,
+  rowOrder,
+  type SortColumns,
+  sortColumns,
+} from './order.ts'
+import { compileScanLoop, type ScanLoop } from './scan.ts'
 import { inBatches } from './simple.ts'
 import { eachRow, SpillFile } from './spill.ts'
 
@@ -36,6 +48,7 @@ export function compileSort(plan: SortPlan, env: CompileEnv): Operator {
   const order = rowOrder(env.catalog, keys.columns)
   const limits = compileLimits(plan.limit, plan.offset, env)
   const limited = plan.limit !== undefined
+  const scanTop = limited && plan.presorted === 0 ? compileScanTop(plan, env) : undefined
   const note = (x: Execution, method: string) => {
     const instrument = x.instruments?.get(plan)
     if (instrument !== undefined) instrument.extra['Sort Method'] = method
@@ -46,6 +59,8 @@ export function compileSort(plan: SortPlan, env: CompileEnv): Operator {
       const wanted = skip + count
       if (wanted === 0) return nothing()
       if (plan.presorted > 0 && plan.presorted < plan.keys.length) return incremental(input.run(x), x, wanted)
+      if (wanted <= HEAP_MAX && scanTop !== undefined && x.instruments === undefined)
+        return scanned(scanTop, keys, order, wanted, x)
       if (wanted <= HEAP_MAX) return topRows(input.run(x), keys, order, wanted, x, () => note(x, 'top-N heapsort'))
       return sortAll(input.run(x), keys, order, env.catalog, x, (method) => note(x, method))
     },
@@ -98,27 +113,88 @@ function* topRows(
   note: () => void,
 ): Steps {
   const extend = keys.extend(x)
-  const heap: MutableRow[] = []
+  const top = new Top(keys, order, wanted)
   for (const step of steps) {
     if (step instanceof Pause) {
       yield step
       continue
     }
     extend(step)
-    for (const row of step) {
-      if (heap.length < wanted) {
-        heap.push(row)
-        if (heap.length === wanted) for (let i = (wanted >> 1) - 1; i >= 0; i--) sink(heap, i, order)
-      } else if (order(row, heap[0]!) < 0) {
-        heap[0] = row
-        sink(heap, 0, order)
-      }
-    }
+    for (const row of step) top.offer(row)
   }
-  heap.sort(order)
-  cut(heap, keys.width)
   note()
-  yield* inBatches(heap, () => x.sliceOver())
+  yield* inBatches(top.sorted(), () => x.sliceOver())
+}
+
+/** The best rows so far. */
+class Top {
+  readonly #keys: SortColumns
+  readonly #order: RowOrder
+  readonly #wanted: number
+  readonly #heap: MutableRow[] = []
+  /** No row whose first key lies beyond it is wanted: what that key, a number, is compared with. */
+  bound: Value
+
+  constructor(keys: SortColumns, order: RowOrder, wanted: number) {
+    this.#keys = keys
+    this.#order = order
+    this.#wanted = wanted
+    this.bound = this.#unbound()
+  }
+
+  #unbound(): number {
+    return this.#keys.columns[0]?.descending === true ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  }
+
+  /** Takes the row if it is among the best; answers the new bound. */
+  offer(row: MutableRow): Value {
+    const heap = this.#heap
+    if (heap.length < this.#wanted) {
+      heap.push(row)
+      if (heap.length < this.#wanted) return this.bound
+      for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i, this.#order)
+    } else {
+      if (this.#order(row, heap[0]!) >= 0) return this.bound
+      heap[0] = row
+      sink(heap, 0, this.#order)
+    }
+    this.bound = heap[0]![this.#keys.columns[0]!.column] ?? this.#unbound()
+    return this.bound
+  }
+
+  sorted(): MutableRow[] {
+    this.#heap.sort(this.#order)
+    cut(this.#heap, this.#keys.width)
+    return this.#heap
+  }
+}
+
+/** The scan's loop with the test of the first key in it; undefined: the input is no scan, or that key is no number. */
+function compileScanTop(plan: SortPlan, env: CompileEnv): ScanLoop<Top> | undefined {
+  const [first] = plan.keys
+  const { input } = plan
+  if (plan.keys.some(({ expression }) => some(expression, (node) => node.kind === 'subplan'))) return undefined
+  if (env.mode === 'once' || first === undefined || !isOrderedByNumber(first.expression.type)) return undefined
+  if (input.kind !== 'seq-scan' && (input.kind !== 'index-scan' || input.unique)) return undefined
+  return compileScanLoop<Top>(input, env, (w) => {
+    // All keys are computed for every row, and once: one may fail, or answer differently the next time.
+    const computed = plan.keys.flatMap(({ expression }) => (expression.kind === 'column' ? [] : [w.value(expression)]))
+    const key = first.expression.kind === 'column' ? w.value(first.expression) : computed[0]!
+    const beyond = `${key} ${first.descending ? '<' : '>'} bound`
+    w.lines.push(`if (${key} !== null && ${beyond}) continue`)
+    const columns = input.columns.map(
+      ({ type, typmod }, index): Expression => ({ kind: 'column', index, type, typmod }),
+    )
+    const values = [...columns.map((each) => w.value(each)), ...computed]
+    w.lines.push(`bound = state.offer([${values.join(', ')}])`)
+    return { before: 'let { bound } = state', after: '' }
+  })
+}
+
+function* scanned(loop: ScanLoop<Top>, keys: SortColumns, order: RowOrder, wanted: number, x: Execution): Steps {
+  const top = new Top(keys, order, wanted)
+  yield* loop.run(x, top)
+  yield* inBatches(top.sorted(), () => x.sliceOver())
 }
 
 function sink(heap: MutableRow[], from: number, order: RowOrder): void {
