@@ -891,6 +891,18 @@ function bindRowComparison(
   return compareRows(b, op, left.fields, right.fields, location)
 }
 
+/** Operators of btree families, as what they order: the plain ones, and those of text_pattern_ops. */
+const ROW_ORDERS: Readonly<Record<string, '<' | '<=' | '>' | '>='>> = {
+  '<': '<',
+  '<=': '<=',
+  '>': '>',
+  '>=': '>=',
+  '~<~': '<',
+  '~<=~': '<=',
+  '~>~': '>',
+  '~>=~': '>=',
+}
+
 export function compareRows(
   b: BindContext,
   op: OperatorName,
@@ -914,7 +926,8 @@ export function compareRows(
   if (calls.length === 1) return calls[0]!
   if (op.name === '=') return { kind: 'and', args: calls, ...BOOL }
   if (op.name === '<>') return { kind: 'or', args: calls, ...BOOL }
-  if (!['<', '<=', '>', '>='].includes(op.name)) {
+  const order = ROW_ORDERS[op.name]
+  if (order === undefined) {
     throw errorAt(b, '0A000', `could not determine interpretation of row comparison operator ${op.name}`, location, {
       hint: 'Row comparison operators must be associated with btree operator families.',
     })
@@ -924,7 +937,7 @@ export function compareRows(
   )
   return {
     kind: 'row-compare',
-    op: op.name as '<' | '<=' | '>' | '>=',
+    op: order,
     functions: calls.map((call) => call.function),
     operators: calls.map((call) => call.operator!),
     equals,

@@ -14,7 +14,7 @@ import { mapChildren, raiseExpression, replaceVars, rewrite, some } from '../pla
 import { OID } from '../types/oids.ts'
 import type { SemiJoin } from './join.ts'
 import type { Level } from './level.ts'
-import { collectRelations, conjuncts, isVolatile } from './scan.ts'
+import { collectRelations, conjuncts, isVolatile, relationsIn } from './scan.ts'
 
 /** A subquery that is nothing but FROM, WHERE and targets. */
 function isSimple(level: Level, query: Query): boolean {
@@ -353,7 +353,8 @@ export function pullUpSublinks(
   let current = query
   const conditions: Expression[] = []
   const semis: SemiJoin[] = []
-  for (const e of conjuncts(query.where)) {
+  const waiting = [...conjuncts(query.where)].reverse()
+  for (let e = waiting.pop(); e !== undefined; e = waiting.pop()) {
     const anti = e.kind === 'not' && e.arg.kind === 'subquery'
     const link = e.kind === 'subquery' ? e : anti ? e.arg : undefined
     const semi = link?.kind === 'subquery' ? toJoin(level, current, link, anti) : undefined
@@ -361,10 +362,27 @@ export function pullUpSublinks(
       conditions.push(e)
       continue
     }
+    // What of EXISTS (… WHERE p(outer) AND q) asks of the outer row alone is asked there: it may be an EXISTS itself.
+    const base = current.relations.length
+    const isOuter = (each: Expression): boolean => {
+      const reads = anti || callsVolatile(level, each) ? [] : [...relationsIn(each)]
+      return reads.length > 0 && reads.every((relation) => relation < base)
+    }
     current = semi.query
-    semis.push(semi.join)
+    waiting.push(...semi.join.on.filter(isOuter).reverse())
+    semis.push({ ...semi.join, on: semi.join.on.filter((each) => !isOuter(each)) })
   }
   return { query: current, conditions, semis }
+}
+
+/** A volatile function anywhere in it, in subqueries too. */
+function callsVolatile(level: Level, tree: unknown): boolean {
+  if (typeof tree !== 'object' || tree === null) return false
+  if (Array.isArray(tree)) return tree.some((each) => callsVolatile(level, each))
+  if (Object.getPrototypeOf(tree) !== Object.prototype) return false
+  const node = tree as Expression
+  if (node.kind === 'call' && level.shared.catalog.function(node.function)?.volatility === 'v') return true
+  return Object.values(tree).some((each) => callsVolatile(level, each))
 }
 
 function toJoin(
