@@ -21,10 +21,10 @@ typedef struct {
   u32 vector, element_bytes, heads, unused;
 } Graph;
 
-/* Followed by the links of the lowest layer (a count and 2m ids), then, at graph.vector, by the vector. */
+/* Followed by 2m ids, the links of the lowest layer; then, at graph.vector, by the vector. Right before the vector, in
+   its first cache line, lies its scale: 1 / |v| where the metric is cosine, else 1. */
 typedef struct {
   double created, deleted;
-  float scale; /* cosine: 1 / |v| */
   u32 lock, upper; /* upper: address of level, then for each layer from 1 a count and m ids; 0: level 0 */
   u32 count, ids[];
 } Record;
@@ -54,6 +54,7 @@ enum { MORE, ROUND, NOTHING };
 
 INLINE Record *record(const Graph *g, u32 slot) { return AT(Record, g->records + slot * g->stride); }
 INLINE const char *vector(const Graph *g, u32 slot) { return AT(char, g->records + slot * g->stride + g->vector); }
+INLINE float *scale_at(const Graph *g, u32 slot) { return AT(float, g->records + slot * g->stride + g->vector - 4); }
 INLINE u32 level(const Graph *g, u32 slot) {
   u32 upper = record(g, slot)->upper;
   return upper ? *AT(u32, upper) : 0;
@@ -66,20 +67,20 @@ INLINE u32 *links(const Graph *g, u32 slot, u32 layer) {
 
 /* ---------------------------------------------------------------------------------------------------- distances */
 
-INLINE float finish(const Graph *g, float raw, float scale, const Record *r) {
+INLINE float finish(const Graph *g, float raw, float scale, const float *stored) {
   u32 metric = g->kind & 7;
-  float d = metric == METRIC_COSINE ? 1 - raw * scale * r->scale : metric == METRIC_IP ? -raw : raw;
+  float d = metric == METRIC_COSINE ? 1 - raw * scale * *stored : metric == METRIC_IP ? -raw : raw;
   return d != d ? INFINITE : d;
 }
 INLINE float measure(const Graph *g, const char *q, float scale, u32 slot) {
-  return finish(g, measure_one(g->kind, q, vector(g, slot), g->groups), scale, record(g, slot));
+  return finish(g, measure_one(g->kind, q, vector(g, slot), g->groups), scale, scale_at(g, slot));
 }
 INLINE v128_t measure4(const Graph *g, const char *q, float scale, const u32 *slots) {
   u32 a = slots[0], b = slots[1], c = slots[2], d = slots[3];
   v128_t raw = measure_four(g->kind, q, vector(g, a), vector(g, b), vector(g, c), vector(g, d), g->groups);
   u32 metric = g->kind & 7;
   if (metric == METRIC_COSINE) {
-    v128_t scales = wasm_f32x4_make(record(g, a)->scale, record(g, b)->scale, record(g, c)->scale, record(g, d)->scale);
+    v128_t scales = wasm_f32x4_make(*scale_at(g, a), *scale_at(g, b), *scale_at(g, c), *scale_at(g, d));
     scales = wasm_f32x4_mul(wasm_f32x4_splat(scale), scales);
     raw = wasm_f32x4_sub(wasm_f32x4_const_splat(1), wasm_f32x4_mul(raw, scales));
   } else if (metric == METRIC_IP) raw = wasm_f32x4_neg(raw);
@@ -254,7 +255,7 @@ static u32 choose(const Graph *g, Context *c, const i64 *from, u32 count, u32 ma
     float d = distance_of(from[i]);
     if (n > 0) {
       const char *q = as_query(g, slot, c->decode_at[1]);
-      float scale = record(g, slot)->scale;
+      float scale = *scale_at(g, slot);
       v128_t limit = wasm_f32x4_splat(d);
       u32 j = 0;
       for (; j < n; j += 4)
@@ -295,7 +296,7 @@ static void connect(const Graph *g, Context *c, u32 node, u32 slot, float d, u32
   } else if (!there) {
     for (u32 i = 0; i < n; i++) slots[i] = list[1 + i];
     const char *q = as_query(g, node, c->decode_at[0]);
-    measure_all(g, q, record(g, node)->scale, slots, n, out);
+    measure_all(g, q, *scale_at(g, node), slots, n, out);
     for (u32 i = 0; i < n; i++) greatest_push(keys, i, key(out[i], slots[i]));
     greatest_push(keys, n, key(d, slot));
     sort(keys, n + 1);
@@ -310,7 +311,7 @@ EXPORT(choose_again) void choose_again(const Graph *g, Context *c, u32 node, u32
   i64 *near = AT(i64, c->near_at), chosen[8 + 200];
   const char *q = as_query(g, node, c->decode_at[0]);
   for (u32 i = 0; i < count; i++)
-    greatest_push(near, i, key(measure(g, q, record(g, node)->scale, list[i]), list[i]));
+    greatest_push(near, i, key(measure(g, q, *scale_at(g, node), list[i]), list[i]));
   sort(near, count);
   write_list(links(g, node, layer), chosen, choose(g, c, near, count, max, chosen));
 }
@@ -331,7 +332,7 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
   }
   u32 at = entry - 1, top = level(g, at);
   const char *q = as_query(g, slot, c->query_at);
-  float scale = record(g, slot)->scale;
+  float scale = *scale_at(g, slot);
   if (top > mine) at = descend(g, c, q, scale, at, top, mine + 1);
   u32 highest = mine < top ? mine : top;
   i64 *near = AT(i64, c->near_at), *picks = AT(i64, c->picks_at);
@@ -377,7 +378,7 @@ static float scale_of(const Graph *g, u32 element, const char *q) {
 /* After a slot's vector was written. */
 EXPORT(stored) void stored(const Graph *g, Context *c, u32 slot) {
   u32 element = g->kind >> 3;
-  record(g, slot)->scale = scale_of(g, element == F16 ? F32 : element, as_query(g, slot, c->decode_at[0]));
+  *scale_at(g, slot) = scale_of(g, element == F16 ? F32 : element, as_query(g, slot, c->decode_at[0]));
 }
 /* After a query's bytes were written, padded: of halves where the first decoded vector lies, else where the query does. */
 EXPORT(asked) void asked(const Graph *g, Context *c) {

@@ -6,7 +6,7 @@
  *     | unused | header | context 0 | context 1 | ...        | lists of the     | record 0 | record 1 | record 2 | ...
  *     |        |        | one a thread; 0: the owner's       | upper layers     | `stride` bytes each
  *
- *     record   | created f64 | deleted f64 | scale f32 | lock | upper | count, 2m ids | padding | vector, padded to 16 |
+ *     record   | created f64 | deleted f64 | lock | upper | count, 2m ids | padding | scale f32 | vector, padded to 16 |
  *     upper    | level | count, m ids (layer 1) | count, m ids (layer 2) | ...        one for every slot of level > 0
  *     context  | header | stack | query | decoded ×2 | picks | NEAR | OPEN | REST | seen ×2 | list | image | allow |
  *
@@ -75,7 +75,7 @@ export const CONTEXT = {
 export const CONTEXT_BYTES = 144
 
 /** Words of a record, and what lies at its beginning. */
-export const RECORD = { created: 0, deleted: 1, scale: 4, lock: 5, upper: 6, count: 7, ids: 8 } as const
+export const RECORD = { created: 0, deleted: 1, lock: 4, upper: 5, count: 6, ids: 7 } as const
 
 export const HEADER_AT = 1024
 const CONTEXTS_AT = 65_536
@@ -161,8 +161,9 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
   const { m } = spec
   invariant(m >= 2 && m <= 100 && spec.dimensions > 0, 'a graph has 2 to 100 links and a dimension')
   const [groups, vectorBytes] = GROUPS[spec.element](spec.dimensions)
-  const vector = up(RECORD.ids * 4 + 8 * m, 16)
-  const stride = up(vector + vectorBytes, 16)
+  const vector = up(RECORD.ids * 4 + 8 * m + 4, 16)
+  // Whole cache lines: a vector touches as few as it can (a tenth of the time of a search at 100 dimensions).
+  const stride = up(vector + vectorBytes, 64)
   // A slot has 1 / (m - 1) upper layers on the average, and 1 / m of them have any.
   const upperBytes = 4 * ((m + 1) / (m - 1) + 1 / m) * 1.02
   const upperSpare = 65_536
