@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Scanner } from '../../storage/engine/engine.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
-import { rowsOf } from '../../storage/engine/page.ts'
+import { pageOfEntries, rowsOf } from '../../storage/engine/page.ts'
 import { type Key, timestamp } from '../../storage/keys/brand.ts'
 import { LOCK_STRENGTHS, ROW_MODES } from '../../storage/mvcc/lock-modes.ts'
 import { LockOwner, LockTable, Wait } from '../../storage/mvcc/locks.ts'
-import { scanWithOwnWrites } from '../../storage/mvcc/own-writes.ts'
+import { loadsOf, scanWithOwnWrites } from '../../storage/mvcc/own-writes.ts'
 import { Reads } from '../../storage/mvcc/reads.ts'
 import { WriteBuffer } from '../../storage/mvcc/write-buffer.ts'
 
@@ -39,7 +39,12 @@ function play(steps: readonly Step[], buffer: WriteBuffer): Model {
   const savepoints: { readonly writes: number; readonly model: Model }[] = []
   for (const it of steps) {
     if (it.kind === 'put') {
-      buffer.put(it.key, bytesOf(it.value))
+      const value = bytesOf(it.value)
+      const isAbove =
+        value.length % 2 === 1 &&
+        buffer.append(Buffer.from(`${it.key}..`, 'latin1'), it.key.length, value, 0, value.length)
+      if (isAbove) expect([...model.keys()].every((key) => key < it.key)).toBe(true)
+      else buffer.put(it.key, value)
       model.set(it.key, it.value)
     } else if (it.kind === 'remove') {
       buffer.remove(it.key)
@@ -71,6 +76,12 @@ test('a write buffer is an ordered map with undo', () => {
       expect(seen).toEqual(inOrder(model))
       expect(buffer.count).toBe(model.size)
       for (const key of ['k000', 'k200', 'k400'] as Key[]) expect(buffer.has(key)).toBe(model.has(key))
+      const loaded: (readonly [Key, string | undefined])[] = []
+      for (const some of loadsOf(buffer, 500)) {
+        for (const { key, value } of rowsOf('bytes' in some ? some : pageOfEntries(some)))
+          loaded.push([key, value.length === 0 ? undefined : textOf(value)])
+      }
+      expect(loaded).toEqual(seen)
       const back: Key[] = []
       buffer.seek(position, 'z' as Key)
       for (let at = buffer.previous(position); at !== undefined; at = buffer.previous(position))
