@@ -11,7 +11,7 @@ import { notSupported, sqlError } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import { bindCall } from './call.ts'
 import { coerceToBoolean } from './coerce.ts'
-import { type BindContext, errorAt } from './context.ts'
+import type { BindContext } from './context.ts'
 import { bindExpression, provideContainers, settleUnknown } from './expression.ts'
 import { columnsOf } from './from.ts'
 import { bindDelete, bindInsert, bindUpdate } from './modify.ts'
@@ -106,22 +106,7 @@ export function bindTableExpression(
     })
     scope.items = [itemOf(0, scope.relations[0]!, { rowType: table.rowType })]
   }
-  const e = bindExpression(b, scope, node)
-  const what = WHERE_SUBQUERIES_ARE_NOT[clause]
-  if (what !== undefined && containsSubquery(e)) throw errorAt(b, '0A000', `cannot use subquery in ${what}`)
-  return e
-}
-const WHERE_SUBQUERIES_ARE_NOT: Partial<Record<Clause, string>> = {
-  check: 'check constraint',
-  default: 'DEFAULT expression',
-  'index expression': 'index expression',
-  'index predicate': 'index predicate',
-  generated: 'column generation expression',
-}
-const containsSubquery = (e: unknown): boolean => {
-  if (typeof e !== 'object' || e === null) return false
-  if ((e as { kind?: string }).kind === 'subquery') return true
-  return Object.values(e).some(containsSubquery)
+  return bindExpression(b, scope, node)
 }
 
 /** A boolean condition over one table. */

@@ -49,7 +49,7 @@ import {
   placeOf,
   typeName,
 } from './context.ts'
-import { placeAggregate, refuseSetReturning } from './placement.ts'
+import { placeAggregate, refuseSetReturning, refuseSubquery } from './placement.ts'
 import {
   bindBinary,
   bindPrefix,
@@ -1107,6 +1107,7 @@ function bindCase(b: BindContext, scope: Scope, node: CaseExpr): Expression {
 // ── Subqueries ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 function bindSubLink(b: BindContext, scope: Scope, node: SubLink): Expression {
+  refuseSubquery(b, scope.clause, node.location)
   const query = containers!.subquery(b, scope, node.subselect!)
   const targets = query.targets.filter((target) => !target.junk)
   switch (node.subLinkType!) {

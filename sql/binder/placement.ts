@@ -69,6 +69,22 @@ const NO_SETS: Partial<Record<Clause, string>> = {
   generated: 'column generation expressions',
 }
 
+/** 0A000 where a clause takes no subquery. `position`: where it stands. */
+export function refuseSubquery(b: BindContext, clause: Clause, position: number | undefined): void {
+  const place = NO_SUBQUERIES[clause]
+  if (place !== undefined) throw errorAt(b, '0A000', `cannot use subquery in ${place}`, position)
+}
+const NO_SUBQUERIES: Partial<Record<Clause, string>> = {
+  check: 'check constraint',
+  default: 'DEFAULT expression',
+  'index expression': 'index expression',
+  'index predicate': 'index predicate',
+  'alter using': 'transform expression',
+  execute: 'EXECUTE parameter',
+  call: 'CALL argument',
+  generated: 'column generation expression',
+}
+
 export const LATERAL_HINT = { hint: 'You might be able to move the set-returning function into a LATERAL FROM item.' }
 
 interface Found {

@@ -10,7 +10,7 @@ import { constantFold } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import type { Execution, MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
-import { rewrite, some } from '../../plan/walk.ts'
+import { rewrite } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
 import type { Row, Value } from '../../types/value.ts'
 import { bindContext } from '../statement.ts'
@@ -182,9 +182,7 @@ function using(
   const e: Expression =
     node === undefined
       ? { kind: 'var', level: 0, relation: 0, column: column.number, type: column.type, typmod: column.typmod }
-      : bindTableExpression(b, table, node, 'other')
-  if (some(e, (each) => each.kind === 'subquery'))
-    throw sqlError('0A000', 'cannot use subquery in transform expression')
+      : bindTableExpression(b, table, node, 'alter using')
   if (e.type !== target.type && !canCoerce(b, [e.type], [target.type], 'assignment')) {
     if (node === undefined) {
       throw sqlError(

@@ -91,7 +91,7 @@ export function executeParameters(
   const env = compileEnv(session.catalog, 'once')
   return params.map((param, i) => {
     const type = types[i]!
-    const e = bindConstantExpression(b, param)
+    const e = bindConstantExpression(b, param, 'execute')
     if (e.type !== OID.unknown && !canCoerce(b, [e.type], [type], 'assignment')) {
       throw sqlError(
         '42804',
