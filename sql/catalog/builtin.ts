@@ -25,6 +25,7 @@ import type {
   TypeRow,
 } from './catalog.ts'
 import { columnOf, type DataTable, dataTable, dataText, type FieldReader, fields, reader } from './tsv.ts'
+import { VECTOR_VIEW, VECTOR_VIEW_SQL } from './vector-view.ts'
 
 /** A value computed on first use. */
 export function lazy<T>(make: () => T): () => T {
@@ -389,6 +390,7 @@ const viewTexts = (file: string) =>
       if (end < 0) continue
       index.set(Number.parseInt(section, 10), section.slice(end + 1).trimEnd())
     }
+    index.set(VECTOR_VIEW, VECTOR_VIEW_SQL)
     return index
   })
 const plainViews = viewTexts('views.sql')

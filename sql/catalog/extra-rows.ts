@@ -1,12 +1,16 @@
 /** Built-in objects that PostgreSQL itself does not have, as lines that follow those of its data files: the vector types, hybrid search. */
 import { pg_proc as searchFunctions } from '../types/tsearch/catalog-rows.ts'
 import * as vector from '../types/vector/catalog-rows.ts'
+import * as vectorView from './vector-view.ts'
 
 type Field = null | boolean | number | string | readonly number[]
 
 const TABLES: Readonly<Record<string, readonly Readonly<Record<string, Field>>[]>> = {
-  pg_type: vector.pg_type,
-  pg_proc: [...vector.pg_proc, ...searchFunctions].map((row) => ({
+  pg_class: vectorView.pg_class,
+  pg_attribute: vectorView.pg_attribute,
+  pg_rewrite: vectorView.pg_rewrite,
+  pg_type: [...vector.pg_type, ...vectorView.pg_type],
+  pg_proc: [...vector.pg_proc, ...searchFunctions, ...vectorView.pg_proc].map((row) => ({
     prosupport: 0,
     prosecdef: false,
     proleakproof: false,

@@ -381,7 +381,6 @@ const ABSENT = [
 export const SHOW_FUNCTIONS: FunctionTable = {
   ...Object.fromEntries(ABSENT.map((name) => [name, NOTHING])),
   current_database: fromCatalog((c) => c.catalog.databaseName),
-  pg_indexam_progress_phasename: fromCatalog(() => null),
   format_type: fromCatalog((c, type: number | null, typmod: number | null) =>
     type === null ? null : formatType(c, oid(type), typmod ?? undefined),
   ),

@@ -20,6 +20,7 @@ import type { TypeContext } from '../types/type.ts'
 import type { Int64 } from '../types/value.ts'
 import type { VectorIndexes } from '../vector/vector-index.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
+import type { Building } from './ddl/vector-build.ts'
 import { ExtendedQuery } from './extended-query.ts'
 import type { Portal } from './portal.ts'
 import { Runner } from './run.ts'
@@ -106,6 +107,8 @@ export class Backend implements Session, ContextHost {
   sessionUser: Oid
   userOid: Oid
   tempNamespace: Oid = oid(0)
+  /** The vector index whose graph a statement is building. */
+  building: Building | undefined
   /** Done at the end of the transaction: temporary tables, notifications. `everyCommit` stays for the whole session. */
   readonly hooks: {
     beforeCommit: (() => Promise<void> | undefined)[]

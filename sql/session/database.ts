@@ -11,6 +11,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { tableSpan } from '../../storage/keys/map.ts'
 import type { Kv } from '../../storage/kv/kv.ts'
 import '../binder/binder.ts'
+import { isVectorIndex, vectorIndexSpec } from '../access/vector-spec.ts'
 import { POSTGRES_DATABASE } from '../catalog/bootstrap.ts'
 import type { RoleRow } from '../catalog/catalog.ts'
 import { installCatalogFunctions } from '../catalog/functions.ts'
@@ -28,7 +29,9 @@ import { registerRecords } from '../types/record/record.ts'
 import { registerText } from '../types/text/text.ts'
 import { registerTextSearch } from '../types/tsearch/tsearch.ts'
 import { registerVector } from '../types/vector/vector.ts'
-import type { VectorIndexes } from '../vector/vector-index.ts'
+import { openGraphs } from '../vector/graphs.ts'
+import type { Graphs } from '../vector/index-graph.ts'
+import type { VectorIndexes, VectorIndexSpec } from '../vector/vector-index.ts'
 import { openVectorIndexes } from '../vector/vector-indexes.ts'
 import { Backend, type Server } from './backend.ts'
 import { clockMicros } from './call-context.ts'
@@ -53,6 +56,8 @@ export interface DatabaseOptions {
   readonly log: DatabaseLog
   /** Where checkpoints of vector indexes' graphs lie; without it graphs are built anew after each start. */
   readonly vectorFolder?: string
+  /** Other graphs for vector indexes, for tests. */
+  readonly vectorGraphs?: Graphs
 }
 
 let registered = false
@@ -85,7 +90,21 @@ export async function openDatabase(kv: Kv, options: DatabaseOptions): Promise<Da
   // What is wrong in the settings is found now, not at the first connection.
   const settings = new SessionSettings(options.settings)
   const catalogs = await openCatalogStore(kv, { osUser: options.osUser })
-  return new Node(kv, catalogs, settings, options)
+  const node = new Node(kv, catalogs, settings, options)
+  node.vectors.start(vectorSpecs(catalogs))
+  return node
+}
+
+/** Of all databases. */
+function* vectorSpecs(catalogs: CatalogStore): Iterable<VectorIndexSpec> {
+  for (const { oid } of catalogs.catalog(POSTGRES_DATABASE).databases()) {
+    const catalog = catalogs.catalog(oid)
+    for (const index of catalog.ownAll('relation')) {
+      if (!isVectorIndex(index)) continue
+      const table = catalog.relation(index.index!.table)
+      if (table !== undefined) yield vectorIndexSpec(catalog, table, index)
+    }
+  }
 }
 
 class Node implements Database, Server {
@@ -107,6 +126,7 @@ class Node implements Database, Server {
     this.#options = options
     this.vectors = openVectorIndexes({
       kv,
+      graphs: options.vectorGraphs ?? openGraphs(),
       folder: options.vectorFolder,
       warn: (message, fields = {}) => options.log.warn(fields, message),
     })

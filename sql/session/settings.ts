@@ -72,6 +72,8 @@ const BOOT: Readonly<Record<string, string>> = {
   default_text_search_config: 'pg_catalog.english',
   in_hot_standby: 'off',
   jit: 'off',
+  // A vector index that does not fit is not built: room for a million vectors of 128 dimensions.
+  maintenance_work_mem: '1048576',
   max_parallel_workers_per_gather: '0',
   data_checksums: 'on',
 }

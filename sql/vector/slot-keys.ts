@@ -20,8 +20,17 @@ export class SlotKeys {
   #used = 0
   #live = 0
 
+  /** One more than the last slot. */
   get count(): number {
     return this.#count
+  }
+
+  /** All keys one after the other, and where each begins: for a checkpoint. */
+  get packed(): { readonly bytes: Buffer; readonly starts: Float64Array } {
+    return {
+      bytes: this.#bytes.subarray(0, this.#starts[this.#count]),
+      starts: this.#starts.subarray(0, this.#count + 1),
+    }
   }
 
   /** Memory in use. */
@@ -29,26 +38,26 @@ export class SlotKeys {
     return this.#bytes.length + this.#starts.byteLength + this.#table.byteLength
   }
 
-  /** Names the next slot; answers its number. The key now finds this slot. */
-  add(key: string): number {
-    const slot = this.#count
-    const start = this.#starts[slot]!
+  /** Names a slot, the next one or a later one. The key now finds this slot. */
+  add(key: string, slot: number): void {
+    if (slot + 2 > this.#starts.length) {
+      const bigger = new Float64Array(Math.max(slot + 2, this.#starts.length * 2))
+      bigger.set(this.#starts)
+      this.#starts = bigger
+    }
+    const start = this.#starts[this.#count]!
+    // Slots in between are no vectors' (graph.ts: sparse ones take several numbers).
+    for (let between = this.#count + 1; between <= slot; between++) this.#starts[between] = start
     const end = start + key.length
     if (end > this.#bytes.length) {
       const bigger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2))
       this.#bytes.copy(bigger, 0, 0, start)
       this.#bytes = bigger
     }
-    if (slot + 2 > this.#starts.length) {
-      const bigger = new Float64Array(this.#starts.length * 2)
-      bigger.set(this.#starts)
-      this.#starts = bigger
-    }
     this.#bytes.latin1Write(key, start)
     this.#starts[slot + 1] = end
-    this.#count++
+    this.#count = slot + 1
     this.#enter(key, slot)
-    return slot
   }
 
   /** The key of a slot, behind `prefix`. */

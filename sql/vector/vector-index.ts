@@ -85,7 +85,8 @@ export interface VectorIndex {
 }
 
 export interface VectorIndexStatus {
-  readonly state: 'loading' | 'building' | 'ready'
+  /** ready also while entries are linked in the background; failed: the graph could not be kept, for want of memory: searches are exact. */
+  readonly state: 'loading' | 'building' | 'ready' | 'failed'
   /** Live entries, dead slots, entries not yet linked. */
   readonly entries: number
   readonly dead: number
@@ -101,12 +102,27 @@ export interface VectorIndexStatus {
   readonly phase: string
 }
 
+export interface BuildOptions {
+  /** What graph and keys may take. */
+  readonly bytesMax: number
+  /** Throws when the statement is to end. */
+  check(): void
+}
+
 /** All vector indexes of a store that are open in this process. */
 export interface VectorIndexes {
   /** The index's graph; begins to load or build it in the background when it is not there. */
   open(spec: VectorIndexSpec): VectorIndex
-  /** Forgets graph and checkpoint of the index whose entries begin with `prefix` (dropped, rebuilt under another). */
+  /**
+   * CREATE INDEX: makes the graph of an index whose entries `txn` has written, before it commits; nobody else sees them.
+   * Throws 53200 when the graph is larger than allowed. When the transaction does not commit, call `drop`.
+   */
+  build(spec: VectorIndexSpec, txn: Txn, options: BuildOptions): Promise<void>
+  /** Forgets graphs and checkpoints of all indexes whose entries begin with `prefix`: dropped, or made anew elsewhere. */
   drop(prefix: Key): void
+  /** At the start of a server: loads these in the background, and removes checkpoints of indexes that are not among them. */
+  start(specs: Iterable<VectorIndexSpec>): void
   list(): readonly VectorIndex[]
+  /** Leaves checkpoints of what has changed. */
   close(): Promise<void>
 }

@@ -185,7 +185,9 @@ export function registerDatabases(): void {
     session.kv.scheduleRemoval(txn, databaseSpan(row.oid))
     editor.remove('database', row.oid)
     session.hooks.ended.push((committed) => {
-      if (committed) for (const sequence of sequences) session.kv.deleteState(sequenceKey(row.oid, sequence.storageId))
+      if (!committed) return
+      for (const sequence of sequences) session.kv.deleteState(sequenceKey(row.oid, sequence.storageId))
+      session.server.vectors.drop(databaseSpan(row.oid).from)
     })
     return 'DROP DATABASE'
   })

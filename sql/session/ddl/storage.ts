@@ -14,6 +14,7 @@ import type { Row } from '../../types/value.ts'
 import { current, type Ddl, update } from './context.ts'
 import { checkVectorKeys, isVectorMethod, noticeOfLittleData } from './index-vector.ts'
 import { drivePauses } from './query.ts'
+import { buildGraph } from './vector-build.ts'
 
 /** Entries for the rows that are there. 23505 when a unique index cannot be. */
 export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow): Promise<void> {
@@ -22,6 +23,7 @@ export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow
   if (isVectorMethod(method)) checkVectorKeys(ddl, vector, method)
   const rows = await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
   if (method === 'ivfflat') noticeOfLittleData(ddl, rows, vector)
+  if (isVectorMethod(method)) await buildGraph(ddl, table, index)
 }
 
 /** REINDEX: the index under a new storage id. A clustered one is the table itself and has nothing to build. */

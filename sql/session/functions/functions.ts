@@ -6,6 +6,7 @@ import { SEQUENCE_FUNCTIONS } from './sequence-functions.ts'
 import { SERVER_FUNCTIONS } from './server-functions.ts'
 import { SETTING_FUNCTIONS } from './setting-functions.ts'
 import { STATISTICS_FUNCTIONS } from './statistics-functions.ts'
+import { VECTOR_FUNCTIONS } from './vector-functions.ts'
 
 export function installSessionFunctions(): void {
   for (const table of [
@@ -15,6 +16,7 @@ export function installSessionFunctions(): void {
     LOCK_FUNCTIONS,
     STATISTICS_FUNCTIONS,
     ACTIVITY_FUNCTIONS,
+    VECTOR_FUNCTIONS,
   ])
     install(table)
 }

@@ -54,7 +54,6 @@ export const STATISTICS_FUNCTIONS: FunctionTable = {
   ...rowOfSession('pg_stat_get_wal_receiver', () => none(15)),
   ...rowsOfSession('pg_stat_get_wal_senders', () => []),
   ...rowsOfSession('pg_stat_get_slru', () => []),
-  ...rowsOfSession('pg_stat_get_progress_info', () => []),
   ...rowsOfSession('pg_stat_get_recovery_prefetch', () => []),
   ...rowOfSession('pg_stat_get_subscription_stats', (_, subscription: number) => [subscription, 0, 0, null]),
   ...rowOfSession('pg_stat_get_replication_slot', (_, slot: string) => [slot, 0, 0, 0, 0, 0, 0, 0, 0, null]),

@@ -1,0 +1,63 @@
+/** An index without a graph: its entries are read and measured, at the transaction's own snapshot. */
+import type { Key } from '../../storage/keys/brand.ts'
+import type { Txn } from '../../storage/kv/kv.ts'
+import type { Value } from '../types/value.ts'
+import { Calibration } from './calibration.ts'
+import { exactHits, KnownHits } from './exact-search.ts'
+import type {
+  Hits,
+  SearchOptions,
+  VectorIndex,
+  VectorIndexSpec,
+  VectorIndexStatus,
+  VectorSearch,
+} from './vector-index.ts'
+
+export class EntriesIndex implements VectorIndex {
+  readonly spec: VectorIndexSpec
+  readonly #assumed = new Calibration()
+
+  constructor(spec: VectorIndexSpec) {
+    this.spec = spec
+  }
+
+  /** Of the parts that have graphs. */
+  get prefixes(): readonly Key[] {
+    return []
+  }
+
+  isReadyFor(_txn: Txn): boolean {
+    return true
+  }
+
+  search(txn: Txn, query: Value, options: SearchOptions): VectorSearch {
+    return new KnownHits(exactHits(this.spec, txn, query, options), options.effort)
+  }
+
+  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {
+    const { keys, distances } = exactHits(this.spec, txn, query, { tenant: undefined, allow: rows })
+    return { keys: keys.slice(0, limit), distances: distances.slice(0, limit) }
+  }
+
+  effortFor(recall: number, limit: number, share: number): number {
+    return this.#assumed.effortFor(recall, limit, share, limit)
+  }
+
+  get status(): VectorIndexStatus {
+    return {
+      state: 'ready',
+      entries: 0,
+      dead: 0,
+      tail: 0,
+      bytes: 0,
+      calibration: [],
+      builtAt: undefined,
+      buildMs: undefined,
+      blocksDone: 0,
+      blocksTotal: 0,
+      phase: '',
+    }
+  }
+
+  async close(_dropped: boolean): Promise<void> {}
+}

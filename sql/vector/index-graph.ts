@@ -1,0 +1,47 @@
+/** What the runtime of an index asks of its graph: graph/graph.ts implements it; tests have one of plain arrays. */
+import type {
+  ExactOptions,
+  GraphHits,
+  GraphLimits,
+  GraphSearch,
+  GraphSearchOptions,
+  GraphSpec,
+  Slot,
+} from './graph/graph.ts'
+
+export interface IndexGraph {
+  readonly spec: GraphSpec
+  /** One more than the highest slot. */
+  readonly slots: number
+  /** Memory in use. */
+  readonly bytes: number
+  /** Throws 53200 beyond the limit. */
+  append(packed: Uint8Array, created: number): Slot
+  /** The slot is one of a commit after all. */
+  setCreated(slot: Slot, created: number): void
+  markDeleted(slot: Slot, at: number): void
+  created(slot: Slot): number
+  /** Infinity while it lives. */
+  deleted(slot: Slot): number
+  /** A view, valid until the next append. */
+  vector(slot: Slot): Uint8Array
+  /** In this thread, now: for few. */
+  link(slot: Slot): void
+  linkAll(from: Slot, until: Slot, onProgress?: (linked: number) => void): Promise<void>
+  search(query: Uint8Array, options: GraphSearchOptions): GraphSearch
+  exact(query: Uint8Array, options: ExactOptions): GraphHits | Promise<GraphHits>
+  /** Edges, levels, timestamps, as blocks; no vectors. */
+  checkpoint(): Generator<Uint8Array>
+  /** After a restore: the slot's vector. */
+  setVector(slot: Slot, packed: Uint8Array): void
+  /** After a restore, when all vectors that there are were given: the others are dead. */
+  dropAbsent(): void
+  close(): void
+}
+
+export interface Graphs {
+  create(spec: GraphSpec, limits: GraphLimits): IndexGraph
+  /** Throws CheckpointError on any mismatch. */
+  restore(spec: GraphSpec, limits: GraphLimits, blocks: Iterable<Uint8Array>): IndexGraph
+  close(): Promise<void>
+}

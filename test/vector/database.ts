@@ -1,0 +1,102 @@
+/** A database in memory for tests of vector indexes: SQL in, rows as text out; it can be closed and opened again over the same store. */
+import { openDatabase } from '../../sql/session/database.ts'
+import type { Field, Session, Sink } from '../../sql/session/session.ts'
+import type { Graphs } from '../../sql/vector/index-graph.ts'
+import type { VectorIndex, VectorIndexes } from '../../sql/vector/vector-index.ts'
+import { openMemoryEngine } from '../../storage/engine/memory.ts'
+import { systemClock } from '../../storage/keys/clock.ts'
+import { openKv } from '../../storage/kv/open-kv.ts'
+import { openLocalLog } from '../../storage/range/local-log.ts'
+
+export interface Database {
+  run(sql: string): Promise<void>
+  rows(sql: string): Promise<(string | null)[][]>
+  indexes(): readonly VectorIndex[]
+  /** Every open index can be searched. */
+  ready(): Promise<void>
+  readonly warnings: readonly string[]
+  stop(): Promise<void>
+  start(): Promise<void>
+  reopen(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openDatabaseOver(
+  options: { readonly vectorFolder?: string; readonly vectorGraphs?: Graphs } = {},
+): Promise<Database> {
+  const engine = openMemoryEngine()
+  const warnings: string[] = []
+  let kv: Awaited<ReturnType<typeof openKv>>
+  let server: Awaited<ReturnType<typeof openDatabase>>
+  let session: Session
+  const start = async () => {
+    kv = await openKv(engine, { clock: systemClock, openLog: openLocalLog(engine) })
+    const log = {
+      info() {},
+      warn: (fields: object, message: string) =>
+        void warnings.push(`${message}: ${String((fields as { err?: unknown }).err)}`),
+      error() {},
+    }
+    server = await openDatabase(kv, { osUser: 'someone', settings: new Map(), log, ...options })
+    session = await server.connect({
+      user: 'postgres',
+      database: 'postgres',
+      parameters: new Map(),
+      clientAddress: undefined,
+      clientPort: undefined,
+      idleSink: undefined,
+      onTerminate() {},
+    })
+  }
+  const stop = async () => {
+    await server.close(0)
+    await kv.close()
+  }
+  const query = async (sql: string): Promise<(string | null)[][]> => {
+    let fields: readonly Field[] = []
+    const rows: (string | null)[][] = []
+    const sink: Sink = {
+      fields: (given) => {
+        fields = given
+      },
+      row: (values) =>
+        void rows.push(
+          values.map((value, i) => (value === null ? null : fields[i]!.type.output(value, session.typeContext))),
+        ),
+      flow: () => undefined,
+      commandComplete() {},
+      emptyQuery() {},
+      portalSuspended() {},
+      notice() {},
+      parameterStatus() {},
+      notification() {},
+      copyIn: () => {
+        throw new Error('no COPY here')
+      },
+      copyOut() {},
+      copyData() {},
+      copyDone() {},
+    }
+    await session.query(sql, sink)
+    return rows
+  }
+  await start()
+  const indexes = () => (server as unknown as { readonly vectors: VectorIndexes }).vectors.list()
+  return {
+    run: async (sql) => void (await query(sql)),
+    rows: query,
+    indexes,
+    warnings,
+    async ready() {
+      for (let i = 0; i < 2000 && indexes().some(({ status }) => status.state === 'loading' || status.tail > 0); i++)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+    },
+    stop,
+    start,
+    async reopen() {
+      await stop()
+      await start()
+    },
+    close: stop,
+  }
+}
