@@ -4,6 +4,8 @@
  *     /table/<db>/<table's storage>/pk/<primary key columns | row number>                  the row
  *     /table/<db>/<index's storage>/1/<key columns>[<row's columns of its own key>]         -> the row's key
  *
+ *     /table/<db>/<vector index's storage>/2/…                                             a row whose vector it leaves out
+ *
  * A table whose primary key is `clustered` keeps its rows in that order; any other numbers its rows. The entry of a unique
  * index ends after its columns, so that two equal rows meet in one key; where equal rows may stand side by side (the index
  * is not unique, is checked late, or a column is NULL and NULLs are distinct) the row's own key is appended.
@@ -20,9 +22,13 @@ import type { ArrayValue, Row, Value } from '../types/value.ts'
 
 /** The index number of entries under an index's own storage id. */
 const ENTRIES = 1
+const LEFT_OUT = 2
 
 export const rowPrefix = (database: Oid, table: RelationRow): Key => rowKeyPrefix(database, table.storageId)
 export const entryPrefix = (database: Oid, index: RelationRow): Key => indexPrefix(database, index.storageId, ENTRIES)
+/** The rows that a vector index covers but cannot compare: NULL, a vector of length zero where directions count. As entries. */
+export const leftOutPrefix = (database: Oid, index: RelationRow): Key =>
+  indexPrefix(database, index.storageId, LEFT_OUT)
 /** All that is stored under a table's or index's storage id. */
 export const relationSpan = (database: Oid, relation: RelationRow): Span => tableSpan(database, relation.storageId)
 /** The table's rows. */

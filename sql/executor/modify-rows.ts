@@ -122,12 +122,21 @@ export class IndexRun {
     const value = from[positions[space.columns.length]!]!
     const tenant = encoder.finish()
     const bytes = value === null ? undefined : vector.write(value, tenant.length - space.prefix.length)
-    if (bytes === undefined) return undefined
+    const own = rowKey.slice(this.#prefixLength)
+    if (bytes === undefined) {
+      // It has no place among the others; searches that come to their end look here.
+      this.value = LEFT_OUT_VALUE
+      this.length = LEFT_OUT_VALUE.length
+      return (this.writer.leftOut + tenant.slice(space.prefix.length) + own) as Key
+    }
     this.value = bytes.buffer
     this.length = bytes.length
-    return (tenant + rowKey.slice(this.#prefixLength)) as Key
+    return (tenant + own) as Key
   }
 }
+
+/** A value is never empty. */
+const LEFT_OUT_VALUE = Buffer.from([0])
 
 export class TableRun {
   readonly writer: TableWriter

@@ -7,7 +7,7 @@
  */
 import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
-import { clusteredIndex, entryPrefix, type KeySpace, keyColumn, rowPrefix } from '../access/keys.ts'
+import { clusteredIndex, entryPrefix, type KeySpace, keyColumn, leftOutPrefix, rowPrefix } from '../access/keys.ts'
 import { layoutOf, type RowLayout, type RowReader, type RowWriter, rowWriter, wholeRowReader } from '../access/row.ts'
 import { isVectorIndex, vectorIndexSpec } from '../access/vector-spec.ts'
 import type { Catalog, ColumnRow, ConstraintRow, IndexRow, RelationRow } from '../catalog/catalog.ts'
@@ -41,6 +41,8 @@ export interface IndexWriter {
   readonly late: boolean
   /** A vector index: the last key column is the entry's value, the others are in its key. undefined for an ordered index. */
   readonly vector: VectorEntry | undefined
+  /** Of a vector index: what the keys of rows begin with that it leaves out. */
+  readonly leftOut: Key
 }
 
 export interface TableWriter {
@@ -191,6 +193,7 @@ export function indexWriter(table: RelationRow, relation: RelationRow, env: Comp
     meets: info.unique && info.immediate,
     late: info.unique && !info.immediate,
     vector: vector ? vectorEntry(vectorIndexSpec(catalog, table, relation)) : undefined,
+    leftOut: leftOutPrefix(catalog.databaseOid, relation),
   }
 }
 

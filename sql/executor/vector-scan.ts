@@ -12,8 +12,9 @@
  */
 import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
-import type { Page } from '../../storage/kv/kv.ts'
-import { keyColumn, pointWriter } from '../access/keys.ts'
+import { prefixSpan } from '../../storage/keys/map.ts'
+import { PAGE_HEADER_BYTES, type Page } from '../../storage/kv/kv.ts'
+import { keyColumn, leftOutPrefix, pointWriter } from '../access/keys.ts'
 import { vectorIndexSpec } from '../access/vector-spec.ts'
 import type { IndexKey } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
@@ -73,6 +74,8 @@ interface Site {
   /** Rows with their keys, filtered. */
   readonly pages: ReturnType<typeof compilePages>
   readonly keys: ReturnType<typeof compileKeys> | undefined
+  /** What the keys of rows begin with whose vectors the index leaves out. */
+  readonly leftOut: Key
   readonly exact: Exact
 }
 
@@ -105,6 +108,7 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
     within,
     pages: compilePages(rowsPlan(plan, plan.filter), env),
     keys,
+    leftOut: leftOutPrefix(env.catalog.databaseOid, index),
     exact: compileExact(plan, spec, value, within, keys, env),
   }
   return {
@@ -147,13 +151,43 @@ function* nearest(site: Site, x: Execution): Steps {
   const index = x.vectors.open(spec)
   const settings = x.vectorSettings
   const fits = query !== null && (spec.dimensions < 0 || dimensionsOf(query as VectorValue) === spec.dimensions)
-  const sure = settings.minRecall >= 1 && settings.efSearch === undefined && settings.probes === undefined
-  if (fits && !sure && index.isReadyFor(x.txn)) {
+  // Nothing is to be missed: what no link of a graph leads to would be found too late.
+  const sure = (): boolean =>
+    (settings.minRecall >= 1 && settings.efSearch === undefined && settings.probes === undefined) ||
+    (site.keys === undefined &&
+      chooseEffort(index, settings, run.wanted, plan.share, false).effort >= index.status.entries)
+  // The rows that the index leaves out are few, or none.
+  if (plan.others && (plan.nulls === 'first' || plan.nans === 'first')) {
+    yield* site.exact(run, { rows: yield* leftOut(site, x, tenant), firstOnly: true })
+  }
+  if (fits && index.isReadyFor(x.txn) && !sure()) {
     const isComplete = yield* searched(site, run, index, tenant)
     if (isComplete) return
   }
-  note(run, 'Search Method', 'exact')
+  note(run, 'Search Method', 'exact scan')
   yield* site.exact(run)
+}
+
+/** Keys of the rows whose vectors the index leaves out. */
+function* leftOut(site: Site, x: Execution, tenant: Key | undefined): Generator<Pause, Key[], undefined> {
+  const { rowPrefix } = site.spec
+  const prefix = `${site.leftOut}${tenant ?? ''}` as Key
+  const rows: Key[] = []
+  const scanner = x.txn.scan(prefixSpan(prefix))
+  try {
+    for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) {
+      const { buffer, bytes } = page
+      for (let o = 0; o < bytes; ) {
+        const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+        rows.push((rowPrefix + buffer.latin1Slice(o + PAGE_HEADER_BYTES + prefix.length, at)) as Key)
+        o = at + buffer.readUInt32LE(o + 4)
+      }
+      if (x.sliceOver()) yield SLICE_OVER
+    }
+  } finally {
+    scanner.close()
+  }
+  return rows
 }
 
 function note(run: Run, name: string, value: number | string): void {
@@ -204,7 +238,7 @@ function* searched(
     (spec.method === 'hnsw' ? x.vectorSettings.iterativeScan : x.vectorSettings.ivfflatIterativeScan) ===
     'relaxed_order'
   const share = Math.min(1, Math.max(plan.share, 0.01))
-  let goal = wanted
+  let goal = Math.max(1, wanted - run.given.size)
   let fetched = 0
   let passed = 0
   let ended = false
@@ -262,9 +296,7 @@ function* searched(
     noteSearch(run, search, fetched, passed)
     yield* give(site, run, found.take(found.count))
     if (ended || !plan.others) return true
-    if (rows === undefined) return false
-    note(run, 'Search Method', 'exact')
-    yield* site.exact(run, rows)
+    yield* site.exact(run, { rows: rows ?? (yield* leftOut(site, x, tenant)), firstOnly: false })
     return true
   } finally {
     noteSearch(run, search, fetched, passed)
@@ -365,8 +397,13 @@ class Gathered implements VectorSearch {
 
 // ---- the exact way
 
-/** All rows that were not given, in order; of `rows` alone, when these are all that can match. */
-type Exact = (run: Run, rows?: readonly Key[]) => Steps
+interface Only {
+  readonly rows: readonly Key[]
+  /** Only those that stand before all others, for want of a distance. */
+  readonly firstOnly: boolean
+}
+/** All rows that were not given, in order; with `only`, of these alone. */
+type Exact = (run: Run, only?: Only) => Steps
 
 function compileExact(
   plan: VectorScan,
@@ -382,18 +419,22 @@ function compileExact(
   const columns = [...from.columns.slice(0, distanceAt), DISTANCE_COLUMN, KEY_COLUMN]
   const measured: Plan = { ...from, columns }
   /** Of the run that is being started; read at once. */
-  let starting: { readonly run: Run; readonly rows: readonly Key[] | undefined } | undefined
+  let starting: { readonly run: Run; readonly only: Only | undefined } | undefined
   let scan: Operator | undefined
   let pages: ReturnType<typeof compilePages> | undefined
   const input: Operator = {
     run(x) {
-      const { run, rows } = starting!
-      if (rows === undefined && keys === undefined) return measure(run, (scan ??= compileScan(from, env)).run(x))
+      const { run, only } = starting!
+      if (only === undefined && keys === undefined) return measure(run, (scan ??= compileScan(from, env)).run(x), false)
       pages ??= compilePages(from, env)
-      return measure(run, pages(x, rowPages(x, rows === undefined ? keys!(x) : [rows])))
+      return measure(run, pages(x, rowPages(x, only === undefined ? keys!(x) : [only.rows])), only?.firstOnly === true)
     },
   }
-  const key = { expression: columnAt(distanceAt, DISTANCE_COLUMN), descending: false, nullsFirst: false }
+  const key = {
+    expression: columnAt(distanceAt, DISTANCE_COLUMN),
+    descending: false,
+    nullsFirst: plan.nulls === 'first',
+  }
   const sorting = (limit: Expression | undefined, offset: Expression | undefined): Operator =>
     compileSort(
       { kind: 'sort', input: measured, keys: [key], limit, offset, presorted: 0, columns, estimate: plan.estimate },
@@ -402,7 +443,10 @@ function compileExact(
   let limited: Operator | undefined
   let whole: Operator | undefined
 
-  function* measure(run: Run, steps: Steps): Steps {
+  const isFirst = (distance: number | null): boolean =>
+    distance === null ? plan.nulls === 'first' : Number.isNaN(distance) && plan.nans === 'first'
+
+  function* measure(run: Run, steps: Steps, firstOnly: boolean): Steps {
     const { x, query, given } = run
     const vectorOf = value.bind(x)
     const holds = within.bind(x)
@@ -417,21 +461,23 @@ function compileExact(
         if (given.has(key as Key)) continue
         const own = vectorOf(row)
         if (!plan.others && (own === null || !isIndexed(spec, own))) continue
-        row.push(own === null || query === null ? null : spec.distance(own, query), key)
+        const distance = own === null || query === null ? null : spec.distance(own, query)
+        if (firstOnly && !isFirst(distance)) continue
+        row.push(distance, key)
         if (holds(row)) out.push(row)
       }
       if (out.length > 0) yield out
     }
   }
 
-  return function* exact(run, rows) {
+  return function* exact(run, only) {
     const isLimited = Number.isFinite(run.wanted) && !plan.ties
     for (;;) {
       const before = run.given.size
       const sort = isLimited
         ? (limited ??= sorting(plan.limit, plan.offset))
         : (whole ??= sorting(undefined, undefined))
-      starting = { run, rows }
+      starting = { run, only }
       for (const step of sort.run(run.x)) {
         if (step instanceof Pause) {
           yield step

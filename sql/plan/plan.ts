@@ -249,6 +249,9 @@ export interface VectorScanPlan extends RowSource {
   readonly gather: (PlanNode & { readonly kind: 'index-scan' }) | undefined
   /** Rows that the index has no entry for (NULL, a vector of length zero under cosine distance) come too, at their place. */
   readonly others: boolean
+  /** Where those of them stand whose distance is NULL or NaN. */
+  readonly nulls: 'first' | 'last'
+  readonly nans: 'first' | 'last'
   /** The share of the index's entries that the filter is expected to keep, 0 to 1, and of how many. */
   readonly share: number
   readonly entries: number

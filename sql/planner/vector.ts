@@ -129,8 +129,6 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
 
   const within = r.conditions.filter((e) => isWithin(r, e, distance, key))
   const others = level.shared.enabled('enable_seqscan')
-  // Rows without an entry come last; where they have to come first there must be none.
-  if (others && first.nullsFirst && within.length === 0 && !isNotNull(r, source, key)) return []
 
   const filters = r.conditions.filter((e) => !within.includes(e) && !parts.some((part) => sameExpression(part, e)))
   const share = (list: readonly Expression[]): number =>
@@ -167,6 +165,8 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
     tenant: tenants.map((each) => outside(each.value)),
     gather: undefined,
     others,
+    nulls: first.nullsFirst ? 'first' : 'last',
+    nans: distance.turned ? 'first' : 'last',
     share: kept,
     entries,
   } as const
@@ -232,10 +232,4 @@ function isWithin(r: ScanRequest, e: Expression, distance: Distance, key: IndexK
   if (!fixed(left)) return false
   const inner = distanceIn(right, catalog, ours, fixed)
   return inner !== undefined && below === inner.turned
-}
-
-/** The indexed column has a value in every row that is asked for. */
-function isNotNull(r: ScanRequest, source: Source, key: IndexKey): boolean {
-  if (key.expression === undefined && source.row.columns[key.column - 1]?.notNull === true) return true
-  return r.conditions.some((e) => e.kind === 'is-null' && e.negated && !e.argIsRow && isKey(r, key, e.arg))
 }
