@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { vectorEntry } from '../../sql/vector/entry.ts'
 import { exactHits } from '../../sql/vector/exact-search.ts'
+import { openGraphs } from '../../sql/vector/graphs.ts'
 import type { Graphs } from '../../sql/vector/index-graph.ts'
 import type { Hits, VectorIndex, VectorIndexSpec } from '../../sql/vector/vector-index.ts'
 import { openVectorIndexes } from '../../sql/vector/vector-indexes.ts'
@@ -196,4 +197,15 @@ test('a drained search equals the exact one (array graph)', async () => {
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => run(arrayGraphs, steps)),
     { numRuns: 150 },
   )
+})
+
+test('a drained search equals the exact one (the graph itself)', async () => {
+  const graphs = openGraphs()
+  // Opened and closed again and again: the threads stay.
+  const kept: Graphs = { ...graphs, close: async () => {} }
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => run(kept, steps)),
+    { numRuns: 60 },
+  )
+  await graphs.close()
 })
