@@ -257,7 +257,8 @@ export class Graph {
 
   /**
    * Links the slots from `from` to before `until`, in the pool's threads; resolves when all are linked. One call at a
-   * time: a later one waits for the earlier. `onProgress` hears now and then how many slots were begun.
+   * time: a later one waits for the earlier. Rejects when the graph is closed meanwhile.
+   * `onProgress` hears now and then how many slots were begun.
    */
   async linkAll(from: Slot, until: Slot, onProgress?: (linked: number) => void): Promise<void> {
     while (this.#linking !== undefined) await this.#linking.catch(() => undefined)
@@ -282,6 +283,7 @@ export class Graph {
       } finally {
         clearInterval(timer)
       }
+      if (this.#word('next') < until) throw new Error('the graph was closed while its slots were linked')
     } else {
       const more = (): boolean => {
         OpenSearch.claim(this.#inside, undefined)
