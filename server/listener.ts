@@ -7,8 +7,8 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { createSecureContext, type SecureContext } from 'node:tls'
-import type { Database, Role } from '../sql/session/session.ts'
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import type { ConnectOptions, Database, Role } from '../sql/session/session.ts'
 import { SqlError, sqlError } from '../sql/types/error.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { endPointHash } from './auth/certificate.ts'
@@ -240,6 +240,7 @@ class PgListener implements Listener {
       parameters: start.parameters,
       clientAddress: client.address,
       clientPort: handshake.socket.remotePort,
+      ...encryptionOf(handshake.socket),
       idleSink: connection.idleSink,
       onTerminate: (error) => connection.terminate(error),
     })
@@ -335,6 +336,15 @@ function identityOf(tls: TlsFiles | undefined): Identity | undefined {
     context: createSecureContext({ cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }),
     endPointHash: endPointHash(tls.certificate),
   }
+}
+
+/** What pg_stat_ssl says of a connection; nothing for one that is not encrypted. */
+function encryptionOf(socket: Socket): Pick<ConnectOptions, 'encryption'> {
+  if (!(socket instanceof TLSSocket)) return {}
+  const { name, standardName } = socket.getCipher()
+  // AES_256, AES256 or CHACHA20, whose keys have 256 bits.
+  const bits = Number(/AES_?(\d+)/.exec(standardName)?.[1] ?? 256)
+  return { encryption: { version: socket.getProtocol() ?? '', cipher: name, bits } }
 }
 
 const addressOf = (bound: AddressInfo): ListenAddress => ({ host: bound.address, port: bound.port })

@@ -354,7 +354,8 @@ export function pullUpSublinks(
   const conditions: Expression[] = []
   const semis: SemiJoin[] = []
   const waiting = [...conjuncts(query.where)].reverse()
-  for (let e = waiting.pop(); e !== undefined; e = waiting.pop()) {
+  while (waiting.length > 0) {
+    const e = waiting.pop()!
     const anti = e.kind === 'not' && e.arg.kind === 'subquery'
     const link = e.kind === 'subquery' ? e : anti ? e.arg : undefined
     const semi = link?.kind === 'subquery' ? toJoin(level, current, link, anti) : undefined

@@ -116,6 +116,8 @@ export interface ConnectOptions {
   /** For pg_stat_activity: undefined for an embedded session. */
   readonly clientAddress: string | undefined
   readonly clientPort: number | undefined
+  /** For pg_stat_ssl, when the connection is encrypted. */
+  readonly encryption?: { readonly version: string; readonly cipher: string; readonly bits: number }
   /** Called with asynchronous notices when no statement is running. */
   readonly idleSink: Sink | undefined
   /** The session wants its connection to be closed (pg_terminate_backend, idle timeouts): the server sends the FATAL error and closes. */

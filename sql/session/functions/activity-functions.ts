@@ -48,6 +48,7 @@ function activity(session: Backend, backend: Backend): readonly Value[] {
   }
   const wait = waitOf(backend)
   const address = addressOf(backend)
+  const { encryption } = backend.identity.options
   const local = backend.identity.options.clientAddress?.startsWith('/') === true
   return [
     backend.databaseOid,
@@ -68,10 +69,10 @@ function activity(session: Backend, backend: Backend): readonly Value[] {
     transaction.txn?.hasWrites === true ? Number(BigInt(transaction.txn.id) & 0xffffffffn) : null,
     null,
     'client backend',
-    false,
-    null,
-    null,
-    null,
+    encryption !== undefined,
+    encryption?.version ?? null,
+    encryption?.cipher ?? null,
+    encryption?.bits ?? null,
     null,
     null,
     null,
