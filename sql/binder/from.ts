@@ -16,6 +16,7 @@ import { hybridSearch } from './hybrid-search.ts'
 import { bindBinary } from './resolve.ts'
 import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
+import { readThrough } from './view-options.ts'
 
 /** Bound by select.ts; views and subqueries need it. */
 export type QueryBinder = (b: BindContext, parent: Scope | undefined, node: Node) => Query
@@ -221,7 +222,7 @@ function bindRelation(
         (index) => itemOf(index, scope.relations[index]!, extra),
       )
     case 'v': {
-      const query = binders.view(b, row)
+      const query = readThrough(b, row, binders.view(b, row))
       return single(
         scope,
         {

@@ -11,7 +11,8 @@ import type { Modify, OnConflict, Query, Relation, Target } from '../plan/query.
 import { replaceVars } from '../plan/walk.ts'
 import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import type { BindContext } from './context.ts'
+import { type BindContext, wantAccess } from './context.ts'
+import { asksInvoker } from './view-options.ts'
 
 /** Why a view's rows cannot be changed, in PostgreSQL's words; undefined: they can. */
 export function notUpdatable(query: Query): string | undefined {
@@ -107,6 +108,15 @@ export function throughViews(b: BindContext, query: Query): Query {
     const checked = cascaded || option !== undefined
     cascaded ||= option === 'cascaded'
     current = throughView(current, modify, target, view, checked)
+    if (asksInvoker(view)) {
+      const base = current.relations[modify.relation]!
+      const below = base.kind === 'table' ? base.oid : base.kind === 'subquery' ? base.viewOid : undefined
+      const reads = target.query.where !== undefined || b.accesses.get(view.oid)?.includes('r') === true
+      if (below !== undefined) {
+        wantAccess(b, below, ({ insert: 'a', update: 'w', delete: 'd', select: 'r' } as const)[query.command])
+        if (reads) wantAccess(b, below, 'r')
+      }
+    }
   }
 }
 

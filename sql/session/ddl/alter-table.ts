@@ -315,9 +315,19 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
     case 'AT_SetAccessMethod':
       if (command.name !== 'heap') throw sqlError('42704', `access method "${command.name}" does not exist`)
       return
-    case 'AT_SetCompression':
-      requireColumn(table, command.name!)
+    case 'AT_SetCompression': {
+      const column = requireColumn(table, command.name!)
+      const method = command.def !== undefined && 'String' in command.def ? (command.def.String.sval ?? '') : ''
+      if (!['default', 'pglz', 'lz4'].includes(method))
+        throw sqlError('22023', `invalid compression method "${method}"`)
+      const type = ddl.editor.typeRow(column.type)
+      if (type?.length !== -1)
+        throw sqlError(
+          '0A000',
+          `column data type ${ddl.session.context.names.typeName(column.type)} does not support compression`,
+        )
       return
+    }
     case 'AT_DisableRowSecurity':
     case 'AT_NoForceRowSecurity':
       return
