@@ -103,6 +103,7 @@ async function measureShare(
     if (isOver()) return undefined
   }
   const wanted = asked.reduce((sum, each) => sum + each.wanted, 0)
+  if (wanted === 0) return []
   const rows: CalibrationRow[] = []
   for (const effort of EFFORTS) {
     let found = 0
@@ -117,7 +118,7 @@ async function measureShare(
       await turn()
       if (isOver()) return undefined
     }
-    const recall = wanted === 0 ? 1 : found / wanted
+    const recall = found / wanted
     rows.push({ share, effort, recall })
     if (recall >= ENOUGH) break
   }

@@ -182,6 +182,7 @@ export class LiveIndex implements VectorIndex {
     this.#state = 'ready'
     this.#changes = graph.slots
     this.#wantCheckpoint()
+    this.#measureSoon()
   }
 
   #changed(at: number, name: string, value: Uint8Array | undefined): void {
@@ -298,7 +299,10 @@ export class LiveIndex implements VectorIndex {
     const slot = keys.find(name)
     const isKnown = slot !== undefined && slot < restored && graph.created(slot) === at
     if (isKnown && graph.deleted(slot) === Infinity) graph.setVector(slot, this.#pack(value))
-    else this.#append(at, name, value)
+    else {
+      this.#append(at, name, value)
+      this.#changes++
+    }
   }
 
   #countDead(): number {
@@ -380,7 +384,6 @@ export class LiveIndex implements VectorIndex {
     this.#checkOpen()
     check()
     this.#phase = ''
-    this.#measureSoon()
   }
 
   /** The statement has been ended meanwhile. */
