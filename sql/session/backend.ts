@@ -31,7 +31,7 @@ import { SimpleQuery } from './simple-query.ts'
 import { toSqlError } from './sqlstate-of.ts'
 import { type Statement, type StatementCache, statementCache } from './statement.ts'
 import type { Wait } from './suspend.ts'
-import { Transaction } from './transaction.ts'
+import { aborted, Transaction } from './transaction.ts'
 import { type Utility, utilityFor } from './utility.ts'
 import { Waits } from './waits.ts'
 
@@ -581,9 +581,6 @@ export class Backend implements Session, ContextHost {
     for (const hook of this.onDiscard) hook()
   }
 }
-
-export const aborted = (): SqlError =>
-  sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
 
 const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transaction (aborted)' } as const
 const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'info', 'notice', 'warning', 'error']

@@ -6,12 +6,12 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { type ParsedStatement, parse } from '../parser/parser.ts'
 import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
-import { aborted, type Backend, type Named } from './backend.ts'
+import type { Backend, Named } from './backend.ts'
 import { clockMicros } from './call-context.ts'
 import { newPortal, type Portal } from './portal.ts'
-import { changedResult } from './run.ts'
 import type { Field, Format, MaybePromise, Sink } from './session.ts'
 import {
+  changedResult,
   isQueryNode,
   makeStatement,
   type PreparedQuery,
@@ -19,6 +19,7 @@ import {
   type Statement,
   sameFields,
 } from './statement.ts'
+import { aborted } from './transaction.ts'
 import { rowSink } from './utilities/query.ts'
 
 export class ExtendedQuery {

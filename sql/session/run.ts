@@ -10,7 +10,7 @@ import type { Txn } from '../../storage/kv/kv.ts'
 import { KvError } from '../../storage/range/errors.ts'
 import { runPlan } from '../executor/executor.ts'
 import { type Execution, type Instrument, Pause } from '../executor/operator.ts'
-import { type SqlError, sqlError } from '../types/error.ts'
+import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
 import type { Backend } from './backend.ts'
 import { currentRow } from './current-row.ts'
@@ -18,12 +18,17 @@ import { PointExecution, type PointRead } from './point.ts'
 import { newPortal, type Portal } from './portal.ts'
 import { sliceOver, startSlice } from './scheduler.ts'
 import type { Format, MaybePromise, Sink } from './session.ts'
-import { isQueryNode, type PreparedQuery, prepareQuery, type Statement, sameFields } from './statement.ts'
+import {
+  changedResult,
+  isQueryNode,
+  type PreparedQuery,
+  prepareQuery,
+  type Statement,
+  sameFields,
+} from './statement.ts'
 import { Suspend, Suspensions, type Wait } from './suspend.ts'
 
 const NO_FORMATS: readonly Format[] = []
-
-export const changedResult = (): SqlError => sqlError('0A000', 'cached plan must not change result type')
 
 /** Statements whose rows must be held back until they are complete. */
 const mayRestart = (prepared: PreparedQuery): boolean => prepared.suspends

@@ -17,7 +17,7 @@ import type { PlannedStatement } from '../plan/plan.ts'
 import type { ColumnInfo, Query } from '../plan/query.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { plan } from '../planner/planner.ts'
-import { sqlError } from '../types/error.ts'
+import { type SqlError, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
 import { type Accesses, checkAccess } from './access.ts'
@@ -215,6 +215,9 @@ function baseOf(catalog: Catalog, type: Oid): Oid {
   const row = catalog.typeRow(type)
   return row?.kind === 'd' ? baseOf(catalog, row.baseType) : type
 }
+
+/** The client was told of other rows than the statement would give now. */
+export const changedResult = (): SqlError => sqlError('0A000', 'cached plan must not change result type')
 
 /** Whether a client that was told of the one kind of rows can read the other. */
 export function sameFields(a: readonly Field[] | undefined, b: readonly Field[] | undefined): boolean {

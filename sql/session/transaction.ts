@@ -10,7 +10,7 @@ import type { Isolation, Kv, Savepoint, Txn } from '../../storage/kv/kv.ts'
 import type { Editor } from '../catalog/editor.ts'
 import type { CatalogStore } from '../catalog/store.ts'
 import type { CatalogView } from '../catalog/view.ts'
-import { sqlError } from '../types/error.ts'
+import { type SqlError, sqlError } from '../types/error.ts'
 import type { SessionSettings } from './settings.ts'
 import { toSqlError } from './sqlstate-of.ts'
 
@@ -255,3 +255,6 @@ export class Transaction {
     } else if (this.block === 'implicit' || this.txn !== undefined) this.rollback()
   }
 }
+
+export const aborted = (): SqlError =>
+  sqlError('25P02', 'current transaction is aborted, commands ignored until end of transaction block')
