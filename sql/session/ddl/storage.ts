@@ -71,6 +71,8 @@ export function replaceStorage(ddl: Ddl, table: RelationRow): RelationRow {
     if (index.index!.clustered) continue
     removeStorage(ddl, index)
     update(ddl, { ...index, storageId: ddl.editor.nextStorageId() })
+    if (index.index!.method === 'ivfflat')
+      noticeOfLittleData(ddl, 0, { keys: index.index!.keys, options: index.options })
   }
   return update(ddl, { ...table, storageId: ddl.editor.nextStorageId() })
 }
