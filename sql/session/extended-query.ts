@@ -5,6 +5,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import { type ParsedStatement, parse } from '../parser/parser.ts'
 import { sqlError } from '../types/error.ts'
+import { decodeUtf8 } from '../types/text/chars.ts'
 import type { Value } from '../types/value.ts'
 import type { Backend, Named } from './backend.ts'
 import { clockMicros } from './call-context.ts'
@@ -181,7 +182,7 @@ export class ExtendedQuery {
       result.push(
         format === 1
           ? type.receive(value, 0, value.length, -1, this.#session.context)
-          : type.input(utf8(value), -1, this.#session.context),
+          : type.input(textOf(value), -1, this.#session.context),
       )
     }
     return result
@@ -305,18 +306,12 @@ export class ExtendedQuery {
   }
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true })
+/** Parameters up to so many bytes are looked at one by one, which is quicker than asking for all of them. */
+const SHORT_BYTES = 32
+
 /** Text of a parameter; 22021 for bytes that are not UTF-8. */
-function utf8(bytes: Buffer): string {
-  for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i]! >= 0x80) {
-      try {
-        return strict.decode(bytes)
-      } catch {
-        throw sqlError('22021', 'invalid byte sequence for encoding "UTF8"')
-      }
-    }
-    if (bytes[i] === 0) throw sqlError('22021', 'invalid byte sequence for encoding "UTF8": 0x00')
-  }
+function textOf(bytes: Buffer): string {
+  if (bytes.length > SHORT_BYTES) return decodeUtf8(bytes)
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80 || bytes[i] === 0) return decodeUtf8(bytes)
   return bytes.latin1Slice(0, bytes.length)
 }

@@ -5,6 +5,7 @@ import { type FunctionBody, functionBodies } from '../../sql/types/function.ts'
 import { OID } from '../../sql/types/oids.ts'
 import { type ArrayValue, BitString, SparseVector, type Value } from '../../sql/types/value.ts'
 import { DISTANCES, type Metric } from '../../sql/types/vector/distance.ts'
+import { plainFloats, readFloat4 } from '../../sql/types/vector/element-text.ts'
 import { fromHalves, HALF_VALUES, toHalf, toHalves } from '../../sql/types/vector/half.ts'
 import { compareHalfvecs } from '../../sql/types/vector/halfvec-type.ts'
 import {
@@ -21,6 +22,52 @@ import { compareSparsevecs } from '../../sql/types/vector/sparsevec-type.ts'
 import { compareVectors } from '../../sql/types/vector/vector-type.ts'
 import { named, registerAll } from '../types/cases.ts'
 import { keyOf, signOf, throughBinary, throughStorage, throughText } from './values.ts'
+
+describe('numbers of a vector read the quick way', () => {
+  const decimal = fc
+    .tuple(
+      fc.constantFrom('', '-'),
+      fc.stringMatching(/^\d{1,22}$/),
+      fc.stringMatching(/^(\.\d{0,22})?$/),
+      fc.stringMatching(/^([eE][+-]?\d{1,2})?$/),
+    )
+    .map((parts) => parts.join(''))
+  const spelled = fc.oneof(
+    decimal,
+    fc.float({ noNaN: true, noDefaultInfinity: true }).map(String),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+  )
+  it('are those of the long way, or left to it', () => {
+    fc.assert(
+      fc.property(fc.array(spelled, { minLength: 1, maxLength: 6 }), (words) => {
+        const quick = plainFloats(`[${words.join(',')}]`, 16_000)
+        if (quick === undefined) return
+        expect([...quick]).toEqual(words.map((word) => readFloat4(word, 'vector')))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+  it('take what clients send', () => {
+    for (const text of ['[1,2,3]', '[0.1,-0.25,1e-5,7.5E+3]', '[0.12345678901234567,-3]', '[0,-0]'])
+      expect(plainFloats(text, 3) ?? plainFloats(text, 4)).toBeDefined()
+    for (const text of [
+      '[1, 2]',
+      '[]',
+      '[1,]',
+      '[,1]',
+      '[.]',
+      '[1e]',
+      '[0x1]',
+      '[nan]',
+      '[1]x',
+      '[1,2',
+      '[1e99]',
+      '[+1]',
+      '[1..2]',
+    ])
+      expect(plainFloats(text, 4)).toBeUndefined()
+  })
+})
 
 registerAll()
 const halfvec = named('halfvec')

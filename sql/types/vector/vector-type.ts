@@ -17,10 +17,15 @@ import {
   insufficient,
   tooLong,
 } from './dimensions.ts'
-import { float4Text, parseElements, readFloat4 } from './element-text.ts'
+import { float4Text, parseElements, plainFloats, readFloat4 } from './element-text.ts'
 import { packVector } from './packed.ts'
 
 function parseVector(text: string, typmod: number): Float32Array {
+  const plain = plainFloats(text, DIMENSIONS_MAX)
+  if (plain !== undefined) {
+    checkExpected(typmod, plain.length)
+    return plain
+  }
   const elements = parseElements(text, 'vector', DIMENSIONS_MAX, (word) => {
     const n = readFloat4(word, 'vector')
     checkFinite('vector', n)
