@@ -15,6 +15,7 @@ import { SqlError, sqlError } from '../sql/types/error.ts'
 import { type Oid, oid } from '../storage/keys/brand.ts'
 import { CopySource } from './copy-source.ts'
 import type { Log } from './log.ts'
+import { readInto } from './read-buffer.ts'
 import { type CopyHost, IdleSink, WireSink } from './sink.ts'
 import * as messages from './wire/messages.ts'
 import { Body, type FrameReader, MessageError } from './wire/reader.ts'
@@ -102,7 +103,8 @@ export class Connection implements CopyHost {
     this.#ended = ended
     this.sink.attach(session)
     this.#reader.framing = 'query'
-    this.#socket.on('data', (chunk: Buffer) => this.#received(chunk))
+    const received = (chunk: Buffer): void => this.#received(chunk)
+    if (!readInto(this.#socket, received)) this.#socket.on('data', received)
     this.#socket.on('end', () => this.#inputEnded())
     this.#socket.on('close', () => this.#socketClosed())
     this.#socket.resume()
