@@ -4,16 +4,18 @@
  *     npm run bench                   everything, about a quarter of an hour; writes RESULTS.md
  *     npm run bench -- quick          scale 1 and runs of 3 s; prints only
  *     npm run bench -- copy insert    the steps whose names contain one of the words (and pgbench -i before them)
- *     npm run bench -- vector         exact nearest neighbours
+ *     npm run bench -- vector …       vector indexes beside pgvector (vector.ts says what may follow); RESULTS-vector.md
  *     npm run bench -- only-alopex …  without PostgreSQL
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { postgresBin, startAlopex, startPostgres, type TestServer } from '../support/server.ts'
+import { isPgvectorInstalled } from '../support/target.ts'
 import { contest, type Result } from './contest.ts'
 import { report } from './report.ts'
-import { isPgvectorInstalled, type Plan, postgresVersion, steps, vectorSteps } from './steps.ts'
+import { type Plan, postgresVersion, steps, vectorSteps } from './steps.ts'
+import { benchVectors } from './vector.ts'
 
 const RESULTS = new URL('RESULTS.md', import.meta.url).pathname
 
@@ -49,4 +51,5 @@ async function bench(words: readonly string[]): Promise<void> {
   if (words.length === 0) writeFileSync(RESULTS, text)
 }
 
-await bench(process.argv.slice(2))
+const words = process.argv.slice(2)
+await (words.includes('vector') ? benchVectors(words) : bench(words))

@@ -1,7 +1,7 @@
 /** What is measured, in the order it is run. Tables of steps; the figures to reach stand beside them. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DiscardClient } from '../support/discard-client.ts'
 import { pgbench, psql } from '../support/psql.ts'
@@ -334,7 +334,7 @@ function memory(name: string, figures: { floorValue: number; aimValue: number })
 }
 
 /** Memory of a process and its children, each shared page counted once (PSS). */
-function proportionalMegabytes(pid: number): number {
+export function proportionalMegabytes(pid: number): number {
   let kilobytes = 0
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
@@ -419,11 +419,6 @@ function numbers(seed: number): () => number {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return state / 2 ** 32
   }
-}
-
-export function isPgvectorInstalled(bin: string): boolean {
-  const shared = execFileSync(join(bin, 'pg_config'), ['--sharedir'], { encoding: 'utf8' }).trim()
-  return existsSync(join(shared, 'extension', 'vector.control'))
 }
 
 export const postgresVersion = (bin: string): string =>
