@@ -55,6 +55,9 @@ try {
     await client.query('COMMIT')
   })
   await timed('CREATE INDEX ON products (name)', () => client.query('CREATE INDEX ON products (name)'))
+  await timed('CREATE INDEX ON products USING hnsw (embedding vector_cosine_ops)', () =>
+    client.query('CREATE INDEX ON products USING hnsw (embedding vector_cosine_ops)'),
+  )
   await timed('ANALYZE products', () => client.query('ANALYZE products'))
   const { rows: counted } = await timed('how many of what', () =>
     client.query(
@@ -86,6 +89,12 @@ try {
         `             ${distance}  ${name}: ${description.length > 90 ? `${description.slice(0, 90)}…` : description}`,
       )
     }
+    const { rows: plan } = await client.query<{ 'QUERY PLAN': string }>(
+      `EXPLAIN SELECT name FROM products WHERE ${condition} ORDER BY embedding <=> $1 LIMIT 3`,
+      [pgvector.toSql(embedder.embed(question)), ...values],
+    )
+    const how = plan.map((line) => line['QUERY PLAN'].trim()).find((line) => line.startsWith('Vector Search'))
+    console.log(`             ${how ?? 'exact: the rows that match are sorted'}`)
   }
 
   console.log()
