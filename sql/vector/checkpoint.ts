@@ -18,7 +18,7 @@ const MAGIC = Buffer.from('ALXGRAPH', 'latin1')
 const VERSION = 1
 const HEADER_BYTES = 8
 
-export class CheckpointDamage extends Error {
+class CheckpointDamage extends Error {
   override readonly name = 'CheckpointDamage'
 }
 

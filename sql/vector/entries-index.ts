@@ -3,7 +3,7 @@ import type { Key } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
 import { Calibration } from './calibration.ts'
-import { exactHits, KnownHits } from './exact-search.ts'
+import { EntriesSearch, exactHits } from './exact-search.ts'
 import type {
   Hits,
   SearchOptions,
@@ -31,7 +31,7 @@ export class EntriesIndex implements VectorIndex {
   }
 
   search(txn: Txn, query: Value, options: SearchOptions): VectorSearch {
-    return new KnownHits(exactHits(this.spec, txn, query, options), options.effort)
+    return new EntriesSearch(this.spec, txn, query, options)
   }
 
   nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {

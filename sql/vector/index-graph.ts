@@ -29,6 +29,8 @@ export interface IndexGraph {
   link(slot: Slot): void
   linkAll(from: Slot, until: Slot, onProgress?: (linked: number) => void): Promise<void>
   search(query: Uint8Array, options: GraphSearchOptions): GraphSearch
+  /** The same of the slots from `from` on, each measured: what is not linked. */
+  sweep(query: Uint8Array, options: GraphSearchOptions & { readonly from: Slot }): GraphSearch
   exact(query: Uint8Array, options: ExactOptions): GraphHits | Promise<GraphHits>
   /** Edges, levels, timestamps, as blocks; no vectors. */
   checkpoint(): Generator<Uint8Array>

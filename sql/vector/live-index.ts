@@ -6,8 +6,9 @@
  *     ready     slots tell what each snapshot from `since` on sees; the linker moves the tail into the graph
  *     failed    the graph could not be kept (memory): everyone scans exactly until it is opened anew
  *
- * The feed calls `#commit` before a commit is visible, so that whoever can see an entry finds its slot. A snapshot older
- * than `since` is not served: what died before is not in the graph.
+ * The feed calls `#commit` before a commit is visible, so that whoever can see an entry finds its slot; a large commit is
+ * taken over bit by bit (backlog.ts), and snapshots that see it are not served meanwhile. Neither is a snapshot older than
+ * `since`: what died before is not in the graph.
  */
 import type { Key, Timestamp } from '../../storage/keys/brand.ts'
 import { prefixSpan } from '../../storage/keys/map.ts'
@@ -15,11 +16,12 @@ import { type Changes, type Kv, PAGE_HEADER_BYTES, type Txn, type WritesMark } f
 import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
 import { packVector, unpackVector } from '../types/vector/packed.ts'
+import { Backlog } from './backlog.ts'
 import { Calibration } from './calibration.ts'
 import { type CheckpointFile, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { type GraphElements, graphElements } from './elements.ts'
 import { TRAILER_BYTES } from './entry.ts'
-import { exactHits, KnownHits } from './exact-search.ts'
+import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
 import { type Candidate, LiveSearch, nearer, type OwnEntries, ownEntries, type SearchSource } from './live-search.ts'
 import { SlotKeys } from './slot-keys.ts'
@@ -89,6 +91,7 @@ export class LiveIndex implements VectorIndex {
   #slots: Slots
   #since = 0
   readonly #unfollow: () => void
+  readonly #backlog = new Backlog()
   /** While loading: ends of keys that commits have written since; the store's reader passes them over. */
   #touched: Set<string> | undefined
   /** While pending: what the building transaction had written when the graph was filled. */
@@ -96,9 +99,11 @@ export class LiveIndex implements VectorIndex {
   #linking: Promise<void> | undefined
   #linkTimer: NodeJS.Timeout | undefined
   /** While a new graph is made beside this one: what has changed here since. */
-  #rebuild: { readonly changes: ((to: Slots, slotOf: Int32Array) => void)[] } | undefined
+  #rebuild: { readonly changes: ((to: Slots, slotOf: number[]) => void)[] } | undefined
   #changes = 0
   #saving: Promise<void> | undefined
+  /** Slots there were when recall was measured last. */
+  #measuredSlots = 0
   #phase = ''
   #blocksDone = 0
   #blocksTotal = 0
@@ -149,6 +154,7 @@ export class LiveIndex implements VectorIndex {
     if (this.#state === 'closed' || this.#state === 'failed') return
     try {
       if (this.#state === 'pending') this.#adopt(at, changes)
+      else if (this.#backlog.takes(at, changes)) this.#drain()
       else changes.each((key, value) => this.#changed(at, key.slice(this.prefix.length), value))
       this.#wantLink()
     } catch (error) {
@@ -157,11 +163,27 @@ export class LiveIndex implements VectorIndex {
     }
   }
 
+  /** What waits while entries are read is applied to them afterwards. */
+  #drain(): void {
+    if (this.#state !== 'ready') return
+    const apply = (at: Timestamp, key: string, value: Uint8Array | undefined) => {
+      const name = key.slice(this.prefix.length)
+      const known = this.#slots.keys.find(name)
+      // It may have been read from the store already.
+      if (known === undefined || this.#slots.graph.created(known) < at) this.#changed(at, name, value)
+    }
+    const sliced = () => {
+      this.#wantLink()
+      return !this.#closed()
+    }
+    this.#backlog.drain(apply, sliced).catch((error: unknown) => this.#failed(error))
+  }
+
   /** The transaction that built the index commits. */
   #adopt(at: Timestamp, changes: Changes): void {
     const { graph, keys } = this.#slots
     if (this.#mark !== undefined && changes.isAsAt(this.#mark)) {
-      for (let slot = 0; slot < graph.slots; slot++) if (keys.key(slot) !== '') graph.setCreated(slot, at)
+      for (let slot = 0; slot < graph.slots; slot++) if (keys.has(slot)) graph.setCreated(slot, at)
     } else {
       const here = new Set<number>()
       changes.each((key, value) => {
@@ -173,7 +195,7 @@ export class LiveIndex implements VectorIndex {
         here.add(keys.find(name)!)
       })
       for (let slot = 0; slot < graph.slots; slot++)
-        if (!here.has(slot) && keys.key(slot) !== '') {
+        if (!here.has(slot) && keys.has(slot)) {
           graph.markDeleted(slot, 0)
           this.#slots.dead++
         }
@@ -193,7 +215,7 @@ export class LiveIndex implements VectorIndex {
       graph.markDeleted(old, at)
       this.#slots.dead++
       this.#rebuild?.changes.push((to, slotOf) => {
-        const slot = slotOf[old]!
+        const slot = slotOf[old] ?? -1
         if (slot < 0) return
         to.graph.markDeleted(slot, at)
         to.dead++
@@ -205,7 +227,8 @@ export class LiveIndex implements VectorIndex {
     if (old === undefined) return
     this.#slots.older.set(slot, old)
     this.#rebuild?.changes.push((to, slotOf) => {
-      if (slotOf[old]! >= 0) to.older.set(slotOf[slot]!, slotOf[old]!)
+      const before = slotOf[old] ?? -1
+      if (before >= 0) to.older.set(slotOf[slot]!, before)
     })
   }
 
@@ -283,9 +306,11 @@ export class LiveIndex implements VectorIndex {
     this.#touched = undefined
     this.#state = 'ready'
     this.#phase = ''
+    this.#drain()
     if (this.#slots.linked < this.#slots.graph.slots) await this.#linkNow()
     if (this.#closed()) return
     if (this.#calibration.table.length === 0) this.#measureSoon()
+    else this.#measuredSlots = this.#slots.linked
   }
 
   #closed(): boolean {
@@ -308,7 +333,7 @@ export class LiveIndex implements VectorIndex {
   #countDead(): number {
     const { graph, keys } = this.#slots
     let dead = 0
-    for (let slot = 0; slot < graph.slots; slot++) if (graph.deleted(slot) !== Infinity && keys.key(slot) !== '') dead++
+    for (let slot = 0; slot < graph.slots; slot++) if (graph.deleted(slot) !== Infinity && keys.has(slot)) dead++
     return dead
   }
 
@@ -434,6 +459,8 @@ export class LiveIndex implements VectorIndex {
       this.#buildMs = performance.now() - began
       this.#builtAt = Date.now()
     }
+    // Half of what a search walks through was not there when it was measured.
+    if (this.#slots.linked > this.#measuredSlots * 2) this.#measureSoon()
     this.#wantLink()
   }
 
@@ -457,7 +484,7 @@ export class LiveIndex implements VectorIndex {
     const { graph, keys, linked } = this.#slots
     let since = performance.now()
     for (let slot = linked; slot < until; slot++) {
-      if (keys.key(slot) !== '') graph.link(slot)
+      if (keys.has(slot)) graph.link(slot)
       if (performance.now() - since < LINK_SLICE_MS) continue
       await turn()
       if (this.#closed()) return
@@ -481,7 +508,7 @@ export class LiveIndex implements VectorIndex {
     const began = performance.now()
     const from = this.#slots
     const to = this.#empty()
-    const rebuild = { changes: [] as ((to: Slots, slotOf: Int32Array) => void)[] }
+    const rebuild = { changes: [] as ((to: Slots, slotOf: number[]) => void)[] }
     this.#rebuild = rebuild
     const count = from.graph.slots
     const copied = new Int32Array(count).fill(-1)
@@ -504,11 +531,14 @@ export class LiveIndex implements VectorIndex {
       this.#blocksDone = done
     })
     to.linked = to.graph.slots
-    while (this.#linking !== undefined) await this.#linking.catch(() => undefined)
-    if (this.#closed()) return to.graph.close()
-    const slotOf = new Int32Array(from.graph.slots).fill(-1)
-    slotOf.set(copied)
-    for (const change of rebuild.changes) change(to, slotOf)
+    const slotOf = [...copied]
+    for (let done = 0; done < rebuild.changes.length || this.#linking !== undefined; ) {
+      const began = performance.now()
+      while (done < rebuild.changes.length && performance.now() - began < LINK_SLICE_MS)
+        rebuild.changes[done++]!(to, slotOf)
+      await (this.#linking?.catch(() => undefined) ?? turn())
+      if (this.#closed()) return to.graph.close()
+    }
     this.#rebuild = undefined
     this.#slots = to
     this.#since = Math.max(this.#since, since)
@@ -586,12 +616,13 @@ export class LiveIndex implements VectorIndex {
   }
 
   isReadyFor(txn: Txn): boolean {
-    return this.#state === 'ready' && txn.snapshot >= this.#since
+    const { from } = this.#backlog
+    return this.#state === 'ready' && txn.snapshot >= this.#since && (from === undefined || txn.snapshot < from)
   }
 
   search(txn: Txn, query: Value, options: SearchOptions): VectorSearch {
     txn.noteRead(this.prefix)
-    if (!this.isReadyFor(txn)) return new KnownHits(exactHits(this.spec, txn, query, options), options.effort)
+    if (!this.isReadyFor(txn)) return new EntriesSearch(this.spec, txn, query, options)
     const own = ownEntries(txn, this.prefix, this.spec)
     const names = options.allow?.map((key) => key.slice(this.spec.rowPrefix.length))
     // The graph and keys of now, also when the index is built anew meanwhile.
@@ -704,6 +735,7 @@ export class LiveIndex implements VectorIndex {
 
   #measureSoon(): void {
     const slots = this.#slots
+    this.#measuredSlots = slots.linked
     this.#calibration
       .run(slots.graph, slots.linked, () => this.#closed() || this.#slots !== slots)
       .catch((error: unknown) =>

@@ -1,12 +1,11 @@
 /**
  * One search of a live index, at a transaction's snapshot. Three sources give ascending distances and are merged:
  *
- *     graph    linked slots with created <= t < deleted        beside it, and measured exactly:
- *     tail     slots that are committed and not linked yet
+ *     graph    linked slots with created <= t < deleted, answer by answer
+ *     tail     slots that are committed and not linked yet: each is measured, and they come `effort` at a time
  *     own      what the transaction itself has written; committed rows it has overwritten or removed are left out
  *
- * An answer of the graph is completed by everything beside it that is nearer than the answer's last; when the graph has
- * no more, the rest beside it follows.
+ * An answer ends where one of them has to be asked for more.
  */
 import type { Key } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
@@ -14,6 +13,7 @@ import type { Value } from '../types/value.ts'
 import { unpackVector } from '../types/vector/packed.ts'
 import { TRAILER_BYTES } from './entry.ts'
 import type { GraphHits, GraphSearch } from './graph/graph.ts'
+import { EFFORT_MAX } from './graph/layout.ts'
 import type { IndexGraph } from './index-graph.ts'
 import type { Hits, VectorIndexSpec, VectorSearch } from './vector-index.ts'
 
@@ -65,104 +65,83 @@ export class LiveSearch implements VectorSearch {
   readonly #txn: Txn
   readonly #query: Value
   readonly #plan: SearchPlan
-  readonly #packed: Uint8Array
-  readonly #at: number
-  readonly #graph: IndexGraph
-  readonly #search: GraphSearch | undefined
-  /** The tail is what lay there when the search began. */
-  readonly #tailFrom: number
-  readonly #tailUntil: number
-  /** Candidates beside the graph, ascending, and how many of them were given. */
-  #beside: Candidate[] | undefined
-  #given = 0
-  #graphEnded = false
+  /** The transaction's own, ascending, and how many of them were given. */
+  readonly #own: readonly Candidate[]
+  #ownGiven = 0
+  readonly #sources: readonly [graph: Source, tail: Source]
   #ended = false
   #isClosed = false
-  #visited = 0
 
   constructor(source: SearchSource, txn: Txn, query: Value, packed: Uint8Array, plan: SearchPlan) {
     this.#source = source
     this.#txn = txn
     this.#query = query
     this.#plan = plan
-    this.#packed = packed
-    this.#at = txn.snapshot
-    this.#graph = source.graph
-    this.#tailFrom = source.linked
-    this.#tailUntil = source.graph.slots
     const { effort, allow } = plan
-    if (source.linked > 0) {
-      this.#search = source.graph.search(packed, {
-        effort,
-        at: this.#at,
-        until: source.linked,
-        ...(allow === undefined ? {} : { allow }),
-      })
-    } else this.#graphEnded = true
+    const options = { effort, at: txn.snapshot, ...(allow === undefined ? {} : { allow }) }
+    const { graph, linked } = source
+    // The tail is what lies there now.
+    const until = graph.slots
+    this.#sources = [
+      new Source(linked === 0 ? undefined : graph.search(packed, { ...options, until: linked })),
+      new Source(linked === until ? undefined : graph.sweep(packed, { ...options, from: linked, until })),
+    ]
+    this.#own = this.#measureOwn()
   }
 
   get visited(): number {
-    return this.#visited + (this.#search?.visited ?? 0)
+    return this.#own.length + this.#sources[0].visited + this.#sources[1].visited
   }
 
   next(): Hits | Promise<Hits | undefined> | undefined {
     if (this.#ended) return undefined
-    if (this.#beside === undefined) {
-      const beside = this.#measureBeside()
-      if (beside instanceof Promise) {
-        return beside.then((measured) => {
-          this.#beside = measured
-          return this.next()
-        })
-      }
-      this.#beside = beside
-    }
-    while (!this.#graphEnded) {
-      const answer = this.#search!.next()
-      if (answer instanceof Promise) return answer.then((hits) => this.#taken(hits) ?? this.next())
-      const hits = this.#taken(answer)
-      if (hits !== undefined) return hits
-    }
-    return this.#rest()
+    const filling = this.#fill()
+    return filling === undefined ? this.#merged() : filling.then(() => this.#merged())
   }
 
   close(): void {
     this.#ended = true
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#search?.close()
+    for (const each of this.#sources) each.close()
     this.#source.closed()
   }
 
-  /** The tail and the transaction's own, by distance. */
-  #measureBeside(): Candidate[] | Promise<Candidate[]> {
-    const { own, allow, allowNames } = this.#plan
-    const { spec, isQuantized } = this.#source
-    const beside: Candidate[] = []
-    if (own !== undefined) {
-      for (const [name, value] of own) {
-        if (value === undefined || allowNames?.has(name) === false) continue
-        beside.push({ name, distance: spec.distance(value, this.#query) })
+  #measureOwn(): Candidate[] {
+    const { own, allowNames } = this.#plan
+    const out: Candidate[] = []
+    for (const [name, value] of own ?? [])
+      if (value !== undefined && allowNames?.has(name) !== false)
+        out.push({ name, distance: this.#source.spec.distance(value, this.#query) })
+    return out.sort(byDistance)
+  }
+
+  /** Every source that has not ended has something. The tail comes first: it is done at once. */
+  #fill(): Promise<void> | undefined {
+    for (const source of [this.#sources[1], this.#sources[0]]) {
+      while (source.isEmpty && source.search !== undefined) {
+        const answer = source.search.next()
+        if (answer instanceof Promise)
+          return answer.then((hits) => {
+            this.#take(source, hits)
+            return this.#fill()
+          })
+        this.#take(source, answer)
       }
-      this.#visited += beside.length
     }
-    const from = this.#tailFrom
-    const until = this.#tailUntil
-    if (from >= until) return beside.sort(byDistance)
-    const exact = this.#graph.exact(this.#packed, {
-      from,
-      until,
-      at: this.#at,
-      ...(allow === undefined ? {} : { allow }),
-    })
-    this.#visited += until - from
-    const withTail = (hits: GraphHits): Candidate[] => {
-      const tail = this.#candidates(hits)
-      if (isQuantized) tail.sort(byDistance)
-      for (const each of tail) beside.push(each)
-      return beside.sort(byDistance)
-    }
-    return exact instanceof Promise ? exact.then(withTail) : withTail(exact)
+    return undefined
+  }
+
+  #take(source: Source, hits: GraphHits | undefined): void {
+    const isLast = hits === undefined || (source === this.#sources[1] && hits.slots.length < this.#answerMax)
+    if (isLast) source.close()
+    source.queue = hits === undefined ? [] : this.#candidates(hits)
+    source.given = 0
+  }
+
+  /** A sweep's answer that is smaller is its last. */
+  get #answerMax(): number {
+    return Math.min(Math.max(1, this.#plan.effort), EFFORT_MAX)
   }
 
   /** Slots as rows, without those that the transaction has written; exact distances when the graph's are rough. */
@@ -182,34 +161,32 @@ export class LiveSearch implements VectorSearch {
       .sort(byDistance)
   }
 
-  /** An answer of the graph with what is nearer beside it; undefined when nothing is left of it. */
-  #taken(hits: GraphHits | undefined): Hits | undefined {
-    if (hits === undefined) {
-      this.#graphEnded = true
-      return undefined
+  /** The heads of all in order, until one that has not ended is used up: what it has next may be nearer than the others'. */
+  #merged(): Hits | undefined {
+    const [graph, tail] = this.#sources
+    const own = this.#own
+    const out: Candidate[] = []
+    for (;;) {
+      const [g, t, o] = [graph.head, tail.head, own[this.#ownGiven]]
+      if ((g === undefined && graph.search !== undefined) || (t === undefined && tail.search !== undefined)) break
+      let best = g
+      let from: Source | undefined = graph
+      if (t !== undefined && (best === undefined || nearer(t.distance, best.distance) < 0)) {
+        best = t
+        from = tail
+      }
+      if (o !== undefined && (best === undefined || nearer(o.distance, best.distance) < 0)) {
+        best = o
+        from = undefined
+      }
+      if (best === undefined) break
+      out.push(best)
+      if (from === undefined) this.#ownGiven++
+      else from.given++
     }
-    const found = this.#candidates(hits)
-    const beside = this.#beside!
-    const last = found.at(-1)
-    if (last === undefined) return undefined
-    const merged: Candidate[] = []
-    for (const each of found) {
-      while (this.#given < beside.length && nearer(beside[this.#given]!.distance, each.distance) <= 0)
-        merged.push(beside[this.#given++]!)
-      merged.push(each)
-    }
-    return this.#hits(merged)
-  }
-
-  #rest(): Hits | undefined {
-    const beside = this.#beside!
-    if (this.#given >= beside.length) {
-      this.close()
-      return undefined
-    }
-    const from = this.#given
-    this.#given = Math.min(beside.length, from + Math.max(1, this.#plan.effort))
-    return this.#hits(beside.slice(from, this.#given))
+    if (out.length > 0) return this.#hits(out)
+    this.close()
+    return undefined
   }
 
   #hits(candidates: readonly Candidate[]): Hits {
@@ -221,6 +198,37 @@ export class LiveSearch implements VectorSearch {
       distances[i] = candidates[i]!.distance
     }
     return { keys, distances }
+  }
+}
+
+/** What a search of the graph has given and was not passed on yet. */
+class Source {
+  /** undefined: there is no more. */
+  search: GraphSearch | undefined
+  queue: readonly Candidate[] = []
+  given = 0
+  #visited = 0
+
+  constructor(search: GraphSearch | undefined) {
+    this.search = search
+  }
+
+  get head(): Candidate | undefined {
+    return this.queue[this.given]
+  }
+
+  get isEmpty(): boolean {
+    return this.given >= this.queue.length
+  }
+
+  get visited(): number {
+    return this.search?.visited ?? this.#visited
+  }
+
+  close(): void {
+    this.#visited = this.visited
+    this.search?.close()
+    this.search = undefined
   }
 }
 

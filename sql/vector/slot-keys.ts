@@ -65,6 +65,11 @@ export class SlotKeys {
     return this.#bytes.latin1Slice(this.#starts[slot], this.#starts[slot + 1]) as Key
   }
 
+  /** Whether the slot was named: it is a vector's. */
+  has(slot: number): boolean {
+    return this.#starts[slot + 1]! > this.#starts[slot]!
+  }
+
   /** The newest slot of a key, unless it was forgotten. */
   find(key: string): number | undefined {
     const at = this.#place(key)

@@ -6,7 +6,7 @@ import type { Key } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
 import { EntriesIndex } from './entries-index.ts'
-import { exactHits, KnownHits } from './exact-search.ts'
+import { EntriesSearch } from './exact-search.ts'
 import type { LiveIndex } from './live-index.ts'
 import type { SearchOptions, VectorIndexSpec, VectorIndexStatus, VectorSearch } from './vector-index.ts'
 
@@ -31,15 +31,10 @@ export class TenantIndex extends EntriesIndex {
     const prefix = (this.spec.prefix + (options.tenant ?? '')) as Key
     const graph = options.tenant === undefined ? undefined : this.#graphs.get(prefix)
     if (graph?.isReadyFor(txn)) return graph.search(txn, query, options)
-    const hits = exactHits(this.spec, txn, query, options)
-    if (
-      graph === undefined &&
-      options.tenant !== undefined &&
-      options.allow === undefined &&
-      hits.keys.length >= GRAPH_FROM
-    )
-      this.#graphs.set(prefix, this.#make(prefix))
-    return new KnownHits(hits, options.effort)
+    return new EntriesSearch(this.spec, txn, query, options, (entries) => {
+      if (options.tenant === undefined || options.allow !== undefined || entries < GRAPH_FROM) return
+      if (!this.#graphs.has(prefix)) this.#graphs.set(prefix, this.#make(prefix))
+    })
   }
 
   override effortFor(recall: number, limit: number, share: number): number {

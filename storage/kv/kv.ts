@@ -17,11 +17,11 @@ export type { Found, Page, Scanner } from '../engine/engine.ts'
 export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
 /** Lock modes and their conflicts are mvcc's; SQL names them through this door. */
 export type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
-export { TABLE_LOCK_MODES } from '../mvcc/lock-modes.ts'
+export { modesConflict, modeTitle, TABLE_LOCK_MODES } from '../mvcc/lock-modes.ts'
 /** The version timestamp of a row that the transaction itself wrote. */
 export { OWN_WRITE } from '../mvcc/own-writes.ts'
 /** What a commit wrote under a prefix, for those who keep something derived from it. */
-export type { Changes, Follower, WritesMark } from '../range/feed.ts'
+export type { Changes, Follower, KeptChanges, WritesMark } from '../range/feed.ts'
 
 export interface Span {
   readonly from: Key

@@ -97,7 +97,7 @@ export class Store implements Kv {
   }
 
   giveBuffer(buffer: WriteBuffer): void {
-    if (this.#buffers.length >= BUFFERS_KEPT) return
+    if (buffer.isKept || this.#buffers.length >= BUFFERS_KEPT) return
     buffer.reset()
     this.#buffers.push(buffer)
   }

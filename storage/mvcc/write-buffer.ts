@@ -63,6 +63,8 @@ export class WriteBuffer {
   /** Result of the last #find, or the place of the last write: whoever goes through the keys in order finds the next one beside it. */
   #leaf = 0
   #slot = 0
+  /** Someone reads on in it after its transaction's end: no other transaction may have it. */
+  isKept = false
 
   constructor() {
     this.#chunks = [makeChunk(1, 0)]

@@ -16,10 +16,19 @@ export interface WritesMark {
 
 /** A commit's writes under one prefix; valid during the call. */
 export interface Changes {
+  /** There are no more than this. */
+  readonly most: number
   /** In key order; undefined: removed. `value` is valid during the call. */
   each(visit: (key: Key, value: Uint8Array | undefined) => void): void
   /** Whether they are exactly what was there when the mark was made. */
   isAsAt(mark: WritesMark): boolean
+  /** The same for later: what is too much for one call. Holds the memory of the commit's writes until it is forgotten. */
+  keep(): KeptChanges
+}
+
+export interface KeptChanges {
+  /** The next ones in key order, at most `count`; false: there are no more behind them. */
+  next(count: number, visit: (key: Key, value: Uint8Array | undefined) => void): boolean
 }
 export type Follower = (at: Timestamp, changes: Changes) => void
 
@@ -58,8 +67,31 @@ class WrittenUnder implements Changes {
     this.#prefix = prefix
   }
 
+  get most(): number {
+    return this.#writes.count
+  }
+
   each(visit: (key: Key, value: Uint8Array | undefined) => void): void {
     eachWrite(this.#writes, this.#prefix, undefined, visit)
+  }
+
+  keep(): KeptChanges {
+    const writes = this.#writes
+    writes.isKept = true
+    const position: Position = { leaf: 0, slot: 0 }
+    const to = successor(this.#prefix)
+    writes.seek(position, this.#prefix)
+    return {
+      next(count, visit) {
+        for (let n = 0; n < count; n++) {
+          const entry = writes.entryAt(position)
+          if (entry === undefined || writes.compareEntry(entry, to) >= 0) return false
+          visit(writes.keyOf(entry), writes.isRemoval(entry) ? undefined : writes.valueOf(entry))
+          position.slot++
+        }
+        return true
+      },
+    }
   }
 
   isAsAt(mark: WritesMark): boolean {

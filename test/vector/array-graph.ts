@@ -93,6 +93,9 @@ class ArrayGraph implements IndexGraph {
       close() {},
     }
   }
+  sweep(query: Uint8Array, options: GraphSearchOptions & { readonly from: number }) {
+    return this.search(query, options)
+  }
   *checkpoint() {
     yield Buffer.from(JSON.stringify([this.#created, this.#deleted.map((at) => (at === Infinity ? -1 : at))]))
   }

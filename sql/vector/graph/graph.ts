@@ -302,6 +302,11 @@ export class Graph {
     return new OpenSearch(this.#inside, query, { ...options, until: options.until ?? this.slots })
   }
 
+  /** The same without a walk: every slot from `from` on is measured, and each answer is nearer than the next. */
+  sweep(query: Uint8Array, options: GraphSearchOptions & { readonly from: Slot }): GraphSearch {
+    return new OpenSearch(this.#inside, query, { ...options, until: options.until ?? this.slots }, true)
+  }
+
   /** The nearest of some or all slots, each measured. A promise where it takes long. */
   exact(query: Uint8Array, options: ExactOptions = {}): GraphHits | Promise<GraphHits> {
     return new ExactSearch(this.#inside, query, { ...options, until: options.until ?? this.slots }).all()

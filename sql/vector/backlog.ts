@@ -1,0 +1,58 @@
+/**
+ * Commits with very many entries, which are taken over in slices after they have become visible, and what was committed
+ * behind them. Until that is done the index answers only snapshots from before the oldest of them.
+ */
+import type { Timestamp } from '../../storage/keys/brand.ts'
+import type { Changes, KeptChanges } from '../../storage/kv/kv.ts'
+
+/** More entries in one commit are not taken over at once. */
+const AT_ONCE = 512
+/** Entries between two looks at the clock. */
+const STEP = 32
+const SLICE_MS = 4
+
+interface Commit {
+  readonly at: Timestamp
+  readonly changes: KeptChanges
+}
+
+export class Backlog {
+  readonly #commits: Commit[] = []
+  #isDraining = false
+
+  /** Snapshots from here on are not to be served; undefined: all are. */
+  get from(): Timestamp | undefined {
+    return this.#commits[0]?.at
+  }
+
+  /** Whether the commit is to wait here: it is large, or others are before it. */
+  takes(at: Timestamp, changes: Changes): boolean {
+    if (this.#commits.length === 0 && changes.most <= AT_ONCE) return false
+    this.#commits.push({ at, changes: changes.keep() })
+    return true
+  }
+
+  /** Applies what waits, with turns of the event loop between slices; `sliced` is called after each. One at a time. */
+  async drain(
+    apply: (at: Timestamp, key: string, value: Uint8Array | undefined) => void,
+    sliced: () => boolean,
+  ): Promise<void> {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    try {
+      for (let head = this.#commits[0]; head !== undefined; head = this.#commits[0]) {
+        const { at, changes } = head
+        await new Promise((resolve) => setImmediate(resolve))
+        if (!sliced()) return
+        const began = performance.now()
+        let more = true
+        while (more && performance.now() - began < SLICE_MS)
+          more = changes.next(STEP, (key, value) => apply(at, key, value))
+        if (!more) this.#commits.shift()
+      }
+      sliced()
+    } finally {
+      this.#isDraining = false
+    }
+  }
+}
