@@ -51,7 +51,7 @@ export interface Config {
   readonly settings: ReadonlyMap<string, string>
 }
 
-export const DEFAULT_CONFIG_FILE = 'alopex.toml'
+const DEFAULT_CONFIG_FILE = 'alopex.toml'
 
 type Raw = ReadonlyMap<string, string | boolean>
 

@@ -19,7 +19,7 @@ interface Shapes {
 const shapesOf = new WeakMap<readonly Field[], Shapes>()
 
 /** The shape of a result, kept for as long as `fields` lives when all columns have one format. */
-export function rowShape(fields: readonly Field[], formats: readonly Format[]): RowShape {
+function rowShape(fields: readonly Field[], formats: readonly Format[]): RowShape {
   const uniform = uniformFormat(fields.length, formats)
   if (uniform === undefined) return new RowShape(fields, formats, messages.rowDescription(fields, formats))
   let shapes = shapesOf.get(fields)

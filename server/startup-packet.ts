@@ -103,7 +103,7 @@ function truncateName(name: string): string {
 }
 
 /** `-c name=value`, `-cname=value` and `--name=value` of the options parameter (what PGOPTIONS holds). Others are 42601. */
-export function commandLineSettings(options: string): ReadonlyMap<string, string> {
+function commandLineSettings(options: string): ReadonlyMap<string, string> {
   const settings = new Map<string, string>()
   const words = splitOptions(options)
   for (let i = 0; i < words.length; i++) {

@@ -10,7 +10,7 @@ import { createByteWriter, type ResettableByteWriter } from '../../sql/types/byt
 import { sqlError } from '../../sql/types/error.ts'
 
 /** A buffer that has grown to this is written out in the middle of a result. */
-export const FLUSH_BYTES = 64 * 1024
+const FLUSH_BYTES = 64 * 1024
 /** What a socket may hold back before rows wait for the client. */
 export const FLOW_BYTES = 256 * 1024
 const INITIAL_BYTES = 16 * 1024

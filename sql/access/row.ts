@@ -121,7 +121,7 @@ export function droppedColumn(column: ColumnRow, types: TypeLookup): ColumnRow {
 // ---- reading
 
 /** What generated readers call. */
-export const readers = {
+const readers = {
   date: (days: number): number =>
     days === 0x7fff_ffff ? Number.POSITIVE_INFINITY : days === -0x8000_0000 ? Number.NEGATIVE_INFINITY : days,
   int64(view: DataView, at: number): Int64 {
@@ -227,7 +227,7 @@ function slotSource(slot: Slot, bind: Bind): string {
 }
 
 /** A table of names for `new Function`. */
-export class Bindings {
+class Bindings {
   readonly names: string[] = []
   readonly values: unknown[] = []
   readonly bind: Bind = (value) => {

@@ -23,7 +23,7 @@ const METRICS: readonly (readonly [RegExp, VectorMetric])[] = [
 export const VECTOR_DEFAULTS = { m: 16, ef_construction: 64, lists: 100 } as const
 
 /** A storage parameter as it was given. */
-export function optionOf(index: RelationRow, name: string): string | undefined {
+function optionOf(index: RelationRow, name: string): string | undefined {
   return index.options?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
 }
 

@@ -21,15 +21,14 @@ import { bindQuery, provideQueryBinders } from './select.ts'
 provideContainers({ subquery: (b, scope, node) => bindQuery(b, scope, node), call: bindCall })
 provideQueryBinders({ modify: bindModify, view: bindView })
 
-export { canCoerce, cannotCast, coerceTo, coerceType } from './coerce.ts'
+export { canCoerce, coerceTo } from './coerce.ts'
 export type { BindContext } from './context.ts'
-export { baseType, elementType, errorAt, findRelation, requireNamespace, typeName } from './context.ts'
+export { errorAt, typeName } from './context.ts'
 export { findCollation } from './expression.ts'
-export { columnsOf, outputColumns, requireRelation } from './from.ts'
-export { assignTo, defaultOf } from './modify.ts'
-export { findBinaryOperator, findFunction } from './resolve.ts'
+export { outputColumns, requireRelation } from './from.ts'
+export { findBinaryOperator } from './resolve.ts'
 export { columnName } from './select.ts'
-export { findType, namesOf, resolveTypeName, stringOf } from './typename.ts'
+export { findType, namesOf, resolveTypeName } from './typename.ts'
 
 const BINDABLE = ['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'] as const
 /** Whether a statement is a query that this binder takes (others are utility statements). */

@@ -276,7 +276,7 @@ function aggregateCall(
 }
 
 /** ORDER BY inside a call: by expression only. */
-export function bindSortKeys(b: BindContext, scope: Scope, nodes: readonly Node[]): SortKey[] {
+function bindSortKeys(b: BindContext, scope: Scope, nodes: readonly Node[]): SortKey[] {
   return nodes.map((node) => {
     if (!('SortBy' in node)) throw notSupported('this ORDER BY item')
     const e = settleUnknown(b, bindExpression(b, scope, node.SortBy.node!))

@@ -283,7 +283,7 @@ function coerceRow(
 }
 
 /** Applies a typmod (length, precision) by the type's length coercion function, if it has one. */
-export function coerceTypmod(
+function coerceTypmod(
   b: BindContext,
   e: Expression,
   target: Oid,

@@ -31,7 +31,7 @@ export interface BindContext {
 }
 
 /** A character position, from 1, for a byte offset into `source`. */
-export function positionOf(source: string, location: number | undefined): number | undefined {
+function positionOf(source: string, location: number | undefined): number | undefined {
   if (location === undefined || location < 0) return undefined
   // Most statements are ASCII, where bytes are characters.
   let bytes = 0
@@ -100,9 +100,6 @@ export const typeName = (b: BindContext, type: Oid, typmod = -1): string => {
   const printed = b.typeContext.names?.typeName(type, typmod)
   return printed ?? b.catalog.typeRow(type)?.name ?? `${type}`
 }
-
-export const typeOf = (e: Expression): Oid => e.type
-export const isUnknown = (e: Expression): boolean => e.type === OID.unknown
 
 /** A domain's base type, anything else itself. */
 export function baseType(b: BindContext, type: Oid): Oid {

@@ -433,7 +433,7 @@ export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn
 }
 
 /** The fields of a composite value, as `(row).*` lists them. */
-export function expandRow(b: BindContext, row: Expression, location?: number): StarColumn[] {
+function expandRow(b: BindContext, row: Expression, location?: number): StarColumn[] {
   const fields = rowFields(b, row)
   if (fields === undefined) throw errorAt(b, '42809', `type ${typeName(b, row.type)} is not composite`, location)
   return fields.map((field, index) => ({
@@ -451,7 +451,7 @@ export interface RowField {
 const shapes = new WeakMap<Expression, readonly RowField[]>()
 
 /** Notes the fields of a column of type record (expandRecordVariable): they are known where the row was made. */
-export function noteShape(b: BindContext, scope: Scope, e: Expression): void {
+function noteShape(b: BindContext, scope: Scope, e: Expression): void {
   if (e.type !== OID.record || e.kind !== 'var') return
   let at: Scope | undefined = scope
   for (let i = 0; i < e.level; i++) at = at?.parent
@@ -748,7 +748,7 @@ function bindJsonSubscript(
 
 // ── Operators ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function operatorName(nodes: readonly Node[] | undefined): OperatorName {
+function operatorName(nodes: readonly Node[] | undefined): OperatorName {
   const names = namesOf(nodes)
   return { name: names.at(-1) ?? '', schema: names.length > 1 ? names.at(-2) : undefined }
 }
@@ -903,7 +903,7 @@ const ROW_ORDERS: Readonly<Record<string, '<' | '<=' | '>' | '>='>> = {
   '~>=~': '>=',
 }
 
-export function compareRows(
+function compareRows(
   b: BindContext,
   op: OperatorName,
   left: readonly Expression[],

@@ -70,7 +70,7 @@ function findTargetColumn(b: BindContext, row: RelationRow, name: string, locati
   return column
 }
 
-export const nullOf = (column: { readonly type: Oid; readonly typmod: number }): Expression => ({
+const nullOf = (column: { readonly type: Oid; readonly typmod: number }): Expression => ({
   kind: 'const',
   value: null,
   type: column.type,
@@ -78,13 +78,13 @@ export const nullOf = (column: { readonly type: Oid; readonly typmod: number }):
 })
 
 /** The default of a column as an expression; NULL when it has none. */
-export function defaultOf(b: BindContext, column: ColumnRow): Expression {
+function defaultOf(b: BindContext, column: ColumnRow): Expression {
   if (column.default !== undefined && column.generated === undefined) return column.default
   return domainDefault(b.catalog, column.type) ?? nullOf(column)
 }
 
 /** A value on its way into a column: 42804 with PostgreSQL's words when the type does not fit. */
-export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number, part?: Part): Expression {
+function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number, part?: Part): Expression {
   if (e.kind === 'default' && part !== undefined) {
     throw errorAt(
       b,

@@ -3,7 +3,7 @@
  * candidates that the arguments can be implicitly converted to; of those the one with most exact matches, then most
  * preferred types, then by the category of the unknown literals.
  */
-import { type Oid, oid } from '../../storage/keys/brand.ts'
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { FunctionRow, OperatorRow } from '../catalog/catalog.ts'
 import type { Display, Expression } from '../plan/expression.ts'
 import { OID } from '../types/oids.ts'
@@ -156,12 +156,7 @@ export function findBinaryOperator(
   return selectCandidate(b, [left, right], fits)?.row
 }
 
-export function findPrefixOperator(
-  b: BindContext,
-  op: OperatorName,
-  right: Oid,
-  location?: number,
-): OperatorRow | undefined {
+function findPrefixOperator(b: BindContext, op: OperatorName, right: Oid, location?: number): OperatorRow | undefined {
   const candidates = operatorsNamed(b, op, 'l', location)
   const exact = candidates.find((candidate) => candidate.args[0] === right)
   if (exact !== undefined) return exact.row
@@ -454,4 +449,3 @@ export function functionMissing(
 
 export const displayOf = (format: string | undefined): Display =>
   format === 'COERCE_EXPLICIT_CAST' ? 'cast' : format === 'COERCE_SQL_SYNTAX' ? 'syntax' : 'function'
-export const noOid = oid(0)

@@ -132,7 +132,7 @@ export function within<T>(scope: Scope, clause: Clause, work: () => T): T {
   }
 }
 
-export const varOf = (relation: number, column: number, info: ColumnInfo, level = 0): Expression => ({
+const varOf = (relation: number, column: number, info: ColumnInfo, level = 0): Expression => ({
   kind: 'var',
   level,
   relation,

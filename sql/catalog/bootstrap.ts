@@ -6,14 +6,14 @@ import { Objects } from './objects.ts'
 import { dataTable, reader } from './tsv.ts'
 import { CatalogView } from './view.ts'
 
-export const BOOTSTRAP_SUPERUSER = oid(10)
+const BOOTSTRAP_SUPERUSER = oid(10)
 export const FIRST_USER_OID = 16384
 const ALOPEX_ROLE = oid(9001)
 const OS_USER_ROLE = oid(9002)
-export const TEMPLATE1 = oid(1)
-export const TEMPLATE0 = oid(4)
+const TEMPLATE1 = oid(1)
+const TEMPLATE0 = oid(4)
 export const POSTGRES_DATABASE = oid(5)
-export const ALOPEX_DATABASE = oid(6)
+const ALOPEX_DATABASE = oid(6)
 const PUBLIC = oid(2200)
 const DATABASE_OWNER = oid(6171)
 

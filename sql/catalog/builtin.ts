@@ -28,7 +28,7 @@ import { columnOf, type DataTable, dataTable, dataText, type FieldReader, fields
 import { VECTOR_VIEW, VECTOR_VIEW_SQL } from './vector-view.ts'
 
 /** A value computed on first use. */
-export function lazy<T>(make: () => T): () => T {
+function lazy<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined
   return () => {
     made ??= { value: make() }
@@ -215,7 +215,7 @@ export const functions = new Table<FunctionRow>('pg_proc', (r) => {
 })
 
 /** 'lpad(text,int4)': how SQL-language functions and aggregates are found among the bodies. */
-export function signature(name: string, argTypes: readonly Oid[]): string {
+function signature(name: string, argTypes: readonly Oid[]): string {
   return `${name}(${argTypes.map((type) => types.byOid(type)?.name ?? String(type)).join(',')})`
 }
 
@@ -280,10 +280,9 @@ const castRows = new Table<CastRow>(
   'oid',
 )
 /** Two oids as one safe integer. */
-export const pair = (a: Oid, b: Oid): number => a * 0x1_0000_0000 + b
+const pair = (a: Oid, b: Oid): number => a * 0x1_0000_0000 + b
 const castIndex = lazy(() => new Map([...castRows.all()].map((row) => [pair(row.source, row.target), row])))
 export const cast = (source: Oid, target: Oid): CastRow | undefined => castIndex().get(pair(source, target))
-export const casts = (): Iterable<CastRow> => castIndex().values()
 
 export const collations = new Table<CollationRow>('pg_collation', (r) => ({
   oid: oid(r.number('oid')),
@@ -396,7 +395,7 @@ const viewTexts = (file: string) =>
 const plainViews = viewTexts('views.sql')
 const prettyViews = viewTexts('views-pretty.sql')
 /** As pg_get_viewdef(oid) prints it, with pg_catalog as the search path. */
-export const viewSql = (view: Oid): string | undefined => plainViews().get(view)
+const viewSql = (view: Oid): string | undefined => plainViews().get(view)
 /** As pg_get_viewdef(oid, true) does. */
 export const prettyViewSql = (view: Oid): string | undefined => prettyViews().get(view)
 

@@ -314,11 +314,7 @@ export function varName(p: Printer, e: Extract<Expression, { kind: 'var' }>, bar
 const DIGITS = /^[0-9]/
 
 /** `label`: 'never' when a cast follows anyway, 'always' where a bare number would mean something else (ORDER BY 1). */
-export function printConst(
-  p: Printer,
-  e: Extract<Expression, { kind: 'const' }>,
-  label: 'never' | 'needed' | 'always',
-): void {
+function printConst(p: Printer, e: Extract<Expression, { kind: 'const' }>, label: 'never' | 'needed' | 'always'): void {
   const cast = (): void => {
     p.text += `::${formatType(p.scope, e.type, e.typmod)}`
   }
@@ -494,7 +490,7 @@ export function functionName(p: Printer, fn: Oid): string {
   return quoteQualified(namespaceUnless(p.scope, functionVisible(p.scope, row), row.namespace), row.name)
 }
 
-export function operatorName(p: Printer, operator: Oid): string {
+function operatorName(p: Printer, operator: Oid): string {
   const row = p.scope.catalog.operator(operator)
   invariant(row, `no operator ${operator}`)
   const namespace = namespaceUnless(p.scope, operatorVisible(p.scope, row), row.namespace)

@@ -121,7 +121,7 @@ function naturalCollation(scope: NameScope, table: RelationRow, key: IndexKey): 
 }
 
 /** reloptions 'fillfactor=70' as "fillfactor='70'". */
-export const optionsText = (options: readonly string[]): string =>
+const optionsText = (options: readonly string[]): string =>
   options
     .map((option) => {
       const equals = option.indexOf('=')

@@ -264,7 +264,7 @@ function databaseNamed(c: CatalogCallContext, name: string): Oid {
 /** Bits of pg_relation_is_updatable: 1 << 2 update, 3 insert, 4 delete (CmdType numbers). */
 const ALL_EVENTS = (1 << 2) | (1 << 3) | (1 << 4)
 /** A view that takes INSERT, UPDATE and DELETE: of one table, plain columns, nothing that gathers rows. */
-export function simplyUpdatable(c: CatalogCallContext, row: RelationRow): boolean {
+function simplyUpdatable(c: CatalogCallContext, row: RelationRow): boolean {
   if (row.kind === 'r' || row.kind === 'p') return row.virtual !== true
   if (row.kind !== 'v' || row.view === undefined || !('query' in row.view)) return false
   const { query } = row.view
@@ -539,7 +539,7 @@ export const SHOW_FUNCTIONS: FunctionTable = {
 const NAME_ARRAY = oid(1003)
 
 /** name, version, comment. */
-export const EXTENSIONS: readonly (readonly [string, string, string])[] = [
+const EXTENSIONS: readonly (readonly [string, string, string])[] = [
   [VECTOR_EXTENSION.name, VECTOR_EXTENSION.version, VECTOR_EXTENSION.comment],
 ]
 

@@ -21,7 +21,7 @@ import {
 import { dataTable, fields } from './tsv.ts'
 
 /** 'a."B c"' to ['a', 'B c']; unquoted parts in lower case. Throws 42602 for what is no name. */
-export function splitQualified(text: string): string[] {
+function splitQualified(text: string): string[] {
   const parts: string[] = []
   let at = 0
   const bad = () => sqlError('42602', 'invalid name syntax')
@@ -121,7 +121,7 @@ const TYPE_PATTERN =
   /^(.*?)\s*(?:\(\s*([^()]*?)\s*\))?\s*(with time zone|without time zone)?\s*((?:\[\s*\d*\s*\]\s*)*|(?<=\s)array)$/is
 
 /** A type as SQL writes it: 'numeric(10,2)[]', 'timestamp(3) with time zone', 's."T"'. */
-export function findType(scope: NameScope, text: string): { readonly oid: Oid; readonly typmod: number } {
+function findType(scope: NameScope, text: string): { readonly oid: Oid; readonly typmod: number } {
   const missing = () => sqlError('42704', `type "${text}" does not exist`)
   const match = TYPE_PATTERN.exec(text.trim().replace(/^setof\s+/i, ''))
   if (match === null || match[1] === '') throw sqlError('42601', `invalid type name "${text}"`)

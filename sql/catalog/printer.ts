@@ -9,7 +9,7 @@ import type { NameScope } from './names.ts'
 
 export const INDENT_STANDARD = 8
 export const INDENT_JOIN = 4
-export const INDENT_ITEM = 4
+const INDENT_ITEM = 4
 const INDENT_LIMIT = 40
 
 /** The relations that vars of one level name. */

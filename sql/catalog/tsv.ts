@@ -106,7 +106,7 @@ function numbersOf(text: string | null): readonly number[] {
 }
 
 /** A one-dimensional text array's elements; NULL elements do not occur in the data. */
-export function parseTexts(text: string): string[] {
+function parseTexts(text: string): string[] {
   const out: string[] = []
   let at = 1
   while (at < text.length - 1) {

@@ -31,7 +31,7 @@ const address = (classOid: Oid, object: Oid, sub = 0): ObjectAddress => ({ class
 const isUser = (object: Oid): boolean => object >= FIRST_USER_OID || object === PUBLIC
 
 /** What an expression or query (any plain tree) mentions: columns, relations, functions, types, sequences. */
-export function references(view: CatalogView, tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
+function references(view: CatalogView, tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
   const found = new Map<string, ObjectAddress>()
   const add = (to: ObjectAddress): void => {
     if (isUser(to.object)) found.set(`${to.classOid} ${to.object} ${to.sub}`, to)

@@ -86,7 +86,7 @@ export function* attributeRows(view: CatalogView, lookup: Parameters<RowSource>[
 /** What a hash index keeps of a key. */
 const INT4 = 23 as Oid
 /** An index's columns are its keys and what it includes, when its descriptor has none of its own. */
-export function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnRow[] {
+function columnsOf(view: CatalogView, row: RelationRow): readonly ColumnRow[] {
   if (row.kind !== 'i') return row.columns
   const hashed = row.index!.method === 'hash'
   if (row.columns.length > 0) return hashed ? row.columns.map((each) => ({ ...each, type: INT4 })) : row.columns

@@ -155,7 +155,7 @@ function compileRangeBound(
 }
 
 /** Rows left out of row i's frame: [from, to), of which row `keep` (the row itself, for TIES) stays. */
-export function excluded(
+function excluded(
   plan: WindowPlan,
   p: Partition,
   i: number,

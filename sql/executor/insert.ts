@@ -93,7 +93,7 @@ export function withAssignments(
 }
 
 /** Whether a plan reads no stored row. */
-export function isSelfContained(plan: Plan): boolean {
+function isSelfContained(plan: Plan): boolean {
   if (
     plan.kind !== 'result' &&
     plan.kind !== 'values' &&

@@ -206,7 +206,7 @@ export class ForeignQueue {
 }
 
 /** Calls it until it need not wait. */
-export function* waiting(change: () => Promise<unknown> | undefined): Waits<void> {
+function* waiting(change: () => Promise<unknown> | undefined): Waits<void> {
   for (let promise = change(); promise !== undefined; promise = change()) yield new Pause(promise)
 }
 
@@ -441,7 +441,7 @@ function described(x: Execution, table: RelationRow, columns: readonly number[],
 }
 
 /** Throws 23503 unless the parent of these child values is there; locks it. */
-export function* childCheck(x: Execution, fk: ForeignKey, values: Row, verified: Set<Key> | undefined): Waits<void> {
+function* childCheck(x: Execution, fk: ForeignKey, values: Row, verified: Set<Key> | undefined): Waits<void> {
   if (values.includes(null)) throw notPresent(x, fk, 'MATCH FULL does not allow mixing of null and nonnull key values.')
   const found = yield* findParent(x, fk, values, verified)
   if (!found)

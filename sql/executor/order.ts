@@ -34,7 +34,7 @@ export const isOrderedByNumber = (type: Oid): boolean => NUMBERS.has(type)
 const compareNumbers: Compare = (a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0)
 
 /** The type's default order. Throws 42883 when it has none. */
-export function typeOrder(catalog: Catalog, type: Oid): Compare {
+function typeOrder(catalog: Catalog, type: Oid): Compare {
   if (NUMBERS.has(type)) return compareNumbers
   const { compare, name } = catalog.type(type)
   if (compare === undefined)
@@ -52,10 +52,7 @@ export interface ColumnOrder {
   readonly nullsFirst: boolean
 }
 
-export function columnCompare(
-  catalog: Catalog,
-  { type, descending, nullsFirst }: Omit<ColumnOrder, 'column'>,
-): Compare {
+function columnCompare(catalog: Catalog, { type, descending, nullsFirst }: Omit<ColumnOrder, 'column'>): Compare {
   const compare = typeOrder(catalog, type)
   const nullOrder = nullsFirst ? -1 : 1
   const sign = descending ? -1 : 1

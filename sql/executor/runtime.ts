@@ -131,7 +131,7 @@ export function greatest(least: boolean, type: Type, values: readonly Value[]): 
   return best
 }
 
-export function orderOf(type: Type): NonNullable<Type['compare']> {
+function orderOf(type: Type): NonNullable<Type['compare']> {
   if (type.compare === undefined)
     throw sqlError('42883', `could not identify a comparison function for type ${type.name}`)
   return type.compare

@@ -212,7 +212,7 @@ function sink(heap: MutableRow[], from: number, order: RowOrder): void {
 }
 
 /** Everything, in memory or by runs in files. */
-export function* sortAll(
+function* sortAll(
   steps: Iterable<RowBatch | Pause>,
   keys: SortColumns,
   order: RowOrder,
@@ -474,7 +474,7 @@ function* sortTies(
 }
 
 /** Positions of the doubles in ascending or descending order, stable; NaN is the greatest. */
-export function* radixSort(doubles: Float64Array, descending: boolean, x: Execution): Stretches<Uint32Array> {
+function* radixSort(doubles: Float64Array, descending: boolean, x: Execution): Stretches<Uint32Array> {
   const count = doubles.length
   const words = new Uint32Array(doubles.buffer.slice(0, count * 8))
   const low = new Uint32Array(count)

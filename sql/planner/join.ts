@@ -146,7 +146,7 @@ function needsOf(
   return needs
 }
 
-export function relationsOf(item: FromItem, into: Set<number> = new Set()): Set<number> {
+function relationsOf(item: FromItem, into: Set<number> = new Set()): Set<number> {
   if (item.kind === 'relation') {
     if (item.relation >= 0) into.add(item.relation)
   } else {

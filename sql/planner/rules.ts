@@ -46,7 +46,7 @@ function rewriteQuery(query: Query, f: (relation: number, column: number) => Exp
 }
 
 /** Inside FROM: functions and VALUES hold vars of this level, subqueries hold them one level deeper. */
-export function rewriteRelation(
+function rewriteRelation(
   relation: Relation,
   f: (relation: number, column: number) => Expression | undefined,
 ): Relation {
@@ -164,7 +164,7 @@ function joinAll(items: readonly FromItem[], where: Expression | undefined): Fro
   }
 }
 /** Stands for "one row of nothing" in a join tree; the planner drops it. */
-export const EMPTY = -1
+const EMPTY = -1
 
 /** The subquery as part of the enclosing query: its own vars renumbered, those of enclosing levels one level nearer. */
 function lowerOuter(query: Query, base: number): Query {

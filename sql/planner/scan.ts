@@ -410,7 +410,7 @@ function rebaseIn(node: unknown, relation: number): unknown {
   return result
 }
 
-export function indexOrder(info: IndexRow, at: number, relation: Relation, reverse: boolean): Order[] {
+function indexOrder(info: IndexRow, at: number, relation: Relation, reverse: boolean): Order[] {
   return info.keys.map((key): Order => {
     const column = relation.columns[key.column - 1]
     const expression: Expression =

@@ -235,7 +235,7 @@ function planSetQuery(level: Level, query: Query, planQuery: QueryPlanner): Plan
 // ── Plain SELECT ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Relations that are inlined CTEs become subqueries. */
-export function expandCtes(level: Level, query: Query): Query {
+function expandCtes(level: Level, query: Query): Query {
   if (!query.relations.some((relation) => relation.kind === 'cte')) return query
   const relations = query.relations.map((relation): Relation => {
     if (relation.kind !== 'cte' || relation.self) return relation
@@ -255,7 +255,7 @@ export function expandCtes(level: Level, query: Query): Query {
 }
 
 /** Columns of this query's relations that are read anywhere in it. */
-export function columnsUsed(query: Query, extra: readonly unknown[] = []): Map<number, Set<number>> {
+function columnsUsed(query: Query, extra: readonly unknown[] = []): Map<number, Set<number>> {
   const used = new Map<number, Set<number>>()
   const add = (relation: number, column: number): void => {
     let set = used.get(relation)

@@ -586,7 +586,7 @@ const IDLE_STATES = { I: 'idle', T: 'idle in transaction', E: 'idle in transacti
 const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'info', 'notice', 'warning', 'error']
 
 /** 'a, "B c", $user' to its names, folded as identifiers are. */
-export function splitIdentifiers(text: string): string[] {
+function splitIdentifiers(text: string): string[] {
   const names: string[] = []
   const pattern = /\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)/gy
   for (let match = pattern.exec(text); match !== null && match[0] !== ''; match = pattern.exec(text)) {

@@ -65,9 +65,5 @@ const oids = {
 } as const // prettier-ignore
 
 export const OID = oids as unknown as { readonly [K in keyof typeof oids]: Oid }
-export const NO_OID = oid(0)
 export const PG_CATALOG = oid(11)
-export const PG_TOAST = oid(99)
 export const PUBLIC = oid(2200)
-export const DEFAULT_COLLATION = oid(100)
-export const C_COLLATION = oid(950)

@@ -24,7 +24,7 @@ export function u32(buffer: Uint8Array, offset: number): number {
   )
 }
 
-export const keyStart = (offset: number) => offset + PAGE_HEADER_BYTES
+const keyStart = (offset: number) => offset + PAGE_HEADER_BYTES
 export const valueStart = (buffer: Uint8Array, offset: number) => offset + PAGE_HEADER_BYTES + u32(buffer, offset)
 export const valueBytes = (buffer: Uint8Array, offset: number) => u32(buffer, offset + 4)
 export const nextRow = (buffer: Uint8Array, offset: number) =>

@@ -29,11 +29,6 @@ export const systemClock: Clock = {
 export const EPOCH_MS = Date.UTC(2020, 0, 1)
 const TICKS = 4096
 
-/** Milliseconds since 1970 of a timestamp. */
-export const timestampMs = (at: Timestamp): number => Math.floor(at / TICKS) + EPOCH_MS
-/** The first timestamp of a millisecond. */
-export const timestampAt = (ms: number): Timestamp => ((ms - EPOCH_MS) * TICKS) as Timestamp
-
 export interface Timestamps {
   /** Greater than every one given or observed before. */
   next(): Timestamp

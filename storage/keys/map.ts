@@ -139,10 +139,6 @@ export function localKey(name: string): Key {
   return `${space(SPACE.local)}${name}\0` as Key
 }
 
-export function localSpan(beginning: string): KeySpan {
-  return prefixSpan((space(SPACE.local) + beginning) as Key)
-}
-
 /** All keys that begin with `prefix`. */
 export function prefixSpan(prefix: Key): KeySpan {
   return { from: prefix, to: successor(prefix) }

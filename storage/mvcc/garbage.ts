@@ -11,7 +11,7 @@ import { type Key, type Timestamp, timestamp } from '../keys/brand.ts'
 import { type KeySpan, successor } from '../keys/map.ts'
 
 /** Keys that are remembered one by one, about 100 bytes each. */
-export const QUEUE_MAX = 65_536
+const QUEUE_MAX = 65_536
 const NEWEST = Number.MAX_SAFE_INTEGER as Timestamp
 const SWEEP_ROWS = 256
 

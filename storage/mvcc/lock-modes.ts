@@ -19,6 +19,7 @@ export const TABLE_LOCK_MODES = [
   'access-exclusive',
 ] as const
 export type TableLockMode = (typeof TABLE_LOCK_MODES)[number]
+type LockMode = LockStrength | TableLockMode
 
 export type WaitPolicy = 'wait' | 'nowait' | 'skip'
 
@@ -88,6 +89,13 @@ export const TABLE_MODE_NUMBER = {
   exclusive: 6,
   'access-exclusive': 7,
 } as const satisfies Record<TableLockMode, number>
+
+/** Whether the mode asked for cannot live beside the one held; modes of rows and of objects never meet on one target. */
+export const modesConflict = (wanted: LockMode, held: LockMode): boolean =>
+  [ROW_MODES, OBJECT_MODES].some(({ names, conflicts }) => {
+    const mask = conflicts[names.indexOf(wanted)] ?? 0
+    return (mask & (1 << names.indexOf(held))) !== 0
+  })
 
 /** 'access-share' as PostgreSQL writes it in messages: AccessShareLock. */
 export function modeTitle(name: string): string {

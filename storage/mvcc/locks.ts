@@ -66,7 +66,7 @@ export type WaitOutcome =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'cancelled' }
 
-export const GRANTED: WaitOutcome = { kind: 'granted' }
+const GRANTED: WaitOutcome = { kind: 'granted' }
 
 export class Wait {
   readonly owner: LockOwner

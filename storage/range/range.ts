@@ -326,7 +326,7 @@ function doubles(...numbers: readonly number[]): Buffer {
   return value
 }
 
-export function kvError(error: Error): KvError {
+function kvError(error: Error): KvError {
   if (error instanceof KvError) return error
   if (error instanceof EngineError) return new KvError({ kind: 'engine', reason: error.reason }, error.message)
   return new KvError({ kind: 'commit-unknown' }, error.message)

@@ -108,7 +108,7 @@ interface Run {
   readonly count: number
 }
 
-export function columnStatistics(
+function columnStatistics(
   column: ColumnRow,
   type: Type,
   values: readonly Value[],

@@ -301,7 +301,7 @@ export function bindDefault(ddl: Ddl, column: ColumnRow, node: Node): Expression
   return result
 }
 
-export function bindGenerated(ddl: Ddl, table: RelationRow, column: ColumnRow, node: Node): Expression {
+function bindGenerated(ddl: Ddl, table: RelationRow, column: ColumnRow, node: Node): Expression {
   const b = binder(ddl)
   const e = bindTableExpression(b, table, node, 'generated')
   some(e, (each) => {

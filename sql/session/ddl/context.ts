@@ -211,7 +211,7 @@ function forbidSystem(ddl: Ddl, namespace: NamespaceRow, name: string): void {
 }
 
 /** This session's schema for temporary objects; made when first needed. */
-export function temporaryNamespace(ddl: Ddl): Oid {
+function temporaryNamespace(ddl: Ddl): Oid {
   const { session, editor } = ddl
   const known = session.tempNamespace === 0 ? undefined : editor.namespace(session.tempNamespace)
   if (known !== undefined) return known.oid

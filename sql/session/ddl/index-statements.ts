@@ -93,7 +93,7 @@ async function reindexTable(ddl: Ddl, table: RelationRow): Promise<void> {
 const MISSING_METHODS = new Set(['gin', 'gist', 'spgist', 'brin'])
 const isMethod = (name: string): name is IndexMethod => ['btree', 'hash', 'hnsw', 'ivfflat'].includes(name)
 
-export async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
+async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   const concurrently = node.concurrent === true
   if (concurrently) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
   const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod

@@ -3,6 +3,7 @@
  * itself anyway. CLUSTER by the primary key is what tables always are.
  */
 import type { Node, VacuumStmt } from '@pgsql/types'
+import { TABLE_LOCK_MODES } from '../../../storage/kv/kv.ts'
 import { relationSpan } from '../../access/keys.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
@@ -28,18 +29,6 @@ import {
 } from './context.ts'
 import { findColumn } from './index-make.ts'
 import { refillIndex } from './storage.ts'
-
-const MODES = [
-  'access-share',
-  'access-share',
-  'row-share',
-  'row-exclusive',
-  'share-update-exclusive',
-  'share',
-  'share-row-exclusive',
-  'exclusive',
-  'access-exclusive',
-] as const
 
 export function registerMaintenance(): void {
   define('VacuumStmt', async (session, node, call, statement) => {
@@ -97,7 +86,8 @@ export function registerMaintenance(): void {
     requireBlock(session, 'LOCK TABLE')
     session.transaction.ensure().beginStatement()
     const ddl = { session, statement, call, editor: session.catalog } as unknown as Ddl
-    const mode = MODES[node.mode ?? 8]!
+    // LOCKMODE counts from 1 (AccessShareLock) to 8 (AccessExclusiveLock).
+    const mode = TABLE_LOCK_MODES[(node.mode ?? 8) - 1]!
     for (const each of node.relations ?? []) {
       if (!('RangeVar' in each)) continue
       const table = findToLock(session, each.RangeVar.schemaname, each.RangeVar.relname!)

@@ -20,7 +20,7 @@ export function objectName(first: string, second: string | undefined, label: str
 }
 
 /** At most so many bytes of UTF-8, whole characters only. */
-export function cutBytes(text: string, bytes: number): string {
+function cutBytes(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text
   let size = 0
   let out = ''

@@ -38,11 +38,7 @@ export async function eachRow(ddl: Ddl, query: Query, visit: (row: Row) => boole
 }
 
 /** Drives steps of an operator or of storage work: pauses are waited for, rows are visited. */
-export async function drive(
-  ddl: Ddl,
-  steps: Steps,
-  visit: (row: Row) => boolean | undefined = () => {},
-): Promise<void> {
+async function drive(ddl: Ddl, steps: Steps, visit: (row: Row) => boolean | undefined = () => {}): Promise<void> {
   startSlice()
   try {
     for (;;) {

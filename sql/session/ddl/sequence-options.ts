@@ -30,7 +30,7 @@ export interface SequenceOptions {
   readonly changed: boolean
 }
 
-export const int64 = (n: bigint): Int64 =>
+const int64 = (n: bigint): Int64 =>
   n >= BigInt(Number.MIN_SAFE_INTEGER) && n <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(n) : n
 
 function integerOf(node: Node | undefined): bigint | undefined {

@@ -102,7 +102,7 @@ export function restart(
   return changed
 }
 
-export async function setOwnedBy(ddl: Ddl, row: RelationRow, names: readonly Node[]): Promise<RelationRow> {
+async function setOwnedBy(ddl: Ddl, row: RelationRow, names: readonly Node[]): Promise<RelationRow> {
   if (names.length === 1) {
     if (stringNode(names[0]) !== 'none')
       throw sqlError('42601', 'invalid OWNED BY option', { hint: 'Specify OWNED BY table.column or OWNED BY NONE.' })

@@ -88,7 +88,7 @@ export async function newRelation(
   }
 }
 
-export async function createTable(ddl: Ddl, node: CreateStmt): Promise<void> {
+async function createTable(ddl: Ddl, node: CreateStmt): Promise<void> {
   const name = node.relation!
   if (node.partspec !== undefined) throw notSupported('PARTITION BY')
   if (node.partbound !== undefined) throw notSupported('PARTITION OF')
@@ -193,7 +193,7 @@ export function putTable(
 }
 
 /** Sequences and defaults: they can name the table, so they come after it. */
-export async function finishTable(ddl: Ddl, table: RelationRow, drafts: readonly ColumnDraft[]): Promise<void> {
+async function finishTable(ddl: Ddl, table: RelationRow, drafts: readonly ColumnDraft[]): Promise<void> {
   const columns: ColumnRow[] = []
   for (const draft of drafts) columns.push(await finishColumn(ddl, current(ddl, table.oid), draft))
   if (columns.some((column, i) => column !== table.columns[i])) update(ddl, { ...current(ddl, table.oid), columns })
@@ -301,7 +301,7 @@ function likeOptions(ddl: Ddl, from: RelationRow, column: number): Node[] {
 }
 
 /** Columns of relation 0 under other attribute numbers. */
-export const renumber = (e: Expression, numbers: ReadonlyMap<number, number>): Expression =>
+const renumber = (e: Expression, numbers: ReadonlyMap<number, number>): Expression =>
   rewrite(e, (node) =>
     node.kind === 'var' && node.level === 0 && node.column > 0
       ? { ...node, column: numbers.get(node.column) ?? node.column }

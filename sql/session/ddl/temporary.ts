@@ -48,7 +48,7 @@ const ownTables = (session: Backend): RelationRow[] =>
   )
 
 /** Drops everything in the temporary schema: the session is closing, DISCARD TEMP, or the schema was left behind. */
-export async function dropTemporary(ddl: Ddl): Promise<void> {
+async function dropTemporary(ddl: Ddl): Promise<void> {
   if (ddl.session.tempNamespace === 0) return
   const targets = ownTables(ddl.session).map((row) => ({ classOid: CLASS.relation, object: row.oid, sub: 0 }))
   if (targets.length > 0) await dropAll(ddl, targets)

@@ -45,7 +45,7 @@ export function freeTypeName(ddl: Ddl, namespace: Oid, name: string, forRelation
 }
 
 /** Puts an array type for `element` and gives its oid. */
-export function putArrayType(ddl: Ddl, element: Base & Partial<TypeRow>, arrayOid: Oid): void {
+function putArrayType(ddl: Ddl, element: Base & Partial<TypeRow>, arrayOid: Oid): void {
   ddl.editor.put('type', {
     ...plain({
       oid: arrayOid,

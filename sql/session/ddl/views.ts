@@ -180,7 +180,7 @@ const contains = (tree: unknown, view: RelationRow['oid']): boolean => {
 }
 
 /** Every stored query that reads the view gets its new definition. */
-export function replaceInside(ddl: Ddl, view: RelationRow['oid'], query: Query): void {
+function replaceInside(ddl: Ddl, view: RelationRow['oid'], query: Query): void {
   for (const row of [...ddl.editor.ownAll('relation')]) {
     if (row.view === undefined || !('query' in row.view) || row.oid === view || !contains(row.view.query, view))
       continue

@@ -4,7 +4,7 @@
  *     pg_advisory_lock(bigint)       target 'advisory DATABASE:HIGH:LOW:1'        held by the session until it unlocks
  *     pg_advisory_xact_lock(a, b)    target 'advisory DATABASE:A:B:2'             held by the transaction
  */
-import type { LockRow, TableLockMode } from '../../../storage/kv/kv.ts'
+import { type LockRow, modesConflict, modeTitle, type TableLockMode } from '../../../storage/kv/kv.ts'
 import type { FunctionBody, FunctionTable } from '../../types/function.ts'
 import { ArrayValue, type Int64, type Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
@@ -39,27 +39,12 @@ function lock(session: Backend, keys: Keys, { scope, mode, waits }: Variant): Va
   return ''
 }
 
-const MODE_NAMES: Readonly<Record<LockRow['mode'], string>> = {
-  'access-share': 'AccessShareLock',
-  'row-share': 'RowShareLock',
-  'row-exclusive': 'RowExclusiveLock',
-  'share-update-exclusive': 'ShareUpdateExclusiveLock',
-  share: 'ShareLock',
-  'share-row-exclusive': 'ShareRowExclusiveLock',
-  exclusive: 'ExclusiveLock',
-  'access-exclusive': 'AccessExclusiveLock',
-  // Rows: as PostgreSQL shows its tuple locks.
-  'key-share': 'AccessShareLock',
-  'no-key-update': 'ExclusiveLock',
-  update: 'AccessExclusiveLock',
-}
-
 function unlock(session: Backend, keys: Keys, mode: Variant['mode']): boolean {
   if (session.kv.unlockSession(session.pid, targetOf(session, keys), mode)) return true
   session.notice({
     severity: 'WARNING',
     code: '01000',
-    message: `you don't own a lock of type ${MODE_NAMES[mode]}`,
+    message: `you don't own a lock of type ${modeTitle(mode)}`,
     fields: {},
   })
   return false
@@ -87,51 +72,11 @@ function variants(): Record<string, FunctionBody> {
 
 // ── Who holds what ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Each mode's conflicts among the modes of its kind (manual, tables 13.2 and 13.3). */
-const CONFLICTS: Readonly<Record<string, readonly string[]>> = {
-  'access-share': ['access-exclusive'],
-  'row-share': ['exclusive', 'access-exclusive'],
-  'row-exclusive': ['share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
-  'share-update-exclusive': ['share-update-exclusive', 'share', 'share-row-exclusive', 'exclusive', 'access-exclusive'],
-  share: [
-    'row-exclusive',
-    'share-update-exclusive',
-    'share-row-exclusive',
-    'exclusive',
-    'access-exclusive',
-    'no-key-update',
-    'update',
-  ],
-  'share-row-exclusive': [
-    'row-exclusive',
-    'share-update-exclusive',
-    'share',
-    'share-row-exclusive',
-    'exclusive',
-    'access-exclusive',
-  ],
-  exclusive: [
-    'row-share',
-    'row-exclusive',
-    'share-update-exclusive',
-    'share',
-    'share-row-exclusive',
-    'exclusive',
-    'access-exclusive',
-  ],
-  'access-exclusive': [
-    'access-share',
-    'row-share',
-    'row-exclusive',
-    'share-update-exclusive',
-    'share',
-    'share-row-exclusive',
-    'exclusive',
-    'access-exclusive',
-  ],
-  'key-share': ['update'],
-  'no-key-update': ['share', 'no-key-update', 'update'],
-  update: ['key-share', 'share', 'no-key-update', 'update'],
+/** Row locks are shown as PostgreSQL's tuple locks are. */
+const TUPLE_MODES: Readonly<Partial<Record<LockRow['mode'], TableLockMode>>> = {
+  'key-share': 'access-share',
+  'no-key-update': 'exclusive',
+  update: 'access-exclusive',
 }
 
 function blockingPids(session: Backend, pid: number): number[] {
@@ -140,13 +85,8 @@ function blockingPids(session: Backend, pid: number): number[] {
   for (const wanted of locks) {
     if (wanted.pid !== pid || wanted.granted) continue
     for (const held of locks) {
-      if (
-        held.pid !== pid &&
-        held.granted &&
-        held.target === wanted.target &&
-        CONFLICTS[wanted.mode]!.includes(held.mode)
-      )
-        blocking.add(held.pid)
+      if (held.pid === pid || !held.granted || held.target !== wanted.target) continue
+      if (modesConflict(wanted.mode, held.mode)) blocking.add(held.pid)
     }
   }
   return [...blocking]
@@ -169,7 +109,7 @@ function* lockRows(session: Backend): Iterable<readonly Value[]> {
       null,
       `${pid}/${backend?.transaction.txn?.id ?? 0}`,
       pid,
-      MODE_NAMES[mode],
+      modeTitle(TUPLE_MODES[mode] ?? mode),
       granted,
       false,
       null,

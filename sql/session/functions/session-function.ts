@@ -7,7 +7,7 @@ import type { Backend } from '../backend.ts'
 import type { SessionCallContext } from '../call-context.ts'
 
 /** A context's host is its session. */
-export const sessionOf = (call: CallInfo): Backend => (call.context as SessionCallContext).host as Backend
+const sessionOf = (call: CallInfo): Backend => (call.context as SessionCallContext).host as Backend
 
 /** `ofSession((session, a, b) => …)`. */
 export const ofSession = <A extends Value[]>(body: (session: Backend, ...args: A) => Value): FunctionBody =>

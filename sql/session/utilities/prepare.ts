@@ -65,7 +65,7 @@ export function preparedStatement(session: Backend, name: string): Statement {
   return session.extended.preparedStatement(name)
 }
 
-export function executeFields(session: Backend, node: ExecuteStmt): readonly Field[] | undefined {
+function executeFields(session: Backend, node: ExecuteStmt): readonly Field[] | undefined {
   const inner = preparedStatement(session, node.name!)
   if (isQueryNode(inner.node)) return session.extended.preparedQuery(node.name!).fields
   return utilityFor(inner.tag)?.fields?.(session, inner)

@@ -14,8 +14,7 @@ import { printBounds } from './text.ts'
 const INT32_MAX = 2_147_483_647
 
 /** The name errors use for a type: 'integer' where names are known, else 'int4'. */
-export const typeLabel = (context: TypeContext, type: Oid): string =>
-  context.names?.typeName(type) ?? context.type(type).name
+const typeLabel = (context: TypeContext, type: Oid): string => context.names?.typeName(type) ?? context.type(type).name
 
 /** The element type of the call's array argument `index`. */
 function elementOf(call: CallInfo, index: number): Type {
@@ -28,7 +27,7 @@ export function orderOf(context: TypeContext, type: Type): (a: Value, b: Value) 
   throw sqlError('42883', `could not identify a comparison function for type ${typeLabel(context, type.oid)}`)
 }
 
-export function equalityOf(context: TypeContext, type: Type): (a: Value, b: Value) => boolean {
+function equalityOf(context: TypeContext, type: Type): (a: Value, b: Value) => boolean {
   const { compare, hashKey } = type
   if (compare) return (a, b) => compare(a, b) === 0
   if (hashKey) return (a, b) => hashKey(a) === hashKey(b)
@@ -116,7 +115,7 @@ const sameLengths = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((n, i) => n === b[i])
 
 /** `a || b`: along the outer dimension, or one array as an element of the other. */
-export function concatenate(a: ArrayValue | null, b: ArrayValue | null): ArrayValue | null {
+function concatenate(a: ArrayValue | null, b: ArrayValue | null): ArrayValue | null {
   if (a === null || b === null) return a ?? b
   const m = a.dimensions.length
   const n = b.dimensions.length

@@ -11,7 +11,7 @@ export const EMPTY_ARRAY = ArrayValue.of([])
 export const tooManyDimensions = (count: number) =>
   sqlError('54000', `number of array dimensions (${count}) exceeds the maximum allowed (${DIMENSIONS_MAX})`)
 
-export const arrayTooLarge = () => sqlError('54000', `array size exceeds the maximum allowed (${ITEMS_MAX})`)
+const arrayTooLarge = () => sqlError('54000', `array size exceeds the maximum allowed (${ITEMS_MAX})`)
 
 /** The product of the dimensions; 54000 when it is more than an array can hold. */
 export function itemCount(dimensions: readonly number[]): number {
@@ -41,26 +41,4 @@ export function shaped(
   const items = itemCount(dimensions)
   checkBounds(dimensions, lower)
   return items === 0 ? EMPTY_ARRAY : new ArrayValue(elements, dimensions, lower)
-}
-
-/**
- * `ARRAY[[1,2],[3,4]]`: arrays of one shape become an array with a dimension more. NULL and empty parts may only stand
- * together. Throws 2202E.
- */
-export function nestArrays(parts: readonly (ArrayValue | null)[]): ArrayValue {
-  const mismatch = () =>
-    sqlError('2202E', 'multidimensional arrays must have array expressions with matching dimensions')
-  const full = parts.filter((part) => part !== null && part.dimensions.length > 0) as ArrayValue[]
-  const first = full[0]
-  if (first === undefined) return EMPTY_ARRAY
-  if (full.length !== parts.length) throw mismatch()
-  if (first.dimensions.length === DIMENSIONS_MAX) throw tooManyDimensions(DIMENSIONS_MAX + 1)
-  const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((n, i) => n === b[i])
-  for (const part of full)
-    if (!same(part.dimensions, first.dimensions) || !same(part.lower, first.lower)) throw mismatch()
-  return shaped(
-    full.flatMap((part) => part.elements),
-    [parts.length, ...first.dimensions],
-    [1, ...first.lower],
-  )
 }

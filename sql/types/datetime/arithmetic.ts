@@ -45,18 +45,18 @@ import { currentDate } from './now.ts'
 import { bitsOfInstant } from './types.ts'
 import type { Zone } from './zones.ts'
 
-export const negate = (value: Interval): Interval => {
+const negate = (value: Interval): Interval => {
   const micros = negate64(value.micros)
   if (!isInt32(-value.months) || !isInt32(-value.days) || !isInt64(micros)) throw outOfRange('interval')
   return new Interval(-value.months + 0, -value.days + 0, micros)
 }
 
-export function makeInterval(months: number, days: number, micros: Int64): Interval {
+function makeInterval(months: number, days: number, micros: Int64): Interval {
   if (!isInt32(months) || !isInt32(days) || !isInt64(micros)) throw outOfRange('interval')
   return new Interval(months + 0, days + 0, micros)
 }
 
-export const addIntervals = (a: Interval, b: Interval): Interval =>
+const addIntervals = (a: Interval, b: Interval): Interval =>
   makeInterval(a.months + b.months, a.days + b.days, add64(a.micros, b.micros))
 const subtractIntervals = (a: Interval, b: Interval): Interval =>
   makeInterval(a.months - b.months, a.days - b.days, subtract64(a.micros, b.micros))
@@ -120,7 +120,7 @@ function splitDays(micros: Int64): { days: number; micros: number } {
 }
 
 /** Days out of every 24 hours; days and time of one sign. */
-export function justifyHours(value: Interval): Interval {
+function justifyHours(value: Interval): Interval {
   const split = splitDays(value.micros)
   let days = value.days + split.days
   let { micros } = split

@@ -20,8 +20,8 @@ export const EPOCH_UNIX_SECONDS = 946_684_800
 export const DATE_MIN = -EPOCH_JULIAN
 export const DATE_END = 2_147_483_494 - EPOCH_JULIAN
 /** The first instant, the first that is no longer one (294277-01-01), and that one's day. */
-export const TIMESTAMP_MIN = -211_813_488_000_000_000n
-export const TIMESTAMP_END = 9_223_371_331_200_000_000n
+const TIMESTAMP_MIN = -211_813_488_000_000_000n
+const TIMESTAMP_END = 9_223_371_331_200_000_000n
 export const TIMESTAMP_END_DAY = 109_203_528 - EPOCH_JULIAN
 
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const

@@ -47,7 +47,7 @@ export function timestampOfDate(day: number): Int64 {
   return instantOf(day, 0)
 }
 
-export const dateOfTimestamp = (instant: Int64): number => (isFinite64(instant) ? dayOf(instant) : (instant as number))
+const dateOfTimestamp = (instant: Int64): number => (isFinite64(instant) ? dayOf(instant) : (instant as number))
 
 /** An instant as local time in a zone, unchecked. */
 export function toLocal(instant: Int64, zone: Zone): Int64 {
@@ -63,7 +63,7 @@ export function fromLocal(local: Int64, zone: Zone): Int64 {
 }
 
 /** timestamptz → timestamp and back. Throw 22008. */
-export const timestampOfTimestamptz = (instant: Int64, zone: Zone): Int64 => checkTimestamp(toLocal(instant, zone))
+const timestampOfTimestamptz = (instant: Int64, zone: Zone): Int64 => checkTimestamp(toLocal(instant, zone))
 export const timestamptzOfTimestamp = (local: Int64, zone: Zone): Int64 => checkTimestamp(fromLocal(local, zone))
 
 export function timestamptzOfDate(day: number, zone: Zone): Int64 {
@@ -92,7 +92,7 @@ function timetzOfTime(micros: number, call: CallInfo): TimeTz {
   return new TimeTz(micros, offset === 0 ? 0 : -offset)
 }
 
-export function dateAndTime(day: number, micros: number): Int64 {
+function dateAndTime(day: number, micros: number): Int64 {
   const start = timestampOfDate(day)
   return isFinite64(start) ? checkTimestamp(add64(start, micros)) : start
 }
@@ -110,7 +110,7 @@ export function wrapTime(micros: number): number {
   const rest = micros % MICROS_PER_DAY
   return rest < 0 ? rest + MICROS_PER_DAY : rest + 0
 }
-export const wrapInt64 = (micros: Int64): number =>
+const wrapInt64 = (micros: Int64): number =>
   typeof micros === 'number' ? wrapTime(micros) : wrapTime(Number(micros % 86_400_000_000n))
 
 // --- AT TIME ZONE -------------------------------------------------------------------------------------------------

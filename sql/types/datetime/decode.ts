@@ -74,7 +74,7 @@ export function sessionZone(settings: Settings): Zone {
 }
 
 /** Fields as the Unix second they would be in UTC; undefined beyond Julian days. */
-export function unixSecondOfFields(fields: Fields): number | undefined {
+function unixSecondOfFields(fields: Fields): number | undefined {
   if (!isJulianDate(fields.year, fields.month)) return undefined
   const day = julianDay(fields.year, fields.month, fields.day) - UNIX_EPOCH_JULIAN
   return day * SECONDS_PER_DAY + (fields.hour * 60 + fields.minute) * 60 + fields.second
@@ -145,11 +145,10 @@ const roundHalfEven = (n: number): number => {
   const rounded = Math.round(n)
   return rounded - n === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded
 }
-export const fractionMicros = (text: string, at: number): number =>
-  roundHalfEven(fraction(text, at) * MICROS_PER_SECOND)
+const fractionMicros = (text: string, at: number): number => roundHalfEven(fraction(text, at) * MICROS_PER_SECOND)
 
 /** Whether a time of day goes beyond 24:00:00. 23:59:60 is the next midnight. */
-export const timeOverflows = (f: Fields): boolean =>
+const timeOverflows = (f: Fields): boolean =>
   f.hour < 0 ||
   f.hour > 24 ||
   f.minute < 0 ||

@@ -27,7 +27,7 @@ const DAY_NAMES = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const
 const TWO: readonly string[] = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, '0'))
 export const two = (n: number): string => TWO[n] ?? String(n)
 
-export const infinityText = (value: number): string => (value > 0 ? 'infinity' : '-infinity')
+const infinityText = (value: number): string => (value > 0 ? 'infinity' : '-infinity')
 
 /** '000' to '999', and the same without the zeros at their ends. */
 const THREE: readonly string[] = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'))

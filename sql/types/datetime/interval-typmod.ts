@@ -9,7 +9,7 @@ import { canonical } from './calendar.ts'
 
 export const RANGE = { month: 2, year: 4, day: 8, hour: 1024, minute: 2048, second: 4096 } as const
 export const FULL_RANGE = 0x7fff
-export const FULL_PRECISION = 0xffff
+const FULL_PRECISION = 0xffff
 export const PRECISION_MAX = 6
 
 const { month, year, day, hour, minute, second } = RANGE
@@ -54,7 +54,7 @@ export function roundMicros(micros: Int64, precision: number): Int64 {
 }
 
 /** Cuts microseconds to whole units, toward zero. */
-export function truncateMicros(micros: Int64, unit: number): Int64 {
+function truncateMicros(micros: Int64, unit: number): Int64 {
   if (typeof micros === 'number') return micros - (micros % unit) + 0
   return canonical(micros - (micros % BigInt(unit)))
 }

@@ -141,7 +141,7 @@ function* series(
 type Endpoint<T> = T | null
 
 /** SQL's OVERLAPS over half-open spans, either end first; null ends may leave the answer open. */
-export function overlaps<T>(
+function overlaps<T>(
   start1: Endpoint<T>,
   end1: Endpoint<T>,
   start2: Endpoint<T>,

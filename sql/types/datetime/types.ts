@@ -42,12 +42,12 @@ import {
   roundMicros,
 } from './interval-typmod.ts'
 
-export const DATE_OID = 1082
-export const TIME_OID = 1083
-export const TIMESTAMP_OID = 1114
-export const TIMESTAMPTZ_OID = 1184
-export const INTERVAL_OID = 1186
-export const TIMETZ_OID = 1266
+const DATE_OID = 1082
+const TIME_OID = 1083
+const TIMESTAMP_OID = 1114
+const TIMESTAMPTZ_OID = 1184
+const INTERVAL_OID = 1186
+const TIMETZ_OID = 1266
 
 const badBinary = (typeName: string): Error => sqlError('22P03', `incorrect binary data format for type ${typeName}`)
 
@@ -56,7 +56,7 @@ function requireLength(start: number, end: number, length: number): void {
 }
 
 /** Eight bytes as a canonical Int64. */
-export function readInt64(from: Buffer, at: number): Int64 {
+function readInt64(from: Buffer, at: number): Int64 {
   const high = from.readInt32BE(at)
   if (high >= -0x200000 && high < 0x200000) {
     const n = high * 0x100000000 + from.readUInt32BE(at + 4)
@@ -100,7 +100,7 @@ const compareNumbers = (a: Value, b: Value): number => {
 // --- date ---------------------------------------------------------------------------------------------------------
 
 /** Throws 22007, 22008, 22023. */
-export function dateOfText(text: string, context: TypeContext): number {
+function dateOfText(text: string, context: TypeContext): number {
   const fast = fastDate(text)
   if (fast !== undefined) return fast
   try {
@@ -148,7 +148,7 @@ const specialInstant = (special: 'epoch' | 'infinity' | '-infinity'): number =>
 export const scaleInstant = (value: Int64, typmod: number): Int64 => roundMicros(value, typmod)
 
 /** A timestamp of its text (an offset in it does not count). Throws 22007, 22008, 22023. */
-export function timestampOfText(text: string, typmod: number, context: TypeContext): Int64 {
+function timestampOfText(text: string, typmod: number, context: TypeContext): Int64 {
   const fast = fastTimestamp(text)
   if (fast !== undefined) return scaleInstant(fast.local, typmod)
   try {
@@ -163,7 +163,7 @@ export function timestampOfText(text: string, typmod: number, context: TypeConte
 }
 
 /** A timestamptz of its text; without an offset the session's zone counts. Throws 22007, 22008, 22009, 22023. */
-export function timestamptzOfText(text: string, typmod: number, context: TypeContext): Int64 {
+function timestamptzOfText(text: string, typmod: number, context: TypeContext): Int64 {
   const fast = fastTimestamp(text)
   if (fast !== undefined) {
     const offset = fast.offset ?? sessionZone(context.settings).offsetOfLocal(unixSecond(fast.local))
@@ -223,7 +223,7 @@ export const timestamptzType: Type = {
 /** Rounds a time of day to a precision; 24:00:00 may come out. */
 export const scaleTime = (micros: number, typmod: number): number => roundMicros(micros, typmod) as number
 
-export function timeOfText(text: string, typmod: number, context: TypeContext): number {
+function timeOfText(text: string, typmod: number, context: TypeContext): number {
   const fast = plainClock(text)
   if (fast !== undefined) return scaleTime(fast, typmod)
   try {
@@ -233,7 +233,7 @@ export function timeOfText(text: string, typmod: number, context: TypeContext): 
   }
 }
 
-export function timetzOfText(text: string, typmod: number, context: TypeContext): TimeTz {
+function timetzOfText(text: string, typmod: number, context: TypeContext): TimeTz {
   try {
     const { fields, offset } = decodeTime(text, context)
     return new TimeTz(scaleTime(timeOfFields(fields), typmod), offset === 0 ? 0 : -offset)
@@ -320,7 +320,7 @@ export const timetzType: Type = {
 
 // --- interval -----------------------------------------------------------------------------------------------------
 
-export function intervalInput(text: string, typmod: number, context: TypeContext): Interval {
+function intervalInput(text: string, typmod: number, context: TypeContext): Interval {
   return applyIntervalTypmod(intervalOfText(text, rangeOfTypmod(typmod), context.settings), typmod)
 }
 

@@ -47,7 +47,7 @@ export type IntervalWord =
   | { readonly kind: 'ago' }
   | { readonly kind: 'ignored' }
 
-export const TOKEN_LENGTH = 10
+const TOKEN_LENGTH = 10
 
 const named = <T>(names: string, value: T): [string, T][] => names.split(' ').map((name) => [name, value])
 const units = (table: Partial<Record<Unit, string>>): [string, { kind: 'unit'; value: Unit }][] =>

@@ -35,7 +35,7 @@ function step(node: JsonNode, name: string): JsonNode | undefined {
 }
 
 /** The node at the end of a path; a NULL in the path leads nowhere. */
-export function nodeAt(node: JsonNode, path: readonly (string | null)[]): JsonNode | undefined {
+function nodeAt(node: JsonNode, path: readonly (string | null)[]): JsonNode | undefined {
   let at: JsonNode | undefined = node
   for (const name of path) {
     if (name === null) return undefined
@@ -43,12 +43,6 @@ export function nodeAt(node: JsonNode, path: readonly (string | null)[]): JsonNo
     if (at === undefined) return undefined
   }
   return at
-}
-
-/** `j['a'][0]` for the executor: NULL where there is nothing. */
-export function jsonbSubscript(container: Jsonb, path: readonly (string | null)[]): Jsonb | null {
-  const node = nodeAt(container.root, path)
-  return node === undefined ? null : jsonb(node)
 }
 
 const wrap = (node: JsonNode | undefined): Jsonb | null => (node === undefined ? null : jsonb(node))

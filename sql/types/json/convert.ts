@@ -43,7 +43,7 @@ function kindOf(type: Oid, context: TypeContext): Kind {
 const isJsonNumber = (text: string) => /^-?\d/.test(text)
 
 /** The context with ISO dates, for what JSON calls a date. */
-export const isoContext = (context: TypeContext): TypeContext => ({
+const isoContext = (context: TypeContext): TypeContext => ({
   type: (of) => context.type(of),
   settings: { ...(context.settings ?? DEFAULT_SETTINGS), dateStyle: 'ISO' },
   transactionTimestamp: context.transactionTimestamp,

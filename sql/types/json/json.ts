@@ -21,7 +21,7 @@ import { readNode, writeNode } from './stored.ts'
 /** The version byte before a jsonb's text in its binary form. */
 const JSONB_VERSION = 1
 
-export const jsonType: Type = {
+const jsonType: Type = {
   oid: OID.json,
   name: 'json',
   elementOid: oid(0),
@@ -40,7 +40,7 @@ export const jsonType: Type = {
   storage: { kind: 'text' },
 }
 
-export const jsonbType: Type = {
+const jsonbType: Type = {
   oid: OID.jsonb,
   name: 'jsonb',
   elementOid: oid(0),

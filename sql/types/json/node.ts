@@ -29,7 +29,7 @@ function byteLength(text: string): number {
 }
 
 /** The order of keys inside an object. */
-export const compareKeys = (a: string, b: string): number => byteLength(a) - byteLength(b) || compareText(a, b)
+const compareKeys = (a: string, b: string): number => byteLength(a) - byteLength(b) || compareText(a, b)
 
 /** An object from its pairs in the order they came. */
 export function makeObject(pairs: readonly (readonly [string, JsonNode])[]): JsonObject {
@@ -156,7 +156,7 @@ export function compareTrees(a: JsonNode, b: JsonNode): number {
   return compareNodes(a, b)
 }
 
-export const equalNodes = (a: JsonNode, b: JsonNode): boolean => compareNodes(a, b) === 0
+const equalNodes = (a: JsonNode, b: JsonNode): boolean => compareNodes(a, b) === 0
 
 /** The same text for equal values. */
 export function hashNode(node: JsonNode): string {

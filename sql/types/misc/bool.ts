@@ -20,7 +20,7 @@ const WORDS: readonly (readonly [word: string, least: number, value: boolean])[]
 ]
 
 /** The boolean of a word, or undefined; also what boolean settings accept. */
-export function parseBoolean(text: string): boolean | undefined {
+function parseBoolean(text: string): boolean | undefined {
   const word = trimSpace(text).toLowerCase()
   return WORDS.find(([whole, least]) => word.length >= least && whole.startsWith(word))?.[2]
 }

@@ -17,7 +17,7 @@ export const vectorOf = (numbers: readonly number[]): ArrayValue =>
 const numbersOf = (value: Value): readonly number[] => (value as ArrayValue).elements as readonly number[]
 
 /** By length first, then element by element. */
-export function compareVectors(a: Value, b: Value): number {
+function compareVectors(a: Value, b: Value): number {
   const x = numbersOf(a)
   const y = numbersOf(b)
   if (x.length !== y.length) return x.length - y.length

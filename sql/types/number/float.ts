@@ -55,7 +55,7 @@ export const FLOAT_TYPES: readonly Type[] = [
 ]
 
 export const overflow = () => sqlError('22003', 'value out of range: overflow')
-export const underflow = () => sqlError('22003', 'value out of range: underflow')
+const underflow = () => sqlError('22003', 'value out of range: underflow')
 const inputOutOfRange = () => sqlError('22003', 'input is out of range')
 const isInfinite = (n: number): boolean => n === Infinity || n === -Infinity
 

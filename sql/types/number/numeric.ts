@@ -104,7 +104,7 @@ export function compare(a: Numeric, b: Numeric): number {
   return x < y ? -1 : x > y ? 1 : 0
 }
 
-export const infinity = (sign: number): Numeric => (sign > 0 ? INFINITY : NEGATIVE_INFINITY)
+const infinity = (sign: number): Numeric => (sign > 0 ? INFINITY : NEGATIVE_INFINITY)
 
 export function add(a: Numeric, b: Numeric): Numeric {
   if (a.special !== undefined || b.special !== undefined) return addSpecial(a, b)

@@ -33,7 +33,7 @@ const isSpace = (c: string) => c === ' ' || (c >= '\t' && c <= '\r')
 const malformed = (text: string, detail: string) => sqlError('22P02', `malformed record literal: "${text}"`, { detail })
 
 /** The columns' texts, null for NULL. Throws 22P02 as record_in does. */
-export function parseRecord(text: string, count: number): (string | null)[] {
+function parseRecord(text: string, count: number): (string | null)[] {
   const fields: (string | null)[] = []
   let at = 0
   while (at < text.length && isSpace(text[at]!)) at++
@@ -80,14 +80,14 @@ export function parseRecord(text: string, count: number): (string | null)[] {
 const quoteField = (text: string) =>
   text === '' || /[\s"\\(),]/.test(text) ? `"${text.replace(/["\\]/g, '$&$&')}"` : text
 
-export function printRecord(record: RecordValue, context: TypeContext): string {
+function printRecord(record: RecordValue, context: TypeContext): string {
   const fields = record.values.map((value, i) =>
     value === null ? '' : quoteField(context.type(record.types[i]!).output(value, context)),
   )
   return `(${fields.join()})`
 }
 
-export function sendRecord(record: RecordValue, to: ByteWriter, context: TypeContext): void {
+function sendRecord(record: RecordValue, to: ByteWriter, context: TypeContext): void {
   to.int32(record.values.length)
   record.values.forEach((value, i) => {
     to.uint32(record.types[i]!)

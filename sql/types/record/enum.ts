@@ -22,7 +22,7 @@ export interface EnumType extends Type {
   readonly labels: readonly string[]
 }
 
-export const enumLabels = (type: Type): readonly string[] | undefined =>
+const enumLabels = (type: Type): readonly string[] | undefined =>
   'labels' in type ? (type as EnumType).labels : undefined
 
 /** `labelOids` are pg_enum.oid, `sortOrders` pg_enum.enumsortorder (1, 2, … when they were never squeezed between). */

@@ -109,7 +109,7 @@ const likeMatcher = remember(compile)
 const insensitiveMatcher = remember((pattern) => compile(lower(pattern)))
 
 export const like = (s: string, pattern: string): boolean => likeMatcher(pattern)(s)
-export const ilike = (s: string, pattern: string): boolean => insensitiveMatcher(pattern)(lower(s))
+const ilike = (s: string, pattern: string): boolean => insensitiveMatcher(pattern)(lower(s))
 
 const bytesText = (b: Uint8Array): string => Buffer.from(b.buffer, b.byteOffset, b.length).toString('latin1')
 

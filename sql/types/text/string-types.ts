@@ -38,7 +38,7 @@ export function coerceBpchar(s: string, typmod: number, explicit: boolean): stri
 export const coerceName = (s: string): string => clipBytes(s, NAME_BYTES_MAX)
 
 /** The first byte of the UTF-8 form, as a character of 0..255; '' for none. */
-export function toChar(s: string): string {
+function toChar(s: string): string {
   const first = s.charCodeAt(0)
   if (s === '' || first === 0) return ''
   return first < 0x80 ? s[0]! : String.fromCharCode(utf8(s)[0]!)

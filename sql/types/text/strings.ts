@@ -16,14 +16,14 @@ const tooLong = () => sqlError('54000', 'requested length too large')
 const negativeLength = () => sqlError('22011', 'negative substring length not allowed')
 
 /** substring(s, start, length): start counts from 1 and may lie before the string. */
-export function substring(s: string, start: number, length: number): string {
+function substring(s: string, start: number, length: number): string {
   if (length < 0) throw negativeLength()
   const end = start + length
   return end <= 1 ? '' : sliceChars(s, Math.max(start, 1) - 1, end - 1)
 }
 const substringFrom = (s: string, start: number): string => sliceChars(s, Math.max(start, 1) - 1, Infinity)
 
-export function overlay(s: string, part: string, start: number, length: number): string {
+function overlay(s: string, part: string, start: number, length: number): string {
   if (start <= 0) throw negativeLength()
   if (start + length > 2147483647) throw sqlError('22003', 'integer out of range')
   return substring(s, 1, start - 1) + part + substringFrom(s, start + length)

@@ -89,7 +89,7 @@ function vectorOf(words: readonly Word[]): TsVector {
   return vector
 }
 
-export function toVector(config: number, text: string, context: CallContext): TsVector {
+function toVector(config: number, text: string, context: CallContext): TsVector {
   const parsed = new ParsedText(configuration(config, context), context)
   parsed.add(text)
   return vectorOf(parsed.words)
@@ -129,7 +129,7 @@ function meaningOf(
   }
 }
 
-export function toQuery(
+function toQuery(
   config: number,
   text: string,
   style: QueryStyle,
@@ -140,7 +140,7 @@ export function toQuery(
 }
 
 /** A function with a configuration as its first argument, and the same with the session's own. */
-export function configured<A extends Value[]>(
+function configured<A extends Value[]>(
   name: string,
   run: (config: number, context: CallContext, ...args: A) => Value,
 ): Record<string, FunctionBody> {

@@ -164,7 +164,7 @@ function oneLexeme(v: TsVector, index: number, lexeme: LexemeNode, places: Place
   return places.positions.length > 0 ? 'yes' : 'no'
 }
 
-export function lookupIn(v: TsVector): Lookup {
+function lookupIn(v: TsVector): Lookup {
   return (lexeme, places) => {
     const first = lowerBound(v.lexemes, lexeme.text)
     if (!lexeme.prefix) return v.lexemes[first] === lexeme.text ? oneLexeme(v, first, lexeme, places) : 'no'

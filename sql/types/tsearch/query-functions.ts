@@ -138,7 +138,7 @@ function replaceAll(node: Flat, target: Flat, substitute: Substitute): Flat | un
 }
 
 /** `query` with every `target` in it replaced (ts_rewrite). */
-export function rewrite(query: TsQuery, target: TsQuery, substitute: TsQuery): TsQuery {
+function rewrite(query: TsQuery, target: TsQuery, substitute: TsQuery): TsQuery {
   if (query.root === undefined || target.root === undefined) return query
   const by: Substitute = {
     node: substitute.root === undefined ? undefined : unsorted(substitute.root),

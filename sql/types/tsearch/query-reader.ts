@@ -27,7 +27,7 @@ const END: Token = { kind: 'end' }
 const operator = (kind: OperatorKind, distance = 0): Token => ({ kind: 'operator', operator: kind, distance })
 const operand = (text: string, weights = 0, prefix = false): Token => ({ kind: 'operand', text, weights, prefix })
 
-export const syntaxError = (text: string) => sqlError('42601', `syntax error in tsquery: "${text}"`)
+const syntaxError = (text: string) => sqlError('42601', `syntax error in tsquery: "${text}"`)
 export const badDistance = () =>
   sqlError('22023', `distance in phrase operator must be an integer value between zero and ${DISTANCE_MAX} inclusive`)
 

@@ -80,7 +80,7 @@ function parseVector(text: string): TsVector {
 
 const WEIGHT_LETTERS = ['', 'C', 'B', 'A']
 
-export function printVector(v: TsVector): string {
+function printVector(v: TsVector): string {
   let out = ''
   for (let i = 0; i < v.lexemes.length; i++) {
     if (i > 0) out += ' '

@@ -7,7 +7,7 @@ import { sqlError } from '../error.ts'
 export type VectorTypeName = 'vector' | 'halfvec' | 'sparsevec'
 
 export const DIMENSIONS_MAX = 16_000
-export const SPARSE_DIMENSIONS_MAX = 1_000_000_000
+const SPARSE_DIMENSIONS_MAX = 1_000_000_000
 /** Elements of a sparsevec that are not 0. */
 export const NONZERO_MAX = 16_000
 

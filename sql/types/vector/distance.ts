@@ -15,7 +15,7 @@ export function checkSameDimensions(a: Float32Array, b: Float32Array): void {
 }
 
 /** The sum of squared differences. */
-export function l2Squared(a: Float32Array, b: Float32Array): number {
+function l2Squared(a: Float32Array, b: Float32Array): number {
   const n = a.length
   const blocks = n & -4
   let s0 = 0
@@ -58,10 +58,10 @@ function dot(a: Float32Array, b: Float32Array): number {
   return s0 + s1 + (s2 + s3)
 }
 
-export const innerProduct = (a: Float32Array, b: Float32Array): number => overflowing(dot(a, b))
+const innerProduct = (a: Float32Array, b: Float32Array): number => overflowing(dot(a, b))
 
 /** 1 - a·b / (|a| |b|), from 0 to 2; NaN when a norm is zero or does not fit a float4. */
-export function cosine(a: Float32Array, b: Float32Array): number {
+function cosine(a: Float32Array, b: Float32Array): number {
   const n = a.length
   let s = 0
   let x = 0
@@ -92,7 +92,7 @@ export function cosine(a: Float32Array, b: Float32Array): number {
 }
 
 /** The sum of absolute differences. */
-export function l1(a: Float32Array, b: Float32Array): number {
+function l1(a: Float32Array, b: Float32Array): number {
   const n = a.length
   const blocks = n & -4
   let s0 = 0

@@ -5,7 +5,7 @@
 import { sqlError } from '../error.ts'
 import { float4ToText, parseFloat4 } from '../number/float-text.ts'
 
-export const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13)
+const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13)
 
 /** What strtof takes: decimal and hexadecimal numbers, infinity and NaN. */
 const NUMBER =
