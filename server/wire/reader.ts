@@ -10,6 +10,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { SqlError, sqlError } from '../../sql/types/error.ts'
+import { badSequence } from '../../sql/types/text/chars.ts'
 
 /** A message whose inside is malformed: the session has not seen it yet. */
 export class MessageError extends SqlError {}
@@ -24,7 +25,7 @@ const SMALL_BYTES_MAX = 10_000
 /** Longest message before the client is known (PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH). */
 const PASSWORD_BYTES_MAX = 65_535
 /** Longest message by default. PostgreSQL's is 1 GiB, more than a JavaScript string can hold. */
-export const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 /** Neighbouring chunks smaller than this are joined, so that a client that sends byte by byte costs bytes. */
 const JOIN_BYTES = 4096
 
@@ -249,23 +250,8 @@ function isAscii(text: string): boolean {
 /** UTF-8 to a string, refusing what is not UTF-8 (a decoder would quietly write U+FFFD). */
 export function decodeText(from: Buffer, start: number, end: number): string {
   const text = from.toString('utf8', start, end)
-  if (text.includes('\ufffd') && !isUtf8(from.subarray(start, end))) throw invalidUtf8(from, start, end)
+  if (!text.includes('\ufffd')) return text
+  const bytes = from.subarray(start, end)
+  if (!isUtf8(bytes)) throw new MessageError('22021', badSequence(bytes))
   return text
 }
-
-/** PostgreSQL names the bytes from the first bad one to where its character should end. */
-function invalidUtf8(from: Buffer, start: number, end: number): MessageError {
-  let at = start
-  for (;;) {
-    const size = sequenceLength(from[at]!)
-    if (at + size > end || !isUtf8(from.subarray(at, at + size))) break
-    at += size
-  }
-  const count = Math.min(sequenceLength(from[at]!), end - at)
-  const bytes = [...from.subarray(at, at + count)].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`)
-  return new MessageError('22021', `invalid byte sequence for encoding "UTF8": ${bytes.join(' ')}`)
-}
-
-/** By the first byte alone, as pg_utf_mblen. */
-const sequenceLength = (first: number): number =>
-  (first & 0xe0) === 0xc0 ? 2 : (first & 0xf0) === 0xe0 ? 3 : (first & 0xf8) === 0xf0 ? 4 : 1

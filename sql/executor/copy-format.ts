@@ -10,6 +10,7 @@
 import { createByteWriter, type ResettableByteWriter } from '../types/bytes.ts'
 import { SqlError, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
+import { decodeUtf8 } from '../types/text/chars.ts'
 import type { Type, TypeContext } from '../types/type.ts'
 import type { Row, Value } from '../types/value.ts'
 import type { RowBatch } from './operator.ts'
@@ -292,52 +293,11 @@ function unescaped(bytes: Buffer, start: number, end: number): Buffer {
   return out.subarray(0, length)
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Text of bytes: 22021 when they are not UTF-8 or hold a zero. */
-export function copyText(bytes: Buffer, start: number, end: number): string {
-  if (start === end) return ''
-  for (let i = start; i < end; i++) {
-    const c = bytes[i]!
-    if (c >= 0x80 || c === 0) return checkedText(bytes.subarray(start, end))
-  }
-  return bytes.latin1Slice(start, end)
-}
-
-function checkedText(bytes: Buffer): string {
-  const wrong = invalidAt(bytes)
-  if (wrong !== undefined) throw sqlError('22021', `invalid byte sequence for encoding "UTF8": ${wrong}`)
-  return strict.decode(bytes)
-}
-
-/** The first bytes that are no UTF-8 character, as PostgreSQL prints them; undefined when all are. */
-function invalidAt(bytes: Buffer): string | undefined {
-  for (let i = 0; i < bytes.length; ) {
-    const c = bytes[i]!
-    const length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) === 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 1
-    const part = bytes.subarray(i, i + length)
-    let valid = c !== 0 && part.length === length && (c < 0x80 || length > 1)
-    if (valid && length > 1) {
-      try {
-        strict.decode(part)
-      } catch {
-        valid = false
-      }
-    }
-    if (!valid) {
-      const shown = (c & 0xe0) === 0xc0 ? 2 : (c & 0xf0) === 0xe0 ? 3 : (c & 0xf8) === 0xf0 ? 4 : 1
-      return [...bytes.subarray(i, i + shown)].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ')
-    }
-    i += length
-  }
-  return undefined
-}
-
 /** Digits that stay within a safe integer. */
 const DIGITS_MAX = 15
 
 function fieldReader({ type, typmod }: CopyColumn, context: TypeContext): FieldReader {
-  const slow: FieldReader = (bytes, start, end) => type.input(copyText(bytes, start, end), typmod, context)
+  const slow: FieldReader = (bytes, start, end) => type.input(decodeUtf8(bytes, start, end), typmod, context)
   switch (type.oid) {
     case OID.int2:
       return integerReader(-0x8000, 0x7fff, slow)
@@ -346,15 +306,15 @@ function fieldReader({ type, typmod }: CopyColumn, context: TypeContext): FieldR
     case OID.int8:
       return integerReader(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, slow)
     case OID.text:
-      return copyText
+      return decodeUtf8
     case OID.varchar:
-      return typmod === -1 ? copyText : slow
+      return typmod === -1 ? decodeUtf8 : slow
     case OID.bpchar: {
       // The same short text again and again, padded once.
       let last: string | undefined
       let padded: Value = null
       return (bytes, start, end) => {
-        const text = copyText(bytes, start, end)
+        const text = decodeUtf8(bytes, start, end)
         if (text !== last) {
           padded = type.input(text, typmod, context)
           last = text

@@ -182,7 +182,7 @@ export class ExtendedQuery {
       result.push(
         format === 1
           ? type.receive(value, 0, value.length, -1, this.#session.context)
-          : type.input(textOf(value), -1, this.#session.context),
+          : type.input(decodeUtf8(value), -1, this.#session.context),
       )
     }
     return result
@@ -304,14 +304,4 @@ export class ExtendedQuery {
       return undefined
     })
   }
-}
-
-/** Parameters up to so many bytes are looked at one by one, which is quicker than asking for all of them. */
-const SHORT_BYTES = 32
-
-/** Text of a parameter; 22021 for bytes that are not UTF-8. */
-function textOf(bytes: Buffer): string {
-  if (bytes.length > SHORT_BYTES) return decodeUtf8(bytes)
-  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80 || bytes[i] === 0) return decodeUtf8(bytes)
-  return bytes.latin1Slice(0, bytes.length)
 }

@@ -8,6 +8,7 @@
 import { type CopyColumn, CopyTextWriter, shownCopyData } from '../../executor/copy-format.ts'
 import { createByteWriter } from '../../types/bytes.ts'
 import { type SqlError, sqlError } from '../../types/error.ts'
+import { badSequence, badSequenceAt, cutCharacterBytes } from '../../types/text/chars.ts'
 import type { Type, TypeContext } from '../../types/type.ts'
 import type { Row, Value } from '../../types/value.ts'
 import type { CopyOptions } from './copy-options.ts'
@@ -109,7 +110,8 @@ export class CsvReader {
   /** By position in the column list. */
   readonly #notNull: ReadonlySet<number>
   readonly #null: ReadonlySet<number>
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  /** The beginning of a character that a chunk ended in. */
+  #cut = Buffer.alloc(0)
   #rest = ''
   /** How lines end, known from the first on. */
   #ending: string | undefined
@@ -125,20 +127,15 @@ export class CsvReader {
   *push(chunk: Uint8Array | undefined): Generator<TextRecord, void, undefined> {
     if (this.done) return
     const last = chunk === undefined
-    let text: string
-    try {
-      text = this.#rest + this.#decoder.decode(chunk, { stream: !last })
-    } catch {
-      throw withLine(
-        sqlError('22021', 'invalid byte sequence for encoding "UTF8"'),
-        this.#table,
-        this.line + 1,
-        undefined,
-      )
-    }
+    const bytes = last ? this.#cut : Buffer.concat([this.#cut, chunk])
+    const whole = last ? bytes.length : bytes.length - cutCharacterBytes(bytes)
+    this.#cut = bytes.subarray(whole)
+    // Records before a bad sequence count, so that the error names its line.
+    const good = badSequenceAt(bytes.subarray(0, whole))
+    const text = this.#rest + bytes.toString('utf8', 0, good)
     let at = 0
     while (at < text.length) {
-      const found = this.#recordEnd(text, at, last)
+      const found = this.#recordEnd(text, at, last && good === whole)
       if (found === undefined) break
       const raw = text.slice(at, found.end)
       at = found.next
@@ -151,12 +148,17 @@ export class CsvReader {
       yield { fields: this.#fields(raw), line: this.line, raw }
     }
     this.#rest = text.slice(at)
+    if (good < whole) {
+      const inside = this.#rest.split(this.#lineEnd()).length - 1
+      throw withLine(sqlError('22021', badSequence(bytes, good)), this.#table, this.line + 1 + inside, undefined)
+    }
     if (last) this.done = true
   }
 
   /** Where the record that begins at `at` ends, and the next begins; undefined: not yet. */
   #recordEnd(text: string, at: number, last: boolean): RecordEnd | undefined {
     const { quote, escape: escapeChar } = this.#options
+    const lineEnd = this.#lineEnd()
     let quoted = false
     let inside = 0
     for (let i = at; i < text.length; i++) {
@@ -164,7 +166,7 @@ export class CsvReader {
       if (quoted) {
         if (c === escapeChar && escapeChar !== quote && (text[i + 1] === escapeChar || text[i + 1] === quote)) i++
         else if (c === quote) quoted = false
-        else if (c === (this.#ending?.endsWith('\n') ? '\n' : '\r')) inside++ // as PostgreSQL counts them
+        else if (c === lineEnd) inside++
         continue
       }
       if (c === quote) quoted = true
@@ -179,6 +181,11 @@ export class CsvReader {
     if (quoted)
       throw withLine(badFile('unterminated CSV quoted field'), this.#table, this.line + 1 + inside, text.slice(at))
     return { end: text.length, next: text.length, inside }
+  }
+
+  /** What counts as a line inside quotes, as PostgreSQL counts them. */
+  #lineEnd(): string {
+    return this.#ending?.endsWith('\n') ? '\n' : '\r'
   }
 
   #checkEnding(ending: string): void {

@@ -55,30 +55,54 @@ export const charIndex = (s: string, unit: number): number => charLength(s.slice
 
 export const utf8 = (s: string): Buffer => Buffer.from(s, 'utf8')
 
-const hex = (bytes: Uint8Array): string => [...bytes].map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(' ')
+/** '0xc3 0x28', as PostgreSQL shows bytes in messages. */
+export const hexOfBytes = (bytes: Iterable<number>): string =>
+  Array.from(bytes, (byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ')
 
-/** How long the sequence that begins with this byte claims to be, as PostgreSQL reports it. */
+/** How long the sequence that begins with this byte claims to be, as PostgreSQL reports it (pg_utf_mblen). */
 const sequenceLength = (lead: number): number =>
-  lead < 0x80 ? 1 : (lead & 0xe0) === 0xc0 ? 2 : (lead & 0xf0) === 0xe0 ? 3 : (lead & 0xf8) === 0xf0 ? 4 : 1
+  (lead & 0xe0) === 0xc0 ? 2 : (lead & 0xf0) === 0xe0 ? 3 : (lead & 0xf8) === 0xf0 ? 4 : 1
 
-export function invalidUtf8(bytes: Uint8Array): Error {
+/** Where the first sequence begins that is no character, or is a NUL; the length when there is none. */
+export function badSequenceAt(bytes: Uint8Array): number {
+  if (isUtf8(bytes) && !bytes.includes(0)) return bytes.length
   let at = 0
   while (at < bytes.length) {
-    const length = sequenceLength(bytes[at]!)
-    const sequence = bytes.subarray(at, at + length)
-    if (bytes[at] === 0 || sequence.length < length || !isUtf8(sequence)) {
-      return sqlError('22021', `invalid byte sequence for encoding "UTF8": ${hex(sequence)}`)
-    }
-    at += length
+    const next = at + sequenceLength(bytes[at]!)
+    if (bytes[at] === 0 || next > bytes.length || !isUtf8(bytes.subarray(at, next))) return at
+    at = next
   }
-  return sqlError('22021', 'invalid byte sequence for encoding "UTF8"')
+  return at
 }
+
+/** How many bytes at the end begin a character that is not all there, in data that comes in pieces. */
+export function cutCharacterBytes(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!
+    if ((byte & 0xc0) !== 0x80) return sequenceLength(byte) > back ? back : 0
+  }
+  return 0
+}
+
+/** PostgreSQL's message about the sequence that begins there: SQLSTATE 22021. */
+export const badSequence = (bytes: Uint8Array, at = badSequenceAt(bytes)): string =>
+  `invalid byte sequence for encoding "UTF8": ${hexOfBytes(bytes.subarray(at, at + sequenceLength(bytes[at]!)))}`
+
+/** Up to so many bytes are looked at one by one: quicker than two calls (20 bytes 85 ns; from about 90 bytes on calls win). */
+const SHORT_BYTES = 90
 
 /** Checked UTF-8 to text: 22021 for bad sequences and for NUL. */
 export function decodeUtf8(from: Uint8Array, start = 0, end = from.length): string {
-  const part = Buffer.from(from.buffer, from.byteOffset + start, end - start)
-  if (!isUtf8(part) || part.includes(0)) throw invalidUtf8(part)
-  return part.toString('utf8')
+  if (start === end) return ''
+  const bytes = Buffer.isBuffer(from) ? from : Buffer.from(from.buffer, from.byteOffset, from.length)
+  if (end - start <= SHORT_BYTES) {
+    let at = start
+    while (at < end && bytes[at]! < 0x80 && bytes[at] !== 0) at++
+    if (at === end) return bytes.latin1Slice(start, end)
+  }
+  const part = bytes.subarray(start, end)
+  if (!isUtf8(part) || part.includes(0)) throw sqlError('22021', badSequence(part))
+  return part.utf8Slice(0, part.length)
 }
 
 /** The longest prefix of whole characters in so many bytes of UTF-8. */

@@ -3,7 +3,7 @@
  * the platform's own decoders, turned around for encoding. Source: PostgreSQL manual, "Character Set Support".
  */
 import { notSupported, sqlError } from '../error.ts'
-import { decodeUtf8, utf8 } from './chars.ts'
+import { decodeUtf8, hexOfBytes, utf8 } from './chars.ts'
 
 /** In the order of their numbers. */
 const NAMES = `SQL_ASCII EUC_JP EUC_CN EUC_KR EUC_TW EUC_JIS_2004 UTF8 MULE_INTERNAL LATIN1 LATIN2 LATIN3 LATIN4 LATIN5
@@ -117,11 +117,10 @@ function singleByteSet(name: string): SingleByteSet {
   return made
 }
 
-const hex = (bytes: Iterable<number>): string => [...bytes].map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(' ')
 const noEquivalent = (bytes: Iterable<number>, from: string, to: string) =>
   sqlError(
     '22P05',
-    `character with byte sequence ${hex(bytes)} in encoding "${from}" has no equivalent in encoding "${to}"`,
+    `character with byte sequence ${hexOfBytes(bytes)} in encoding "${from}" has no equivalent in encoding "${to}"`,
   )
 
 /** 22021 and 22P05 for what cannot be text. */
