@@ -32,6 +32,8 @@ interface Module {
   _free(pointer: number): void
   _wasm_parse_query_raw(text: number): number
   _wasm_free_parse_result(result: number): void
+  _wasm_parse_plpgsql(text: number): number
+  _wasm_free_string(text: number): void
 }
 type Factory = (options: {
   instantiateWasm(
@@ -94,6 +96,20 @@ export function parse(sql: string): ParsedStatement[] | Promise<ParsedStatement[
     })
   }
   throw sqlError('42601', junk.message, { position: junk.position })
+}
+
+/** The tree of a DO statement's PL/pgSQL, as libpg-query writes it. Throws 42601 without a position. */
+export function parsePlpgsql(body: string): unknown {
+  const module = current!
+  const bytes = Buffer.from(`DO '${body.replaceAll("'", "''")}'\0`)
+  const text = module._malloc(bytes.length)
+  module.HEAPU8.set(bytes, text)
+  const result = module._wasm_parse_plpgsql(text)
+  const answer = module.UTF8ToString(result)
+  module._free(text)
+  module._wasm_free_string(result)
+  if (!answer.startsWith('{')) throw sqlError(answer.startsWith('unrecognized exception') ? '42704' : '42601', answer)
+  return JSON.parse(answer)
 }
 
 class SyntaxFailure extends Error {

@@ -165,6 +165,10 @@ export class Transaction {
       marks: this.marked.map((each) => each.mark()),
     }
   }
+  /** Undoes everything since the mark; the transaction goes on. */
+  takeBack(mark: Level): void {
+    this.#undo(mark)
+  }
   /** READ COMMITTED: takes the statement back and gives it a new snapshot. */
   restart(mark: Level): void {
     this.#editor?.undo(mark.catalog)

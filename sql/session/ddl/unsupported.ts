@@ -51,7 +51,6 @@ const NAMES = {
   AlterDatabaseRefreshCollStmt: 'ALTER DATABASE ... REFRESH COLLATION VERSION',
   SecLabelStmt: 'SECURITY LABEL',
   CallStmt: 'CALL',
-  DoStmt: 'DO',
   LoadStmt: 'LOAD',
 } as const
 
