@@ -100,7 +100,8 @@ function* vectorSpecs(catalogs: CatalogStore): Iterable<VectorIndexSpec> {
   for (const { oid } of catalogs.catalog(POSTGRES_DATABASE).databases()) {
     const catalog = catalogs.catalog(oid)
     for (const index of catalog.ownAll('relation')) {
-      if (!isVectorIndex(index)) continue
+      // What is not valid is not searched.
+      if (!isVectorIndex(index) || !index.index!.valid) continue
       const table = catalog.relation(index.index!.table)
       if (table !== undefined) yield vectorIndexSpec(catalog, table, index)
     }

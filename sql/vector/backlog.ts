@@ -14,6 +14,7 @@ const SLICE_MS = 4
 interface Commit {
   readonly at: Timestamp
   readonly changes: KeptChanges
+  readonly most: number
 }
 
 export class Backlog {
@@ -25,10 +26,15 @@ export class Backlog {
     return this.#commits[0]?.at
   }
 
+  /** Entries that wait, at most. */
+  get size(): number {
+    return this.#commits.reduce((sum, { most }) => sum + most, 0)
+  }
+
   /** Whether the commit is to wait here: it is large, or others are before it. */
   takes(at: Timestamp, changes: Changes): boolean {
     if (this.#commits.length === 0 && changes.most <= AT_ONCE) return false
-    this.#commits.push({ at, changes: changes.keep() })
+    this.#commits.push({ at, changes: changes.keep(), most: changes.most })
     return true
   }
 

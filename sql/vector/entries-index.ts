@@ -59,5 +59,7 @@ export class EntriesIndex implements VectorIndex {
     }
   }
 
+  async vacuum(): Promise<void> {}
+
   async close(_dropped: boolean): Promise<void> {}
 }

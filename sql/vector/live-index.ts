@@ -24,6 +24,7 @@ import { TRAILER_BYTES } from './entry.ts'
 import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
 import { type Candidate, LiveSearch, nearer, type OwnEntries, ownEntries, type SearchSource } from './live-search.ts'
+import { graphTooLarge } from './settings.ts'
 import { SlotKeys } from './slot-keys.ts'
 import type {
   BuildOptions,
@@ -47,6 +48,7 @@ const GATHER_SLOTS = 1024
 const SLICE_ROWS = 512
 /** A graph is built anew when this share of its slots is dead. */
 const DEAD_SHARE = 0.22
+const VACUUM_DEAD_SHARE = 0.05
 const REBUILD_SLOTS_MIN = 1000
 /** Changes after which a new checkpoint is written: this many, and this share of the slots. */
 const CHECKPOINT_CHANGES = 5000
@@ -100,6 +102,7 @@ export class LiveIndex implements VectorIndex {
   #linkTimer: NodeJS.Timeout | undefined
   /** While a new graph is made beside this one: what has changed here since. */
   #rebuild: { readonly changes: ((to: Slots, slotOf: number[]) => void)[] } | undefined
+  #rebuilding: Promise<void> | undefined
   #changes = 0
   #saving: Promise<void> | undefined
   /** Slots there were when recall was measured last. */
@@ -392,7 +395,7 @@ export class LiveIndex implements VectorIndex {
           // Nobody sees it before the commit says when that was.
           this.#append(Infinity, buffer.latin1Slice(start + this.prefix.length, valueAt), buffer.subarray(valueAt, o))
         }
-        if (graph.bytes - empty + keys.size > bytesMax) throw this.#tooLarge(bytesMax)
+        if (graph.bytes - empty + keys.size > bytesMax) throw graphTooLarge(this.spec.name, bytesMax, keys.count)
         await turn()
         this.#checkOpen()
         check()
@@ -414,14 +417,6 @@ export class LiveIndex implements VectorIndex {
   /** The statement has been ended meanwhile. */
   #checkOpen(): void {
     if (this.#closed()) throw sqlError('57014', 'canceling statement due to user request')
-  }
-
-  #tooLarge(bytesMax: number) {
-    const message = `the graph of index "${this.spec.name}" does not fit into maintenance_work_mem (${bytesMax / 1024} kB)`
-    return sqlError('53200', message, {
-      detail: `It took that much after ${this.#slots.keys.count} entries.`,
-      hint: 'Increase maintenance_work_mem, or use WITH (quantization = f16 or bit).',
-    })
   }
 
   // ---- the linker
@@ -495,16 +490,30 @@ export class LiveIndex implements VectorIndex {
   #wantMaintenance(): void {
     const { graph, dead } = this.#slots
     if (graph.slots >= REBUILD_SLOTS_MIN && dead > graph.slots * DEAD_SHARE) {
-      this.#rebuildNow().catch((error: unknown) => {
-        this.#rebuild = undefined
-        this.#options.warn(`index "${this.spec.name}" could not be built anew`, { err: error })
-      })
+      this.#rebuilt().catch((error: unknown) =>
+        this.#options.warn(`index "${this.spec.name}" could not be built anew`, { err: error }),
+      )
     } else this.#wantCheckpoint()
+  }
+
+  /** VACUUM: a smaller share of dead slots is reason enough. */
+  async vacuum(): Promise<void> {
+    const { graph, dead } = this.#slots
+    if (this.#state === 'ready' && dead > graph.slots * VACUUM_DEAD_SHARE) await this.#rebuilt()
+  }
+
+  /** Once at a time. */
+  #rebuilt(): Promise<void> {
+    this.#rebuilding ??= this.#rebuildNow().finally(() => {
+      this.#rebuild = undefined
+      this.#rebuilding = undefined
+      if (!this.#closed()) this.#wantLink()
+    })
+    return this.#rebuilding
   }
 
   /** A new graph of the live slots, made beside the old one, which goes on serving; then they change places. */
   async #rebuildNow(): Promise<void> {
-    if (this.#rebuild !== undefined) return
     const began = performance.now()
     const from = this.#slots
     const to = this.#empty()
@@ -550,7 +559,6 @@ export class LiveIndex implements VectorIndex {
     from.isReplaced = true
     closeUnused(from)
     this.#measureSoon()
-    this.#wantLink()
   }
 
   // ---- checkpoints
@@ -751,9 +759,9 @@ export class LiveIndex implements VectorIndex {
     const { graph, keys, linked, dead } = this.#slots
     return {
       state: STATES[this.#state],
-      entries: graph.slots - dead,
+      entries: keys.named - dead,
       dead,
-      tail: graph.slots - linked,
+      tail: graph.slots - linked + this.#backlog.size,
       bytes: graph.bytes + keys.size,
       calibration: this.#calibration.table,
       builtAt: this.#builtAt,

@@ -1,4 +1,5 @@
 /** What a session sets about vector searches: pgvector's parameters, and alopex.min_recall. Kept up to date by its settings. */
+import { type SqlError, sqlError } from '../types/error.ts'
 
 export interface VectorSettings {
   /** hnsw.ef_search, when someone has set it; else the effort follows from `minRecall`. */
@@ -26,3 +27,10 @@ export const defaultVectorSettings = (): VectorSettings => ({
   maxProbes: 32_768,
   minRecall: 0.95,
 })
+
+/** 53200: beyond maintenance_work_mem. */
+export const graphTooLarge = (index: string, bytesMax: number, entries: number): SqlError =>
+  sqlError('53200', `the graph of index "${index}" does not fit into maintenance_work_mem (${bytesMax / 1024} kB)`, {
+    detail: `It took that much after ${entries} entries.`,
+    hint: 'Increase maintenance_work_mem, or use WITH (quantization = f16 or bit).',
+  })

@@ -14,6 +14,7 @@ export class SlotKeys {
   #bytes = Buffer.allocUnsafeSlow(FIRST_SLOTS * 16)
   #starts = new Float64Array(FIRST_SLOTS + 1)
   #count = 0
+  #named = 0
   /** Slot + 1. */
   #table = new Int32Array(FIRST_SLOTS * 2)
   /** Places of the table that are not empty. */
@@ -23,6 +24,11 @@ export class SlotKeys {
   /** One more than the last slot. */
   get count(): number {
     return this.#count
+  }
+
+  /** Slots that were named. */
+  get named(): number {
+    return this.#named
   }
 
   /** All keys one after the other, and where each begins: for a checkpoint. */
@@ -57,6 +63,7 @@ export class SlotKeys {
     this.#bytes.latin1Write(key, start)
     this.#starts[slot + 1] = end
     this.#count = slot + 1
+    this.#named++
     this.#enter(key, slot)
   }
 

@@ -64,6 +64,10 @@ export class TenantIndex extends EntriesIndex {
     }
   }
 
+  override async vacuum(): Promise<void> {
+    for (const graph of this.#graphs.values()) await graph.vacuum()
+  }
+
   override async close(dropped: boolean): Promise<void> {
     await Promise.all([...this.#graphs.values()].map((graph) => graph.close(dropped)))
     this.#graphs.clear()

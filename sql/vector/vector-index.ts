@@ -87,7 +87,7 @@ export interface VectorIndex {
 export interface VectorIndexStatus {
   /** ready also while entries are linked in the background; failed: the graph could not be kept, for want of memory: searches are exact. */
   readonly state: 'loading' | 'building' | 'ready' | 'failed'
-  /** Live entries, dead slots, entries not yet linked. */
+  /** Live entries, dead slots, entries not yet linked (or not even appended: a large commit's, at most). */
   readonly entries: number
   readonly dead: number
   readonly tail: number
@@ -120,6 +120,8 @@ export interface VectorIndexes {
   build(spec: VectorIndexSpec, txn: Txn, options: BuildOptions): Promise<void>
   /** Forgets graphs and checkpoints of all indexes whose entries begin with `prefix`: dropped, or made anew elsewhere. */
   drop(prefix: Key): void
+  /** VACUUM: graphs with many dead slots, of the indexes whose entries begin with `prefix`, are built anew. */
+  vacuum(prefix: Key): Promise<void>
   /** At the start of a server: loads these in the background, and removes checkpoints of indexes that are not among them. */
   start(specs: Iterable<VectorIndexSpec>): void
   list(): readonly VectorIndex[]

@@ -86,12 +86,19 @@ class Registry implements VectorIndexes {
     if (this.#options.folder !== undefined) mkdirSync(this.#options.folder, { recursive: true, mode: 0o700 })
   }
 
-  drop(prefix: Key): void {
-    // A database's prefix is the beginning of its indexes'.
+  /** A database's prefix is the beginning of its indexes'. */
+  #under(prefix: Key): (LiveIndex | TenantIndex | EntriesIndex)[] {
     const { from, to } = prefixSpan(prefix)
-    for (const [key, index] of [...this.#open]) {
-      if (key < from || key >= to) continue
-      this.#open.delete(key)
+    return [...this.#open.values()].filter(({ spec }) => spec.prefix >= from && spec.prefix < to)
+  }
+
+  async vacuum(prefix: Key): Promise<void> {
+    for (const index of this.#under(prefix)) await index.vacuum()
+  }
+
+  drop(prefix: Key): void {
+    for (const index of this.#under(prefix)) {
+      this.#open.delete(index.spec.prefix)
       const files = index.prefixes.map((each) => fileName(index.spec.prefix, each))
       const { folder } = this.#options
       this.#ended(

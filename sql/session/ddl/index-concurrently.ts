@@ -8,6 +8,8 @@
  *        … until snapshots older than the last batch are gone: the index does not have what only they see
  *     3  the index is valid
  *
+ * The graph of a vector index follows the commits of all this from 1 on, and is linked before 3.
+ *
  * An error after 1 leaves an index that is not valid: it costs writers and helps nobody until DROP INDEX or REINDEX.
  */
 import type { Key, Oid } from '../../../storage/keys/brand.ts'
@@ -17,6 +19,7 @@ import { addMissing, catchUp } from '../../executor/index-catch-up.ts'
 import type { Backend } from '../backend.ts'
 import { beginDdl, current, type Ddl, update } from './context.ts'
 import { drivePauses } from './query.ts'
+import { followingGraph } from './vector-build.ts'
 
 /** Milliseconds between looks at what others are doing. */
 const LOOK_MS = 5
@@ -36,7 +39,23 @@ export async function holdingTable<T>(session: Backend, table: Oid, work: () => 
 
 /** From step 1's end on; `ddl`'s transaction has put the index. */
 export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid): Promise<void> {
+  const [table, index] = [current(ddl, tableOid), current(ddl, indexOid)]
   await nextTransaction(ddl)
+  await followingGraph(ddl, table, index, async (check, linked) => {
+    await fillBeside(ddl, tableOid, indexOid, check)
+    await linked()
+    await until(ddl.session, reading)
+  })
+  const last = beginDdl(ddl.session, ddl.call, ddl.statement)
+  const filled = current(last, indexOid)
+  update(last, { ...filled, index: { ...filled.index!, valid: true } })
+  // Whoever keeps something made for the table looks again.
+  update(last, { ...current(last, tableOid) })
+  await last.editor.settled()
+}
+
+/** Step 2. `check` is called after each batch. */
+async function fillBeside(ddl: Ddl, tableOid: Oid, indexOid: Oid, check: () => void): Promise<void> {
   await until(ddl.session, writing)
   const held: Key[] = []
   for (let from: Key | undefined, first = true; first || from !== undefined; first = false) {
@@ -48,6 +67,7 @@ export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid):
     held.push(...left)
     from = next
     await nextTransaction(now)
+    check()
   }
   for (const key of held) {
     const now = beginDdl(ddl.session, ddl.call, ddl.statement)
@@ -55,13 +75,6 @@ export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid):
     await drivePauses(now, addMissing(execution(now), env, current(now, tableOid), current(now, indexOid), [key], true))
     await nextTransaction(now)
   }
-  await until(ddl.session, reading)
-  const last = beginDdl(ddl.session, ddl.call, ddl.statement)
-  const index = current(last, indexOid)
-  update(last, { ...index, index: { ...index.index!, valid: true } })
-  // Whoever keeps something made for the table looks again.
-  update(last, { ...current(last, tableOid) })
-  await last.editor.settled()
 }
 
 const execution = (ddl: Ddl) => ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])

@@ -3,8 +3,10 @@
  * itself anyway. CLUSTER by the primary key is what tables always are.
  */
 import type { Node, VacuumStmt } from '@pgsql/types'
+import { databaseSpan } from '../../../storage/keys/map.ts'
 import { TABLE_LOCK_MODES } from '../../../storage/kv/kv.ts'
-import { relationSpan } from '../../access/keys.ts'
+import { entryPrefix, relationSpan } from '../../access/keys.ts'
+import { isVectorIndex } from '../../access/vector-spec.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
@@ -199,14 +201,18 @@ async function tablesOf(ddl: Ddl, node: VacuumStmt, command: string): Promise<Ta
 }
 
 async function collect(session: Backend, tables: readonly RelationRow[] | undefined): Promise<void> {
+  const { vectors } = session.server
   if (tables === undefined) {
     await session.waits.interruptible(session.kv.collectGarbage(), undefined)
+    await session.waits.interruptible(vectors.vacuum(databaseSpan(session.databaseOid).from), undefined)
     return
   }
   for (const table of tables) {
     for (const row of [table, ...table.indexes.map((each) => session.catalog.relation(each))]) {
       if (row !== undefined && row.storageId !== 0)
         await session.waits.interruptible(session.kv.collectGarbage(relationSpan(session.databaseOid, row)), undefined)
+      if (row !== undefined && isVectorIndex(row))
+        await session.waits.interruptible(vectors.vacuum(entryPrefix(session.databaseOid, row)), undefined)
     }
   }
 }

@@ -2,8 +2,9 @@
  * The graph of a vector index that a statement makes: built from the entries it has written before the statement ends, so
  * that what does not fit or is cancelled leaves nothing, and the first search after the commit finds it ready.
  */
-import { vectorIndexSpec } from '../../access/vector-spec.ts'
+import { isVectorIndex, vectorIndexSpec } from '../../access/vector-spec.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
+import { graphTooLarge } from '../../vector/settings.ts'
 import type { VectorIndex } from '../../vector/vector-index.ts'
 import type { Ddl } from './context.ts'
 
@@ -44,6 +45,51 @@ export async function buildGraph(ddl: Ddl, table: RelationRow, index: RelationRo
     vectors.drop(spec.prefix)
     // Dropped, it ends by itself; what it ends with is `error`, or follows from the drop.
     building.catch(() => {})
+    throw error
+  } finally {
+    session.building = undefined
+  }
+}
+
+/** So few entries may be left to be linked when an index is told to be valid: others write on. */
+const LEFT_MAX = 256
+const LOOK_MS = 5
+
+/**
+ * CREATE INDEX CONCURRENTLY: the graph is there from the first batch of entries on and follows what is committed. `check`
+ * throws 53200 when it has grown too large; `linked` resolves when it can be searched. After an error there is no graph.
+ */
+export async function followingGraph(
+  ddl: Ddl,
+  table: RelationRow,
+  index: RelationRow,
+  work: (check: () => void, linked: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  if (!isVectorIndex(index))
+    return work(
+      () => {},
+      async () => {},
+    )
+  const { session, editor } = ddl
+  const { vectors } = session.server
+  const spec = vectorIndexSpec(editor, table, index)
+  const graph = vectors.open(spec)
+  const bytesMax = session.settings.number('maintenance_work_mem') * 1024
+  const check = () => {
+    if (graph.status.bytes > bytesMax) throw graphTooLarge(spec.name, bytesMax, graph.status.entries)
+  }
+  session.building = { index: graph, command: commandOf(ddl) }
+  try {
+    await work(check, async () => {
+      while (['loading', 'building'].includes(graph.status.state) || graph.status.tail > LEFT_MAX) {
+        check()
+        if (graph.status.state === 'failed') return
+        await session.waits.interruptible(new Promise((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
+        session.checkInterrupts()
+      }
+    })
+  } catch (error) {
+    vectors.drop(spec.prefix)
     throw error
   } finally {
     session.building = undefined

@@ -1,4 +1,5 @@
 /** What this server tells of its vector indexes: the rows of alopex_vector_indexes, and of builds for pg_stat_progress_create_index. */
+import { entryPrefix } from '../../access/keys.ts'
 import { isVectorIndex, vectorIndexSpec } from '../../access/vector-spec.ts'
 import { type FunctionTable, scalar } from '../../types/function.ts'
 import type { Int64, Value } from '../../types/value.ts'
@@ -21,14 +22,21 @@ const calibrationText = ({ calibration }: VectorIndexStatus): string | null =>
     ? null
     : JSON.stringify(calibration.map((row) => ({ ...row, recall: Math.round(row.recall * 10_000) / 10_000 })))
 
-/** All vector indexes of the session's database; asking for one that is not open opens it. */
+/** All vector indexes of the session's database; asking for one that is not open opens it. One that is not valid has a graph while it is built. */
 function* statusRows(session: Backend): Iterable<readonly Value[]> {
   const { catalog, server } = session
   for (const row of [...catalog.relations()]) {
     if (row.kind !== 'i' || !isVectorIndex(row)) continue
     const table = catalog.relation(row.index!.table)
     if (table === undefined) continue
-    const { status } = server.vectors.open(vectorIndexSpec(catalog, table, row))
+    const { valid } = row.index!
+    const index = valid
+      ? server.vectors.open(vectorIndexSpec(catalog, table, row))
+      : server.vectors
+          .list()
+          .find(({ spec }) => spec.index === row.oid && spec.prefix === entryPrefix(catalog.databaseOid, row))
+    if (index === undefined) continue
+    const { status } = index
     const slots = status.entries + status.dead
     yield [
       row.oid,
