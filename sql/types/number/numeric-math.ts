@@ -226,7 +226,7 @@ function expOfProduct(a: Numeric, b: Numeric, scale: number, weight: number): Nu
   return expAt(product, scale)
 }
 
-/** Exact products up to this many digits; longer ones go through the logarithm. */
+/** Exact products up to this many digits; longer ones are rounded on the way. */
 const EXACT_DIGITS_MAX = 4000
 
 /** Shows 16 places, or as many as the base: PostgreSQL 15 does not look at the size of an integer power. */
@@ -247,18 +247,39 @@ function powerOfInteger(a: Numeric, exponent: number): Numeric {
     if (exponent > 0) return n.numeric(n.rescale(exact, exactScale, scale), scale)
     return n.numeric(n.divideRounded(n.pow10(scale + exactScale), exact), scale)
   }
-  const result = expOfProductWide(new Numeric(n.abs(a.digits), a.scale), exponent, scale, Math.trunc(weight))
+  const result = powerBySquaring(base, exponent, scale, Math.trunc(weight))
   return a.digits < 0n && size % 2 === 1 ? n.negate(result) : result
 }
 
-/** As expOfProduct, for results beyond e^6000: the power of ten is split off before the exponential. */
-function expOfProductWide(a: Numeric, exponent: number, scale: number, weight: number): Numeric {
-  const work = Math.max(scale + weight, 0) + 12 + GUARD_DIGITS
-  const product = lnFixed(a, work + GUARD_DIGITS) * BigInt(exponent)
-  const tens = weight
-  const rest = product - BigInt(tens) * ln10(work + GUARD_DIGITS)
-  const mantissa = expAt(new Numeric(rest, work + GUARD_DIGITS), work)
-  return n.numeric(n.rescale(mantissa.digits, mantissa.scale - tens, scale), scale)
+/**
+ * |a|^exponent by repeated squaring of a binary floating number: a mantissa of the bits the result shows and some more,
+ * since each product doubles the relative error. A result of 100,000 digits takes some thirty products.
+ */
+function powerBySquaring(a: Numeric, exponent: number, scale: number, weight: number): Numeric {
+  const size = Math.abs(exponent)
+  const bits = BigInt(Math.ceil((Math.max(scale + weight, 0) + GUARD_DIGITS) * Math.log2(10)) + 64)
+  const cut = (mantissa: bigint, shift: bigint): [mantissa: bigint, shift: bigint] => {
+    const excess = BigInt(mantissa.toString(16).length * 4) - bits
+    return excess > 0n ? [mantissa >> excess, shift + excess] : [mantissa, shift]
+  }
+  const raised = bits + BigInt(Math.ceil(a.scale * Math.log2(10)))
+  let [base, baseShift] = cut((n.abs(a.digits) << raised) / n.pow10(a.scale), -raised)
+  let result = 1n
+  let shift = 0n
+  for (let rest = size; ; ) {
+    if (rest % 2 === 1) [result, shift] = cut(result * base, shift + baseShift)
+    rest = Math.floor(rest / 2)
+    if (rest === 0) break
+    ;[base, baseShift] = cut(base * base, baseShift * 2n)
+  }
+  if (exponent < 0) {
+    const over = BigInt(result.toString(16).length * 4) + bits
+    result = (1n << over) / result
+    shift = -over - shift
+  }
+  const shown = result * n.pow10(scale)
+  if (shift >= 0n) return n.numeric(shown << shift, scale)
+  return n.numeric((shown + (1n << (-shift - 1n))) >> -shift, scale)
 }
 
 /** n! exactly. */
