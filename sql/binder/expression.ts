@@ -18,7 +18,7 @@ import type {
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import type { Expression, SqlValueOp } from '../plan/expression.ts'
-import type { Query, Relation, SetOperation } from '../plan/query.ts'
+import { EMPTY_QUERY, type Query, type Relation, type SetOperation } from '../plan/query.ts'
 import { raiseOuter } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -1211,14 +1211,11 @@ function rowQuery(query: Query): Query {
     typmod: target.expression.typmod,
   }))
   return {
-    command: 'select',
-    ctes: [],
-    recursive: false,
+    ...EMPTY_QUERY,
     relations: [
       { kind: 'subquery', query: raiseOuter(query, 1), alias: 'row', aliased: true, columns, lateral: false },
     ],
     from: [{ kind: 'relation', relation: 0 }],
-    where: undefined,
     targets: [
       {
         name: 'row',
@@ -1243,19 +1240,5 @@ function rowQuery(query: Query): Query {
         columnNumber: 0,
       },
     ],
-    groupBy: [],
-    groupingSets: undefined,
-    hasAggregates: false,
-    having: undefined,
-    windows: [],
-    distinct: { kind: 'none' },
-    orderBy: [],
-    limit: undefined,
-    offset: undefined,
-    withTies: false,
-    setOperation: undefined,
-    rowLocks: [],
-    modify: undefined,
-    hasSetReturning: false,
   }
 }

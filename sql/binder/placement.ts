@@ -232,40 +232,32 @@ export function refuseSetReturning(b: BindContext, scope: Scope, before: number,
 
 /** LIMIT, OFFSET and frame offsets read no columns of their own query. */
 export function requireNoVariables(b: BindContext, e: Expression, construct: string): Expression {
-  const found: { at: Expression | undefined } = { at: undefined }
-  findVariable(e, 0, found)
-  if (found.at !== undefined)
-    throw errorAt(b, '42P10', `argument of ${construct} must not contain variables`, ownPlace(found.at))
+  const variable = firstOfLevel(e, 'var', 0)
+  if (variable !== undefined)
+    throw errorAt(b, '42P10', `argument of ${construct} must not contain variables`, ownPlace(variable))
   return e
-}
-function findVariable(node: unknown, depth: number, found: { at: Expression | undefined }): void {
-  if (typeof node !== 'object' || node === null || found.at !== undefined) return
-  if (Array.isArray(node)) {
-    for (const each of node) findVariable(each, depth, found)
-    return
-  }
-  if (Object.getPrototypeOf(node) !== Object.prototype) return
-  const e = node as Expression & { command?: unknown; relations?: unknown }
-  if (e.kind === 'var' && e.level === depth) found.at = e
-  const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
-  for (const value of Object.values(e)) findVariable(value, here, found)
 }
 
 /** Where the first aggregate of this level stands. */
 export function firstAggregate(tree: unknown): number | undefined {
-  const found: { at: Expression | undefined } = { at: undefined }
-  findAggregate(tree, 0, found)
-  return found.at && ownPlace(found.at)
+  const aggregate = firstOfLevel(tree, 'aggregate', 0)
+  return aggregate && ownPlace(aggregate)
 }
-function findAggregate(node: unknown, depth: number, found: { at: Expression | undefined }): void {
-  if (typeof node !== 'object' || node === null || found.at !== undefined) return
-  if (Array.isArray(node)) {
-    for (const each of node) findAggregate(each, depth, found)
-    return
-  }
-  if (Object.getPrototypeOf(node) !== Object.prototype) return
+
+/** The first node of a kind that belongs to the query at this depth, through subqueries. */
+function firstOfLevel(node: unknown, kind: 'var' | 'aggregate', depth: number): Expression | undefined {
+  if (typeof node !== 'object' || node === null) return undefined
+  if (Array.isArray(node)) return firstIn(node, kind, depth)
+  if (Object.getPrototypeOf(node) !== Object.prototype) return undefined
   const e = node as Expression & { command?: unknown; relations?: unknown }
-  if (e.kind === 'aggregate' && e.level === depth) found.at = e
-  const here = e.command !== undefined && e.relations !== undefined ? depth + 1 : depth
-  for (const value of Object.values(e)) findAggregate(value, here, found)
+  if (e.kind === kind && e.level === depth) return e
+  const isQuery = e.command !== undefined && e.relations !== undefined
+  return firstIn(Object.values(e), kind, isQuery ? depth + 1 : depth)
+}
+function firstIn(nodes: readonly unknown[], kind: 'var' | 'aggregate', depth: number): Expression | undefined {
+  for (const node of nodes) {
+    const found = firstOfLevel(node, kind, depth)
+    if (found !== undefined) return found
+  }
+  return undefined
 }

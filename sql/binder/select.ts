@@ -8,7 +8,17 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import { oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { ColumnInfo, Distinct, GroupKey, OrderKey, Query, Relation, SetOperation, Target } from '../plan/query.ts'
+import {
+  type ColumnInfo,
+  type Distinct,
+  EMPTY_QUERY,
+  type GroupKey,
+  type OrderKey,
+  type Query,
+  type Relation,
+  type SetOperation,
+  type Target,
+} from '../plan/query.ts'
 import { sameExpression } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -44,30 +54,6 @@ export const provideQueryBinders = (given: QueryBinders): void => {
 
 /** A view's definition. */
 export const viewQuery = (b: BindContext, view: RelationRow): Query => binders!.view(b, view)
-
-export const EMPTY_QUERY: Query = {
-  command: 'select',
-  ctes: [],
-  recursive: false,
-  relations: [],
-  from: [],
-  where: undefined,
-  targets: [],
-  groupBy: [],
-  groupingSets: undefined,
-  hasAggregates: false,
-  having: undefined,
-  windows: [],
-  distinct: { kind: 'none' },
-  orderBy: [],
-  limit: undefined,
-  offset: undefined,
-  withTies: false,
-  setOperation: undefined,
-  rowLocks: [],
-  modify: undefined,
-  hasSetReturning: false,
-}
 
 /** Any query that gives rows. `wanted`: types its columns would like to have (INSERT … SELECT, UNION), applied to unknown literals only. */
 export function bindQuery(b: BindContext, parent: Scope | undefined, node: Node): Query {

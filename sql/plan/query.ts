@@ -202,3 +202,28 @@ export type OnConflict =
       readonly assignments: readonly { readonly column: number; readonly value: Expression }[]
       readonly where: Expression | undefined
     }
+
+/** A query of nothing, for those who write one by hand. */
+export const EMPTY_QUERY: Query = {
+  command: 'select',
+  ctes: [],
+  recursive: false,
+  relations: [],
+  from: [],
+  where: undefined,
+  targets: [],
+  groupBy: [],
+  groupingSets: undefined,
+  hasAggregates: false,
+  having: undefined,
+  windows: [],
+  distinct: { kind: 'none' },
+  orderBy: [],
+  limit: undefined,
+  offset: undefined,
+  withTies: false,
+  setOperation: undefined,
+  rowLocks: [],
+  modify: undefined,
+  hasSetReturning: false,
+}

@@ -168,6 +168,11 @@ function passOuter(level: Level, child: Level, plan: Plan): Plan {
     slot: param.slot,
     expression: level.lower(param.expression, layoutOf([])),
   }))
+  return passSlots(plan, params)
+}
+
+/** Fills slots from the row around a plan, once for each run of it. */
+function passSlots(plan: Plan, params: readonly { readonly slot: number; readonly expression: Expression }[]): Plan {
   const single: Plan = {
     kind: 'result',
     targets: [],
@@ -560,27 +565,6 @@ function derivedPath(
   }
   return filtered({ level, estimator, relations: query.relations, scan: () => [] }, path, conditions, slotOf)
 }
-/** Copies slots for a lateral subquery. */
-function passSlots(plan: Plan, params: readonly { readonly slot: number; readonly expression: Expression }[]): Plan {
-  const single: Plan = {
-    kind: 'result',
-    targets: [],
-    filter: undefined,
-    columns: [],
-    estimate: { rows: 1, startupCost: 0, totalCost: COST.row, width: 0 },
-  }
-  return {
-    kind: 'nested-loop',
-    join: 'inner',
-    outer: single,
-    inner: plan,
-    params,
-    on: undefined,
-    columns: plan.columns,
-    estimate: plan.estimate,
-  }
-}
-
 /** Appends the record of all columns, for a whole-row reference. */
 function addWholeRow(level: Level, path: Path, relation: Relation, at: number, live: readonly number[]): Path {
   const row: Expression = {

@@ -19,7 +19,7 @@ import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
 import { notSupported, type SqlError, sqlError } from '../../types/error.ts'
 import type { Backend } from '../backend.ts'
-import type { Portal } from '../portal.ts'
+import { newPortal, type Portal } from '../portal.ts'
 import { sliceOver, startSlice } from '../scheduler.ts'
 import type { Sink } from '../session.ts'
 import type { Statement } from '../statement.ts'
@@ -172,21 +172,7 @@ async function copyTo(
     forced,
     session.typeContext,
   )
-  const portal: Portal = {
-    name: '',
-    statement,
-    parameters,
-    formats: [],
-    prepared,
-    fields,
-    execution: undefined,
-    steps: undefined,
-    pending: [],
-    pendingAt: 0,
-    done: false,
-    sent: 0,
-    cursor: undefined,
-  }
+  const portal = newPortal('', statement, parameters, [], prepared)
   const count =
     node.filename === undefined
       ? await toClient(session, portal, writer, call.sink, options, names.length)

@@ -19,7 +19,7 @@ import type { Row } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
 import { type KeyColumn, withRowKeys } from '../current-row.ts'
-import type { CursorState, Portal } from '../portal.ts'
+import { type CursorState, newPortal, type Portal } from '../portal.ts'
 import type { Field, Format, MaybePromise, Sink } from '../session.ts'
 import { isQueryNode, type PreparedQuery, planOnly, type Statement } from '../statement.ts'
 import type { Marked } from '../transaction.ts'
@@ -125,21 +125,7 @@ function declare(
     definition: statement.text,
   }
   const formats: readonly Format[] = cursor.binary ? [1] : []
-  const portal: Portal = {
-    name,
-    statement,
-    parameters,
-    formats,
-    prepared,
-    fields: prepared.fields,
-    execution: undefined,
-    steps: undefined,
-    pending: [],
-    pendingAt: 0,
-    done: false,
-    sent: 0,
-    cursor,
-  }
+  const portal: Portal = { ...newPortal(name, statement, parameters, formats, prepared), cursor }
   session.portals.set(name, portal)
   if (hold) {
     session.hooks.beforeCommit.push(() =>

@@ -8,7 +8,7 @@ import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import type { Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
-import type { Portal } from '../portal.ts'
+import { newPortal, type Portal } from '../portal.ts'
 import type { Field } from '../session.ts'
 import { allSettings } from '../settings.ts'
 import { fieldOf, isQueryNode, type PreparedQuery, type Statement } from '../statement.ts'
@@ -171,19 +171,7 @@ async function analyze(
   call: UtilityCall,
 ): Promise<PreparedQuery> {
   const portal: Portal = {
-    name: '',
-    statement: { ...statement, prepared: undefined },
-    parameters,
-    formats: [],
-    prepared,
-    fields: prepared.fields,
-    execution: undefined,
-    steps: undefined,
-    pending: [],
-    pendingAt: 0,
-    done: false,
-    sent: 0,
-    cursor: undefined,
+    ...newPortal('', { ...statement, prepared: undefined }, parameters, [], prepared),
     instruments,
   }
   await session.runner.runPortal(

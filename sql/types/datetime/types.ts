@@ -10,6 +10,7 @@
  * | interval    | 16 bytes: time, day, month | days of its span and the rest, months being 30 |
  */
 import { sqlError } from '../error.ts'
+import { OID } from '../oids.ts'
 import type { ByteWriter, KeyEncoder, Type, TypeContext } from '../type.ts'
 import type { Int64, Value } from '../value.ts'
 import { Interval, TimeTz } from '../value.ts'
@@ -41,13 +42,6 @@ import {
   rangeOfTypmod,
   roundMicros,
 } from './interval-typmod.ts'
-
-const DATE_OID = 1082
-const TIME_OID = 1083
-const TIMESTAMP_OID = 1114
-const TIMESTAMPTZ_OID = 1184
-const INTERVAL_OID = 1186
-const TIMETZ_OID = 1266
 
 const badBinary = (typeName: string): Error => sqlError('22P03', `incorrect binary data format for type ${typeName}`)
 
@@ -116,7 +110,7 @@ function dateOfText(text: string, context: TypeContext): number {
 }
 
 export const dateType: Type = {
-  oid: DATE_OID as Type['oid'],
+  oid: OID.date,
   name: 'date',
   elementOid: 0 as Type['oid'],
   delimiter: ',',
@@ -191,7 +185,7 @@ function receiveInstant(from: Buffer, start: number, end: number, typmod: number
 }
 
 export const timestampType: Type = {
-  oid: TIMESTAMP_OID as Type['oid'],
+  oid: OID.timestamp,
   name: 'timestamp',
   elementOid: 0 as Type['oid'],
   delimiter: ',',
@@ -209,7 +203,7 @@ export const timestampType: Type = {
 
 export const timestamptzType: Type = {
   ...timestampType,
-  oid: TIMESTAMPTZ_OID as Type['oid'],
+  oid: OID.timestamptz,
   name: 'timestamptz',
   input: timestamptzOfText,
   output: (value, context) => timestamptzText(value as Int64, sessionZone(context.settings), context.settings),
@@ -243,7 +237,7 @@ function timetzOfText(text: string, typmod: number, context: TypeContext): TimeT
 }
 
 export const timeType: Type = {
-  oid: TIME_OID as Type['oid'],
+  oid: OID.time,
   name: 'time',
   elementOid: 0 as Type['oid'],
   delimiter: ',',
@@ -278,7 +272,7 @@ function writeTimeTz(value: Value, to: ByteWriter): void {
 }
 
 export const timetzType: Type = {
-  oid: TIMETZ_OID as Type['oid'],
+  oid: OID.timetz,
   name: 'timetz',
   elementOid: 0 as Type['oid'],
   delimiter: ',',
@@ -335,7 +329,7 @@ const readInterval = (from: Buffer, start: number): Interval =>
   new Interval(from.readInt32BE(start + 12), from.readInt32BE(start + 8), readInt64(from, start))
 
 export const intervalType: Type = {
-  oid: INTERVAL_OID as Type['oid'],
+  oid: OID.interval,
   name: 'interval',
   elementOid: 0 as Type['oid'],
   delimiter: ',',

@@ -7,9 +7,10 @@
  */
 import { LRUCache } from 'lru-cache'
 import stemmers from 'snowball-stemmers'
+import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { notSupported, sqlError } from '../error.ts'
 import { lower } from '../text/case.ts'
-import type { TypeContext } from '../type.ts'
+import type { NameLookup, TypeContext } from '../type.ts'
 import { stopWords } from './stop-words.ts'
 import { TOKEN, type TokenType } from './token-parser.ts'
 import { byteLength } from './vector-type.ts'
@@ -81,34 +82,32 @@ function makeConfiguration(config: string): Configuration {
   return map
 }
 
-const configurations = new Map<number, Configuration>()
-const dictionariesByOid = new Map<number, Dictionary>()
 /** Names may come with their schema where the search path does not have it first. */
 export const withoutSchema = (name: string): string => name.replace(/^pg_catalog\./, '')
 
-/** By pg_ts_config.oid. Throws XX000 for a number that is none. */
-export function configuration(id: number, context: TypeContext): Configuration {
-  let found = configurations.get(id)
-  if (found === undefined) {
-    const name = context.names?.configName(id as Parameters<typeof context.names.configName>[0])
-    if (name === undefined) throw sqlError('XX000', `cache lookup failed for text search configuration ${id}`)
-    found = makeConfiguration(withoutSchema(name))
-    configurations.set(id, found)
+/** Keeps what was made from an object's name by the object's oid. Throws XX000 for a number that is none. */
+function byOid<T>(
+  what: string,
+  nameOf: (names: NameLookup, id: Oid) => string | undefined,
+  make: (name: string) => T,
+): (id: number, context: TypeContext) => T {
+  const known = new Map<number, T>()
+  return (id, { names }) => {
+    let found = known.get(id)
+    if (found === undefined) {
+      const name = names && nameOf(names, oid(id))
+      if (name === undefined) throw sqlError('XX000', `cache lookup failed for text search ${what} ${id}`)
+      found = make(withoutSchema(name))
+      known.set(id, found)
+    }
+    return found
   }
-  return found
 }
 
+/** By pg_ts_config.oid. */
+export const configuration = byOid('configuration', (names, id) => names.configName(id), makeConfiguration)
 /** By pg_ts_dict.oid. */
-export function dictionary(id: number, context: TypeContext): Dictionary {
-  let found = dictionariesByOid.get(id)
-  if (found === undefined) {
-    const name = context.names?.dictionaryName(id as Parameters<typeof context.names.dictionaryName>[0])
-    if (name === undefined) throw sqlError('XX000', `cache lookup failed for text search dictionary ${id}`)
-    found = dictionaryNamed(withoutSchema(name))
-    dictionariesByOid.set(id, found)
-  }
-  return found
-}
+export const dictionary = byOid('dictionary', (names, id) => names.dictionaryName(id), dictionaryNamed)
 
 /** The oid of default_text_search_config. Throws 42704. */
 export function currentConfiguration(context: TypeContext): number {

@@ -4,15 +4,14 @@
  */
 import { bound, type FunctionTable, scalar } from '../function.ts'
 import { comparedBy, comparisons } from '../misc/comparison.ts'
-import { compareText } from '../text/chars.ts'
 import { TsQuery, type TsQueryNode } from '../value.ts'
 import { badDistance, DISTANCE_MAX } from './query-reader.ts'
 import {
+  compareOperands,
   compareQueries,
   countNodes,
   EMPTY_QUERY,
   type LexemeNode,
-  lexemeCrc,
   lexemesOf,
   OPERATOR_NUMBERS,
   printQuery,
@@ -61,9 +60,7 @@ function compareFlat(a: Flat, b: Flat): number {
   if (a.kind === 'lexeme' || b.kind === 'lexeme') {
     if (a.kind !== 'lexeme') return -1
     if (b.kind !== 'lexeme') return 1
-    const x = lexemeCrc(a.text)
-    const y = lexemeCrc(b.text)
-    return x === y ? compareText(a.text, b.text) : y - x
+    return compareOperands(a.text, b.text)
   }
   if (a.kind !== b.kind) return OPERATOR_NUMBERS[b.kind] - OPERATOR_NUMBERS[a.kind]
   if (a.children.length !== b.children.length) return b.children.length - a.children.length

@@ -68,6 +68,13 @@ export function lexemeCrc(text: string): number {
   return ~crc
 }
 
+/** The order of lexemes as operands: by their checksums, the larger first. */
+export function compareOperands(a: string, b: string): number {
+  const x = lexemeCrc(a)
+  const y = lexemeCrc(b)
+  return x === y ? compareText(a, b) : y - x
+}
+
 /** PostgreSQL's numbers of the operators. */
 export const OPERATOR_NUMBERS = { not: 1, and: 2, or: 3, phrase: 4 } as const
 
@@ -76,9 +83,7 @@ function compareNodes(a: TsQueryNode, b: TsQueryNode): number {
   if (a.kind === 'lexeme' || b.kind === 'lexeme') {
     if (a.kind !== 'lexeme') return -1
     if (b.kind !== 'lexeme') return 1
-    const x = lexemeCrc(a.text)
-    const y = lexemeCrc(b.text)
-    return x === y ? compareText(a.text, b.text) : y - x
+    return compareOperands(a.text, b.text)
   }
   if (a.kind !== b.kind) return OPERATOR_NUMBERS[b.kind] - OPERATOR_NUMBERS[a.kind]
   if (a.kind === 'not') return b.kind === 'not' ? compareNodes(a.operand, b.operand) : 0

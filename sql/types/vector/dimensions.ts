@@ -63,3 +63,23 @@ export const tooLong = () => sqlError('22P03', 'incorrect binary data format')
 
 export const overflow = () => sqlError('22003', 'value out of range: overflow')
 export const underflow = () => sqlError('22003', 'value out of range: underflow')
+
+/** The dimensions of a dense vector's binary form: an int16 of them, an int16 0. */
+export function receiveDimensions(
+  type: VectorTypeName,
+  from: Buffer,
+  start: number,
+  end: number,
+  typmod: number,
+): number {
+  if (end - start < 4) throw insufficient()
+  const count = from.readUInt16BE(start)
+  checkDimensionCount(type, count)
+  checkExpected(typmod, count)
+  checkUnused(from.readUInt16BE(start + 2))
+  return count
+}
+
+export function checkUnused(unused: number): void {
+  if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)
+}

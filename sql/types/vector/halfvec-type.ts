@@ -4,17 +4,16 @@
  * little-endian; in a key their bytes in their order, then the shorter one first. https://github.com/pgvector/pgvector
  */
 import { oid } from '../../../storage/keys/brand.ts'
-import { sqlError } from '../error.ts'
 import { OID } from '../oids.ts'
 import type { ByteWriter, KeyEncoder, Type } from '../type.ts'
 import type { Value } from '../value.ts'
 import {
-  checkDimensionCount,
   checkExpected,
   checkFinite,
   DIMENSIONS_MAX,
   dimensionsTypmod,
   insufficient,
+  receiveDimensions,
   tooLong,
 } from './dimensions.ts'
 import { float4Text, outOfRange, parseElements, readFloat4 } from './element-text.ts'
@@ -57,12 +56,7 @@ function printHalfvec(halves: Uint16Array): string {
 }
 
 function receiveHalfvec(from: Buffer, start: number, end: number, typmod: number): Uint16Array {
-  if (end - start < 4) throw insufficient()
-  const count = from.readUInt16BE(start)
-  const unused = from.readUInt16BE(start + 2)
-  checkDimensionCount('halfvec', count)
-  checkExpected(typmod, count)
-  if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)
+  const count = receiveDimensions('halfvec', from, start, end, typmod)
   const halves = new Uint16Array(count)
   for (let i = 0; i < count; i++) {
     const at = start + 4 + 2 * i

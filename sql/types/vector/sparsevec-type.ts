@@ -20,6 +20,7 @@ import {
   checkExpected,
   checkFinite,
   checkNonZeroCount,
+  checkUnused,
   dimensionsTypmod,
   insufficient,
   NONZERO_MAX,
@@ -132,11 +133,10 @@ function receiveSparsevec(from: Buffer, start: number, end: number, typmod: numb
   if (end - start < 12) throw insufficient()
   const dimensions = from.readInt32BE(start)
   const count = from.readInt32BE(start + 4)
-  const unused = from.readInt32BE(start + 8)
   checkDimensionCount('sparsevec', dimensions)
   checkNonZeroCount(count, dimensions)
   checkExpected(typmod, dimensions)
-  if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)
+  checkUnused(from.readInt32BE(start + 8))
   const indices = new Int32Array(count)
   const values = new Float32Array(count)
   const first = start + 12

@@ -4,17 +4,16 @@
  * element by element, then the shorter one first. https://github.com/pgvector/pgvector
  */
 import { oid } from '../../../storage/keys/brand.ts'
-import { sqlError } from '../error.ts'
 import { OID } from '../oids.ts'
 import type { ByteWriter, KeyEncoder, Type } from '../type.ts'
 import type { Value } from '../value.ts'
 import {
-  checkDimensionCount,
   checkExpected,
   checkFinite,
   DIMENSIONS_MAX,
   dimensionsTypmod,
   insufficient,
+  receiveDimensions,
   tooLong,
 } from './dimensions.ts'
 import { float4Text, parseElements, plainFloats, readFloat4 } from './element-text.ts'
@@ -45,12 +44,7 @@ function printVector(vector: Float32Array): string {
 }
 
 function receiveVector(from: Buffer, start: number, end: number, typmod: number): Float32Array {
-  if (end - start < 4) throw insufficient()
-  const count = from.readUInt16BE(start)
-  const unused = from.readUInt16BE(start + 2)
-  checkDimensionCount('vector', count)
-  checkExpected(typmod, count)
-  if (unused !== 0) throw sqlError('22000', `expected unused to be 0, not ${unused}`)
+  const count = receiveDimensions('vector', from, start, end, typmod)
   if (end - start < 4 + 4 * count) throw insufficient()
   if (end - start > 4 + 4 * count) throw tooLong()
   const vector = new Float32Array(count)
