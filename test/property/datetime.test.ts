@@ -46,12 +46,13 @@ const instant: fc.Arbitrary<Int64> = fc.oneof(
 )
 const time = fc.integer({ min: 0, max: 86_400_000_000 })
 const timetz = fc.tuple(time, fc.integer({ min: -57_599, max: 57_599 })).map(([t, zone]) => new TimeTz(t, zone))
-const int32 = fc.integer({ min: -2147483648, max: 2147483647 })
 const small = fc.integer({ min: -100, max: 100 })
+const int31 = fc.integer({ min: -0x7fff_ffff, max: 0x7fff_ffff })
 const interval = fc
   .oneof(
     fc.tuple(small, small, fc.integer({ min: -200_000_000_000, max: 200_000_000_000 })),
-    fc.tuple(int32, int32, fc.maxSafeInteger()),
+    // Without the least: PostgreSQL does not read back its own '@ 2147483648 days ago' either.
+    fc.tuple(int31, int31, fc.maxSafeInteger()),
   )
   .map(([months, days, rest]) => new Interval(months + 0, days + 0, rest + 0))
 
