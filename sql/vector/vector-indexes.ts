@@ -55,7 +55,13 @@ class Registry implements VectorIndexes {
   #add(spec: VectorIndexSpec, load: boolean): LiveIndex | TenantIndex {
     const make = (prefix: Key, loads: boolean) => new LiveIndex(spec, prefix, this.#liveOptions(spec, prefix), loads)
     const index =
-      spec.tenantColumns > 0 ? new TenantIndex(spec, (prefix) => make(prefix, true)) : make(spec.prefix, load)
+      spec.tenantColumns > 0
+        ? new TenantIndex(spec, {
+            kv: this.#options.kv,
+            make: (prefix) => make(prefix, true),
+            warn: (...args) => this.#options.warn(...args),
+          })
+        : make(spec.prefix, load)
     this.#open.set(spec.prefix, index)
     return index
   }
