@@ -51,8 +51,8 @@ export type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
 
 /** Rows looked at before the share that passes the filter is judged by them. */
 const TRUSTED_ROWS = 64
-/** A scan reads a row in this part of the time that a get takes. */
-const SCAN_SHARE = 0.25
+/** A search is begun anew, so often, by the share that was seen to pass: going on finds worse than going far at once. */
+const SEARCHES = 3
 /** Hits whose distances differ by less (relatively) may be in another order than the operator has them. */
 const TIE = 1e-5
 /** Up to so many elements (rows times dimensions) the distances of all rows that match are computed; above, a graph is asked. */
@@ -217,6 +217,8 @@ interface Proposals {
   readonly search: VectorSearch
   /** All rows that can match, when they are known. */
   readonly rows: readonly Key[] | undefined
+  /** Of a search that may be begun anew with more; undefined: somebody has set it, or nothing depends on it. */
+  readonly effort: number | undefined
 }
 
 /** By the index. True: these were all rows there are; false: the others (all that were not given) are to be found exactly. */
@@ -228,7 +230,9 @@ function* searched(
 ): Generator<Step, boolean, undefined> {
   const { plan, spec } = site
   const { x, wanted } = run
-  const { search, rows } = yield* proposals(site, run, index, tenant)
+  const first = yield* proposals(site, run, index, tenant)
+  const { rows } = first
+  let { search, effort } = first
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
   const vectorOf = site.value.bind(x)
@@ -242,16 +246,20 @@ function* searched(
   let fetched = 0
   let passed = 0
   let ended = false
+  /** Keys that were fetched for searches before this one, and how far those came. */
+  let seen: Set<Key> | undefined
+  let reached = Number.NEGATIVE_INFINITY
+  let searches = 1
   try {
     for (let answers = 0; !ended; answers++) {
       const next = search.next()
       if (next instanceof Promise && x.kept.get(MUST_NOT_WAIT) === true) return false
       const answer: Hits | undefined = yield* settled(next)
       if (answer === undefined) break
-      const { keys, distances } = answer
+      const { keys, distances } = seen === undefined ? answer : without(answer, seen)
       for (let at = 0; at < keys.length; ) {
         // Within the first answer nothing that is still to come is nearer.
-        const inOrder = answers === 0 && !isRough
+        const inOrder = answers === 0 && !isRough && distances[at]! >= reached
         if (inOrder && found.count >= goal && !isTie(distances, at)) {
           if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
           yield* give(site, run, found.take(goal))
@@ -280,7 +288,7 @@ function* searched(
         if (
           rows === undefined &&
           plan.filter !== undefined &&
-          isHopeless(plan, index, goal - found.count, fetched, passed)
+          isHopeless(site, index, goal - found.count, fetched, passed)
         ) {
           noteSearch(run, search, fetched, passed)
           return false
@@ -291,7 +299,20 @@ function* searched(
         if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
         yield* give(site, run, found.take(goal))
         goal = MORE_ROWS
+        continue
       }
+      if (answers > 0 || effort === undefined || relaxed || searches >= SEARCHES || !Number.isFinite(goal)) continue
+      // Fewer pass than was estimated.
+      const wider = chooseEffort(index, x.vectorSettings, wanted, Math.max(passed, 0.5) / fetched, false)
+      effort = Math.max(wider.effort, effort * 2)
+      searches++
+      seen ??= new Set()
+      for (const key of keys) seen.add(key)
+      reached = Math.max(reached, distances.at(-1) ?? reached)
+      search.close()
+      note(run, 'Effort', effort)
+      search = index.search(x.txn, run.query, { effort, tenant, allow: undefined })
+      answers = -1
     }
     noteSearch(run, search, fetched, passed)
     yield* give(site, run, found.take(found.count))
@@ -317,11 +338,26 @@ const isTie = (distances: Float64Array, at: number): boolean => {
 }
 
 /** So few rows pass the filter that a scan of the table will be quicker than going on. */
-function isHopeless(plan: VectorScan, index: VectorIndex, missing: number, fetched: number, passed: number): boolean {
+function isHopeless(
+  { plan, spec }: Site,
+  index: VectorIndex,
+  missing: number,
+  fetched: number,
+  passed: number,
+): boolean {
   if (fetched < TRUSTED_ROWS || missing <= 0) return false
   const entries = index.status.entries || plan.entries
   const needed = Math.min(entries - fetched, (missing * fetched) / Math.max(passed, 0.5))
-  return needed > entries * SCAN_SHARE
+  return needed > entries * scanShare(spec.dimensions)
+}
+
+/** The part of a candidate's time (walk, get, distance) in which a scan reads a row: microseconds, measured. */
+const scanShare = (dimensions: number): number => (0.2 + dimensions * 0.0022) / (5 + dimensions * 0.005)
+
+/** An answer without rows that an earlier search has proposed. */
+function without({ keys, distances }: Hits, seen: ReadonlySet<Key>): Hits {
+  const at = [...keys.keys()].filter((i) => !seen.has(keys[i]!))
+  return { keys: at.map((i) => keys[i]!), distances: Float64Array.from(at, (i) => distances[i]!) }
 }
 
 /** Rows as they go up: without their keys, unless those are wanted. */
@@ -346,9 +382,10 @@ function* proposals(
   const { plan, spec } = site
   const settings = x.vectorSettings
   if (site.keys === undefined) {
-    const { effort } = chooseEffort(index, settings, wanted, plan.share, false)
+    const { effort, isSet } = chooseEffort(index, settings, wanted, plan.share, false)
     note(run, 'Effort', effort)
-    return { search: index.search(x.txn, query, { effort, tenant, allow: undefined }), rows: undefined }
+    const search = index.search(x.txn, query, { effort, tenant, allow: undefined })
+    return { search, rows: undefined, effort: isSet || plan.filter === undefined ? undefined : effort }
   }
   const rows: Key[] = []
   for (const step of site.keys(x)) {
@@ -358,13 +395,13 @@ function* proposals(
   const elements = rows.length * Math.max(1, spec.dimensions)
   if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted)) {
     note(run, 'Search Method', `exact over ${rows.length} gathered rows`)
-    return { search: new Gathered(index, x, query, rows, Math.max(64, wanted * 4)), rows }
+    return { search: new Gathered(index, x, query, rows, Math.max(64, wanted * 4)), rows, effort: undefined }
   }
   const entries = Math.max(index.status.entries, rows.length)
   const { effort } = chooseEffort(index, settings, wanted, rows.length / entries, true)
   note(run, 'Search Method', `graph over ${rows.length} gathered rows`)
   note(run, 'Effort', effort)
-  return { search: index.search(x.txn, query, { effort, tenant, allow: rows }), rows }
+  return { search: index.search(x.txn, query, { effort, tenant, allow: rows }), rows, effort: undefined }
 }
 
 /** Rows that are known, by their exact distances: a few first, then all others. */

@@ -19,6 +19,8 @@ import {
   prepareQuery,
   type Statement,
   sameFields,
+  searchesVectors,
+  variantFor,
 } from './statement.ts'
 import { aborted } from './transaction.ts'
 import { rowSink } from './utilities/query.ts'
@@ -102,7 +104,8 @@ export class ExtendedQuery {
     const { cache } = this.#session.path()
     if (known.cache !== cache) {
       known.cache = cache
-      known.statement = { ...known.statement, prepared: undefined }
+      const { variants: _, ...statement } = known.statement
+      known.statement = { ...statement, prepared: undefined }
     }
     return known
   }
@@ -134,7 +137,7 @@ export class ExtendedQuery {
     resultFormats: readonly Format[],
   ): MaybePromise<void> {
     return this.#session.guard(() => {
-      const { statement } = this.#named(name)
+      let { statement } = this.#named(name)
       this.#session.checkFailed(statement)
       if (portal !== '' && this.#session.portals.has(portal))
         throw sqlError('42P03', `cursor "${portal}" already exists`)
@@ -144,6 +147,10 @@ export class ExtendedQuery {
         this.#session.ensureTransaction()
         prepared = this.preparedQuery(name)
         parameters = this.#parameters(prepared.parameterTypes, formats, values, name)
+        if (prepared.peeks.length > 0 && searchesVectors(this.#session.catalog, prepared)) {
+          statement = variantFor(this.#session, statement, prepared, parameters)
+          prepared = statement.prepared ?? prepared
+        }
       } else parameters = this.#parameters(statement.givenTypes, formats, values, name)
       const columns = prepared?.fields?.length
       if (resultFormats.length > 1 && columns !== undefined && resultFormats.length !== columns)

@@ -7,11 +7,8 @@ import type { Value } from '../types/value.ts'
 import type { Backend } from './backend.ts'
 import { type Lifted, shapeOf } from './lift.ts'
 import type { MaybePromise, Sink } from './session.ts'
-import { makeStatement, type PreparedQuery, prepareQuery, type Statement } from './statement.ts'
-import { variantOf } from './variants.ts'
+import { makeStatement, type PreparedQuery, prepareQuery, type Statement, variantFor } from './statement.ts'
 
-/** Plans a lifted statement may have. */
-const VARIANTS_MAX = 20
 /** Statements that end the implicit transaction wherever they stand in the string. */
 const IMPLICIT_END = new Set(['TransactionStmt'])
 
@@ -76,7 +73,7 @@ export class SimpleQuery {
       const prepared = prepareQuery(this.#session, statement, true)
       if (!this.#hasPartialIndex(prepared)) {
         parameters = this.#literalValues(prepared, lifted.values)
-        statement = this.#variant(statement, prepared, parameters)
+        statement = variantFor(this.#session, statement, prepared, parameters)
       }
     } catch (error) {
       // The same error, at the literal's own place; anything else is one of the statement itself.
@@ -89,21 +86,6 @@ export class SimpleQuery {
         : this.#several(sql, parsed, sink)
     }
     return this.#runSimpleWith(statement, parameters, sink, true)
-  }
-
-  /** The statement with the plan that fits these values. */
-  #variant(statement: Statement, prepared: PreparedQuery, values: readonly Value[]): Statement {
-    if (prepared.peeks.length === 0) return statement
-    const name = variantOf(prepared.peeks, this.#session.catalog, this.#session.sizes, values)
-    statement.variants ??= new Map()
-    let variant = statement.variants.get(name)
-    if (variant === undefined) {
-      if (statement.variants.size >= VARIANTS_MAX) return statement
-      variant = { ...makeStatement(statement.node, statement.text, statement.source, statement.givenTypes) }
-      statement.variants.set(name, variant)
-    }
-    prepareQuery(this.#session, variant, true, values)
-    return variant
   }
 
   /** Conditions with constants may match a partial index; with parameters they cannot. */

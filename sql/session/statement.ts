@@ -27,7 +27,10 @@ import { ShapeCache } from './lift.ts'
 import { type PointRead, pointRead } from './point.ts'
 import type { Field } from './session.ts'
 import type { SessionSettings } from './settings.ts'
-import { type Peek, peeksOf } from './variants.ts'
+import { type Peek, peeksOf, variantOf } from './variants.ts'
+
+/** Plans a statement may have by its parameters' values. */
+const VARIANTS_MAX = 20
 
 export interface PreparedQuery {
   readonly query: Query
@@ -61,7 +64,7 @@ export interface Statement {
   readonly source: string
   readonly givenTypes: readonly Oid[]
   prepared: PreparedQuery | undefined
-  /** Of a lifted statement: the same with other plans, by what the literals select (variants.ts). */
+  /** The same with other plans, by what literals or parameters select (variants.ts). */
   variants?: Map<string, Statement>
   /** Times it was bound, to choose between walking and generated code. */
   uses: number
@@ -152,6 +155,37 @@ export function prepareQuery(
   const prepared = planQuery(host, b, query, statement.uses++ > 0 || parameters, peek)
   statement.prepared = prepared
   return prepared
+}
+
+/** The statement with the plan that fits these values, and ready to run. */
+export function variantFor(
+  host: StatementHost,
+  statement: Statement,
+  prepared: PreparedQuery,
+  values: readonly Value[],
+): Statement {
+  if (prepared.peeks.length === 0) return statement
+  const name = variantOf(prepared.peeks, host.catalog, host.sizes, values)
+  statement.variants ??= new Map()
+  let variant = statement.variants.get(name)
+  if (variant === undefined) {
+    if (statement.variants.size >= VARIANTS_MAX) return statement
+    variant = { ...makeStatement(statement.node, statement.text, statement.source, statement.givenTypes) }
+    statement.variants.set(name, variant)
+  }
+  prepareQuery(host, variant, true, values)
+  return variant
+}
+
+/** Whether the query's tables have vector indexes: how to search them depends most on what filters keep. */
+export function searchesVectors(catalog: Catalog, { relationsUsed, query }: PreparedQuery): boolean {
+  if (query.orderBy.length === 0) return false
+  for (const table of relationsUsed)
+    for (const oid of catalog.relation(table)?.indexes ?? []) {
+      const method = catalog.relation(oid)?.index?.method
+      if (method === 'hnsw' || method === 'ivfflat') return true
+    }
+  return false
 }
 
 /** Plans and compiles a bound query (also of EXPLAIN, DECLARE CURSOR, CREATE TABLE AS, COPY). */
