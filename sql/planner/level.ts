@@ -38,6 +38,9 @@ export interface Shared {
   enabled(name: string): boolean
 }
 
+/** Plans a query below another one; handed down, so that the stages of a SELECT need not import their beginning. */
+export type QueryPlanner = (level: Level, query: Query) => Plan
+
 export type CteSource =
   | { readonly kind: 'slot'; readonly slot: number; readonly rows: number }
   | { readonly kind: 'inline'; readonly query: Query }

@@ -11,8 +11,9 @@ import { OID } from '../types/oids.ts'
 import { COST } from './estimate.ts'
 import { cheapest } from './join.ts'
 import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
-import type { Level } from './level.ts'
-import { planCtes, planRows, type QueryPlanner, withCtes } from './select.ts'
+import type { Level, QueryPlanner } from './level.ts'
+import { planRows } from './select.ts'
+import { planCtes, withCtes } from './with.ts'
 
 export function planModify(level: Level, query: Query, planQuery: QueryPlanner): Plan {
   const modify = query.modify
