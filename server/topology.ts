@@ -3,9 +3,9 @@
  *
  *     engine (RocksDB) → log of one, range → kv → database → (serve.ts) listener
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { openDatabase } from '../sql/session/database.ts'
 import { EngineError } from '../storage/engine/engine.ts'
 import { openRocksEngine, type RocksEngine } from '../storage/engine/rocksdb.ts'
@@ -41,9 +41,23 @@ export async function openSingleNode(config: Config, log: Log): Promise<Backend>
   }
 }
 
+/** With its parents. Node's own `recursive` never returns where the file system answers ENOENT to mkdir, as /proc does. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || existsSync(parent)) throw error
+    makeFolder(parent)
+    mkdirSync(path, 0o700)
+  }
+}
+
 function openStore(path: string): RocksEngine {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
   } catch (error) {
     throw new ConfigError(`could not make the folder ${path}: ${(error as Error).message}`)
   }

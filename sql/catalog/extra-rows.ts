@@ -8,6 +8,7 @@ type Field = null | boolean | number | string | readonly number[]
 const TABLES: Readonly<Record<string, readonly Readonly<Record<string, Field>>[]>> = {
   pg_class: vectorView.pg_class,
   pg_attribute: vectorView.pg_attribute,
+  pg_init_privs: vectorView.pg_init_privs,
   pg_rewrite: vectorView.pg_rewrite,
   pg_type: [...vector.pg_type, ...vectorView.pg_type],
   pg_proc: [...vector.pg_proc, ...searchFunctions, ...vectorView.pg_proc].map((row) => ({

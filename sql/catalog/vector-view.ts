@@ -9,6 +9,7 @@ export const VECTOR_VIEW = 15_981
 const ROW_TYPE = 15_982
 const RULE = 15_983
 const PG_CATALOG = 11
+const PG_CLASS = 1259
 const SUPERUSER = 10
 
 const TYPES = {
@@ -118,6 +119,15 @@ export const pg_class = [
     relacl: '{postgres=arwdDxt/postgres,=r/postgres}',
   },
 ]
+
+/** Who may read it from the start: pg_dump writes down only what differs from this. */
+export const pg_init_privs = pg_class.map(({ oid, relacl }) => ({
+  objoid: oid,
+  classoid: PG_CLASS,
+  objsubid: 0,
+  privtype: 'i',
+  initprivs: relacl,
+}))
 
 export const pg_attribute = COLUMNS.map(([attname, type], i) => ({
   attrelid: VECTOR_VIEW,

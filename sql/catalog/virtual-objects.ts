@@ -3,7 +3,6 @@ import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { FunctionRow, TypeRow } from './catalog.ts'
 import { isSharedClass } from './classes.ts'
 import { defaultText, expressionText, systemScope } from './deparse.ts'
-import { valueText } from './deparse-expression.ts'
 import type { CatalogView } from './view.ts'
 import { aclValue, numberArray, type RowRecord, type RowSource, textArray, userRows, vector } from './virtual-source.ts'
 
@@ -60,12 +59,7 @@ function typeRecord(view: CatalogView, row: TypeRow): RowRecord {
     typndims: 0,
     typcollation: row.collation,
     typdefaultbin: fallback === undefined ? null : expressionText(scope, fallback, undefined),
-    typdefault:
-      fallback === undefined
-        ? null
-        : fallback.kind === 'const' && fallback.value !== null
-          ? valueText(scope, fallback.type, fallback.value)
-          : expressionText(scope, fallback, undefined),
+    typdefault: fallback === undefined ? null : expressionText(scope, fallback, undefined),
     typacl: aclValue(view, row.acl),
   }
 }

@@ -6,6 +6,8 @@
  *                                     ├─ statement-restart   → take the statement back, new snapshot, run again
  *                                     └─ Suspend (pg_sleep)  → wait, run again
  */
+
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import { KvError } from '../../storage/range/errors.ts'
 import { runPlan } from '../executor/executor.ts'
@@ -123,7 +125,7 @@ export class Runner {
 
   #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
     const { planned } = portal.prepared!
-    if (planned.writes.length > 0)
+    if (planned.writes.length > 0 && this.#session.transaction.readOnly && !this.#onlyTemporary(planned.writes))
       this.#session.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
     const { transaction } = this.#session
     this.#session.statementStart = this.#session.queryStart
@@ -287,6 +289,11 @@ export class Runner {
     const { command } = portal.prepared!.planned
     const count = portal.fields === undefined ? portal.execution!.affected : portal.sent - before
     return command === 'insert' ? `INSERT 0 ${count}` : `${command.toUpperCase()} ${count}`
+  }
+
+  /** A read-only transaction may write temporary tables. */
+  #onlyTemporary(tables: readonly Oid[]): boolean {
+    return tables.every((table) => this.#session.catalog.relation(table)?.persistence === 't')
   }
 
   /** Shared locks on the tables of a statement, so that DDL waits for open transactions and they for it. */

@@ -1,0 +1,24 @@
+-- What a read-only transaction may write: temporary tables, nothing else. What catalogs tell of a domain's default.
+CREATE TABLE kept (a int);
+CREATE TEMP TABLE passing (a int);
+BEGIN READ ONLY;
+INSERT INTO passing VALUES (1), (2);
+UPDATE passing SET a = 3 WHERE a = 2;
+DELETE FROM passing WHERE a = 1;
+SELECT * FROM passing FOR UPDATE;
+WITH x AS (INSERT INTO passing VALUES (4) RETURNING a) SELECT * FROM x;
+INSERT INTO kept VALUES (1);
+ROLLBACK;
+BEGIN READ ONLY;
+WITH x AS (INSERT INTO kept VALUES (4) RETURNING a) INSERT INTO passing SELECT * FROM x;
+ROLLBACK;
+SELECT count(*) FROM kept;
+CREATE DOMAIN mail AS text DEFAULT 'x@y';
+CREATE DOMAIN five AS int DEFAULT 5;
+CREATE DOMAIN minus AS int DEFAULT -5;
+CREATE DOMAIN yes AS bool DEFAULT true;
+CREATE DOMAIN today AS date DEFAULT '2024-01-02';
+CREATE DOMAIN soon AS timestamptz DEFAULT now();
+CREATE DOMAIN nothing AS int DEFAULT NULL;
+SELECT typname, typdefault FROM pg_type WHERE typtype = 'd' AND typnamespace = 'public'::regnamespace ORDER BY 1;
+SELECT domain_name, domain_default FROM information_schema.domains WHERE domain_schema = 'public' ORDER BY 1;
