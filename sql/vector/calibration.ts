@@ -21,6 +21,8 @@ const SHARES = [1, 0.1, 0.01]
 const ENOUGH = 0.998
 /** A smaller index is searched whole by any effort. */
 const SLOTS_MIN = 200
+/** A recall that is missed by more is not reached by twice the effort. */
+const FAR = 0.1
 /** Before anything was measured. */
 const ASSUMED: readonly CalibrationRow[] = [
   { share: 1, effort: 40, recall: 0.9 },
@@ -70,7 +72,10 @@ export class Calibration {
     const nearest = shares.find((each) => each <= share) ?? shares.at(-1)!
     const rows = table.filter((row) => row.share === nearest)
     const found = rows.find((row) => row.recall >= recall)
-    const effort = found?.effort ?? rows.at(-1)!.effort * 2
+    const last = rows.at(-1)!
+    // Too far from it to be guessed: the graph falls into parts.
+    if (found === undefined && last.recall < recall - FAR) return Math.max(limit, slots)
+    const effort = found?.effort ?? last.effort * 2
     return Math.ceil(Math.max(limit, limit > K ? (effort * limit) / K : effort))
   }
 }

@@ -403,6 +403,12 @@ export class LiveIndex implements VectorIndex {
     } finally {
       scanner.close()
     }
+    if (graph.slots === 0) {
+      // There is nothing to be hidden until the commit, and without entries the feed would not tell of it.
+      this.#state = 'ready'
+      this.#phase = ''
+      return
+    }
     this.#mark = txn.markOwn(this.prefix)
     this.#blocksTotal = graph.slots
     this.#phase = 'building index'

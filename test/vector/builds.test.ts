@@ -157,6 +157,7 @@ test('a large commit is taken over in slices: who sees it gets exact answers mea
 
 test('a table that is filled after its index is measured too', async () => {
   await db.ask('create index i on t using hnsw (v vector_l2_ops)')
+  expect(await db.ask(OPEN)).toBe('i|ready|0|0\nSELECT 1')
   await db.ask(fill(1, 3000))
   await expect
     .poll(() => db.ask('select tail, recall > 0.5, last_build is not null from alopex_vector_indexes'), {
