@@ -40,5 +40,5 @@ export class Nearest {
 }
 
 /** As float8 is ordered: NaN is greater than every number. */
-const compareDistances = (x: number, y: number): number =>
+export const compareDistances = (x: number, y: number): number =>
   x < y ? -1 : x > y ? 1 : x === y ? 0 : (Number.isNaN(x) ? 1 : 0) - (Number.isNaN(y) ? 1 : 0)

@@ -45,7 +45,7 @@ import { boundValue, compileKeys, compilePages, compileScan } from './scan.ts'
 import { inBatches } from './simple.ts'
 import { compileSort } from './sort.ts'
 import { chooseEffort } from './vector-effort.ts'
-import { Nearest } from './vector-nearest.ts'
+import { compareDistances, Nearest } from './vector-nearest.ts'
 
 export type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
 
@@ -56,7 +56,9 @@ const SEARCHES = 3
 /** Hits whose distances differ by less (relatively) may be in another order than the operator has them. */
 const TIE = 1e-5
 /** Up to so many elements (rows times dimensions) the distances of all rows that match are computed; above, a graph is asked. */
-const GATHER_ELEMENTS = 2_000_000
+const GATHER_ELEMENTS = 15_000_000
+/** Rows whose distances are computed in one stretch. */
+const GATHER_ROWS = 2048
 /** Rows that are got ready beyond those that were wanted, when somebody asks on. */
 const MORE_ROWS = 100
 /** Up to so many elements EXPLAIN ANALYZE compares an answer with the exact one. */
@@ -74,6 +76,7 @@ interface Site {
   /** Rows with their keys, filtered. */
   readonly pages: ReturnType<typeof compilePages>
   readonly keys: ReturnType<typeof compileKeys> | undefined
+  readonly otherwise: ReturnType<typeof compileKeys> | undefined
   /** What the keys of rows begin with whose vectors the index leaves out. */
   readonly leftOut: Key
   readonly exact: Exact
@@ -97,7 +100,8 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
   const spec = vectorIndexSpec(env.catalog, table, index)
   const value = compileValue(plan.value, env)
   const within = compilePredicate(plan.within, env)
-  const keys = plan.gather && compileKeys(plan.gather as Parameters<typeof compileKeys>[0], env)
+  const keysOf = (from: VectorScan['gather']) => from && compileKeys(from as Parameters<typeof compileKeys>[0], env)
+  const keys = keysOf(plan.gather)
   const site: Site = {
     plan,
     spec,
@@ -108,6 +112,7 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
     within,
     pages: compilePages(rowsPlan(plan, plan.filter), env),
     keys,
+    otherwise: keysOf(plan.otherwise),
     leftOut: leftOutPrefix(env.catalog.databaseOid, index),
     exact: compileExact(plan, spec, value, within, keys, env),
   }
@@ -230,9 +235,7 @@ function* searched(
 ): Generator<Step, boolean, undefined> {
   const { plan, spec } = site
   const { x, wanted } = run
-  const first = yield* proposals(site, run, index, tenant)
-  const { rows } = first
-  let { search, effort } = first
+  let { search, rows, effort } = yield* proposals(site, run, index, tenant, site.keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
   const vectorOf = site.value.bind(x)
@@ -250,6 +253,7 @@ function* searched(
   let seen: Set<Key> | undefined
   let reached = Number.NEGATIVE_INFINITY
   let searches = 1
+  let isMissed = false
   try {
     for (let answers = 0; !ended; answers++) {
       const next = search.next()
@@ -290,9 +294,22 @@ function* searched(
           plan.filter !== undefined &&
           isHopeless(site, index, goal - found.count, fetched, passed)
         ) {
-          noteSearch(run, search, fetched, passed)
-          return false
+          isMissed = true
+          break
         }
+      }
+      if (isMissed) {
+        noteSearch(run, search, fetched, passed)
+        if (site.otherwise === undefined) return false
+        search.close()
+        // From the start, without what went up.
+        found.clear()
+        seen = new Set(run.given)
+        reached = Number.NEGATIVE_INFINITY
+        ;({ search, rows, effort } = yield* proposals(site, run, index, tenant, site.otherwise))
+        isMissed = false
+        answers = -1
+        continue
       }
       if (ended) break
       if (found.count >= goal || (relaxed && !Number.isFinite(goal))) {
@@ -348,8 +365,11 @@ function isHopeless(
   if (fetched < TRUSTED_ROWS || missing <= 0) return false
   const entries = index.status.entries || plan.entries
   const needed = Math.min(entries - fetched, (missing * fetched) / Math.max(passed, 0.5))
-  return needed > entries * scanShare(spec.dimensions)
+  const gathered = plan.otherwise === undefined ? Number.POSITIVE_INFINITY : plan.otherwise.estimate.rows * GATHER_SHARE
+  return needed > Math.min(entries * scanShare(spec.dimensions), gathered)
 }
+/** The part of a candidate's time that a row takes whose key another index gives. */
+const GATHER_SHARE = 0.3
 
 /** The part of a candidate's time (walk, get, distance) in which a scan reads a row: microseconds, measured. */
 const scanShare = (dimensions: number): number => (0.2 + dimensions * 0.0022) / (5 + dimensions * 0.005)
@@ -377,25 +397,28 @@ function* proposals(
   run: Run,
   index: VectorIndex,
   tenant: Key | undefined,
+  keys: Site['keys'],
 ): Generator<Step, Proposals, undefined> {
   const { x, query, wanted } = run
   const { plan, spec } = site
   const settings = x.vectorSettings
-  if (site.keys === undefined) {
+  if (keys === undefined) {
     const { effort, isSet } = chooseEffort(index, settings, wanted, plan.share, false)
     note(run, 'Effort', effort)
     const search = index.search(x.txn, query, { effort, tenant, allow: undefined })
     return { search, rows: undefined, effort: isSet || plan.filter === undefined ? undefined : effort }
   }
   const rows: Key[] = []
-  for (const step of site.keys(x)) {
+  for (const step of keys(x)) {
     if (step instanceof Pause) yield step
     else for (const key of step) rows.push(key)
   }
   const elements = rows.length * Math.max(1, spec.dimensions)
   if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted)) {
     note(run, 'Search Method', `exact over ${rows.length} gathered rows`)
-    return { search: new Gathered(index, x, query, rows, Math.max(64, wanted * 4)), rows, effort: undefined }
+    const first = Math.max(64, wanted * 4)
+    const search = new Gathered(index, x, query, rows, first, yield* nearestRows(x, index, query, rows, first))
+    return { search, rows, effort: undefined }
   }
   const entries = Math.max(index.status.entries, rows.length)
   const { effort } = chooseEffort(index, settings, wanted, rows.length / entries, true)
@@ -404,26 +427,49 @@ function* proposals(
   return { search: index.search(x.txn, query, { effort, tenant, allow: rows }), rows, effort: undefined }
 }
 
+/** The nearest `limit` of the rows, a stretch at a time. */
+function* nearestRows(
+  x: Execution,
+  index: VectorIndex,
+  query: Value,
+  rows: readonly Key[],
+  limit: number,
+): Generator<Pause, Hits, undefined> {
+  if (rows.length <= GATHER_ROWS) return index.nearestOf(x.txn, query, rows, limit)
+  const best: { readonly key: Key; readonly distance: number }[] = []
+  for (let from = 0; from < rows.length; from += GATHER_ROWS) {
+    const { keys, distances } = index.nearestOf(x.txn, query, rows.slice(from, from + GATHER_ROWS), limit)
+    for (const [i, key] of keys.entries()) best.push({ key, distance: distances[i]! })
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  best.sort((a, b) => compareDistances(a.distance, b.distance))
+  if (best.length > limit) best.length = limit
+  return { keys: best.map(({ key }) => key), distances: Float64Array.from(best, ({ distance }) => distance) }
+}
+
 /** Rows that are known, by their exact distances: a few first, then all others. */
 class Gathered implements VectorSearch {
   readonly visited: number
-  readonly #nearestOf: (limit: number) => Hits
-  #limit: number
+  readonly #all: () => Hits
+  readonly #first: number
+  #hits: Hits | undefined
   #taken = 0
 
-  constructor(index: VectorIndex, x: Execution, query: Value, rows: readonly Key[], first: number) {
+  /** `hits`: the nearest `first` of them. */
+  constructor(index: VectorIndex, x: Execution, query: Value, rows: readonly Key[], first: number, hits: Hits) {
     this.visited = rows.length
-    this.#limit = Math.min(rows.length, first)
-    this.#nearestOf = (limit) => index.nearestOf(x.txn, query, rows, limit)
+    this.#first = Math.min(rows.length, first)
+    this.#hits = hits
+    this.#all = () => index.nearestOf(x.txn, query, rows, rows.length)
   }
 
   next(): Hits | undefined {
-    if (this.#taken >= this.visited) return undefined
-    const { keys, distances } = this.#nearestOf(this.#limit)
     const from = this.#taken
+    if (from >= this.visited) return undefined
+    const { keys, distances } = this.#hits ?? this.#all()
     // Fewer than were asked for: the index holds no more of them.
-    this.#taken = keys.length < this.#limit ? this.visited : this.#limit
-    this.#limit = this.visited
+    this.#taken = this.#hits === undefined || keys.length < this.#first ? this.visited : this.#first
+    this.#hits = undefined
     return { keys: keys.slice(from), distances: distances.slice(from) }
   }
 

@@ -247,6 +247,8 @@ export interface VectorScanPlan extends RowSource {
   readonly tenant: readonly Expression[]
   /** Another index that knows which rows match; its bounds alone, the filter holds all conditions. */
   readonly gather: (PlanNode & { readonly kind: 'index-scan' }) | undefined
+  /** The same for a search that is begun without it, when too few of the rows it comes to pass the filter. */
+  readonly otherwise: (PlanNode & { readonly kind: 'index-scan'; readonly estimate: Estimate }) | undefined
   /** Rows that the index has no entry for (NULL, a vector of length zero under cosine distance) come too, at their place. */
   readonly others: boolean
   /** Where those of them stand whose distance is NULL or NaN. */

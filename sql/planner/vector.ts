@@ -27,6 +27,8 @@ const SEARCH = 2
 const DOUBLING = 0.3
 /** A row's key read from another index, and its distance computed. */
 const GATHERED = COST.row + COST.indexRow + COST.operator * 2
+/** An index that names more of the rows is no quicker than a scan. */
+const OTHERWISE_SHARE = 0.25
 
 type Call = Extract<Expression, { kind: 'call' }>
 
@@ -164,6 +166,7 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
     predicate: conjunction(parts.map(over)),
     tenant: tenants.map((each) => outside(each.value)),
     gather: undefined,
+    otherwise: undefined,
     others,
     nulls: first.nullsFirst ? 'first' : 'last',
     nans: distance.turned ? 'first' : 'last',
@@ -174,16 +177,22 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
   const inside = new Set([r.relation])
   const candidates = entries * near
   const start = disabled + SEARCH + DOUBLING * Math.log2(Math.max(2, entries))
-  const paths = [pathOf(node, rowEntries, candidates * kept, start, start + candidates * CANDIDATE, inside, [first])]
-  for (const { plan, found } of source.others) {
-    if (plan.kind !== 'index-scan' || plan.unique || plan.reverse || found === undefined) continue
+  const gathers = source.others.flatMap(({ plan, found }) =>
+    plan.kind !== 'index-scan' || plan.unique || plan.reverse || found === undefined ? [] : [{ plan, found }],
+  )
+  const fewest = gathers.reduce<(typeof gathers)[number] | undefined>(
+    (best, each) => (each.found < (best?.found ?? entries * OTHERWISE_SHARE) ? each : best),
+    undefined,
+  )
+  const widening = { ...node, otherwise: fewest?.plan }
+  const paths = [
+    pathOf(widening, rowEntries, candidates * kept, start, start + candidates * CANDIDATE, inside, [first]),
+  ]
+  for (const { plan, found } of gathers) {
     const gathered = disabled + SEARCH + found * GATHERED
     const rows = Math.max(1, Math.min(found, entries * kept) * near)
-    paths.push(
-      pathOf({ ...node, gather: plan }, rowEntries, rows, gathered, gathered + found * near * CANDIDATE, inside, [
-        first,
-      ]),
-    )
+    const total = gathered + found * near * CANDIDATE
+    paths.push(pathOf({ ...node, gather: plan }, rowEntries, rows, gathered, total, inside, [first]))
   }
   return paths
 }
