@@ -17,11 +17,13 @@ import {
   coerceType,
   commonTypeOf,
   findPathway,
+  settleUnknown,
 } from './coerce.ts'
 import { type BindContext, baseType, elementType, errorAt, placeOf, typeName } from './context.ts'
-import { bindExpression, bindField, bindList, rowFields, settleUnknown } from './expression.ts'
+import { bindExpression, bindList } from './expression.ts'
 import { LATERAL_HINT, placeAggregate, placeSetReturning, placeWindow, requireNoVariables } from './placement.ts'
 import { displayOf, findFunction, functionArguments, functionMissing } from './resolve.ts'
+import { bindField, rowFields } from './row.ts'
 import { type Scope, within } from './scope.ts'
 import { bindText } from './text.ts'
 import { namesOf, typeForCall } from './typename.ts'

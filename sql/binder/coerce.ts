@@ -519,3 +519,7 @@ export function resolvePolymorphic(
   if (args.some((type) => type === 0)) return undefined
   return { args, result: result === undefined ? oid(0) : settle(result) }
 }
+
+/** An unknown literal or parameter that nothing else settled becomes text. */
+export const settleUnknown = (b: BindContext, e: Expression): Expression =>
+  e.type === OID.unknown ? coerceType(b, e, OID.text, -1, 'implicit', 'implicit') : e

@@ -3,12 +3,10 @@
  * not supported and says so.
  */
 import type {
-  A_Const,
   A_Expr,
   A_Indirection,
   BoolExpr,
   CaseExpr,
-  ColumnRef,
   FuncCall,
   Node,
   SQLValueFunctionOp,
@@ -18,7 +16,7 @@ import type {
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import { tagOf } from '../parser/parser.ts'
 import type { Expression, SqlValueOp } from '../plan/expression.ts'
-import { EMPTY_QUERY, type Query, type Relation, type SetOperation } from '../plan/query.ts'
+import { EMPTY_QUERY, type Query } from '../plan/query.ts'
 import { raiseOuter } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -32,11 +30,20 @@ import {
   commonTypeOf,
   commonTypmod,
   findPathway,
-  isPolymorphic,
-  readLiteral,
-  resolvePolymorphic,
   selectCommonType,
-} from './coerce.ts' // prettier-ignore
+  settleUnknown,
+} from './coerce.ts'
+import { bindColumn } from './column.ts'
+import {
+  bindAnyArray,
+  bindDistinct,
+  bindRowComparison,
+  compareRows,
+  isNullConstant,
+  negate,
+  nullTest,
+} from './comparison.ts'
+import { BOOL, bindConstant, bindParameter, text } from './constant.ts'
 import {
   arrayTypeOf,
   at,
@@ -50,15 +57,9 @@ import {
   typeName,
 } from './context.ts'
 import { placeAggregate, refuseSetReturning, refuseSubquery } from './placement.ts'
-import {
-  bindBinary,
-  bindPrefix,
-  findBinaryOperator,
-  type OperatorName,
-  operatorCall,
-  operatorMissing,
-} from './resolve.ts'
-import { findColumn, findItem, missingColumn, missingItem, raise, type Scope, wholeRow } from './scope.ts'
+import { bindBinary, bindPrefix, type OperatorName } from './resolve.ts'
+import { bindField, expandRow, type StarColumn } from './row.ts'
+import { findItem, missingItem, raise, type Scope } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
 
 /** What contains expressions and is contained in them: binder.ts joins the circle, so that these files need not import each other. */
@@ -66,13 +67,17 @@ export interface Containers {
   subquery(b: BindContext, scope: Scope, node: Node): Query
   call(b: BindContext, scope: Scope, node: FuncCall): Expression
 }
+
 let containers: Containers | undefined
+
 export const provideContainers = (given: Containers): void => {
   containers = given
 }
 
 type Intersect<U> = (U extends unknown ? (k: U) => void : never) extends (k: infer I) => void ? I : never
+
 type Bodies = Intersect<Node>
+
 type Handlers = { readonly [K in keyof Bodies]?: (b: BindContext, scope: Scope, node: Bodies[K]) => Expression }
 
 export function bindExpression(b: BindContext, scope: Scope, node: Node): Expression {
@@ -105,10 +110,6 @@ export function bindWithStars(b: BindContext, scope: Scope, nodes: readonly Node
     return expandStar(b, scope, star).map((column) => located({ ...column.expression }, star.location))
   })
 }
-
-const text = (value: string | null): Expression => ({ kind: 'const', value, type: OID.unknown, typmod: -1 })
-const boolean = (value: boolean | null): Expression => ({ kind: 'const', value, type: OID.bool, typmod: -1 })
-const BOOL = { type: OID.bool, typmod: -1 } as const
 
 const HANDLERS: Handlers = {
   A_Const: bindConstant,
@@ -243,10 +244,6 @@ const SQL_VALUES = {
   SVFOP_CURRENT_SCHEMA: { op: 'current_schema', type: OID.name },
 } as const satisfies Record<SQLValueFunctionOp, { op: SqlValueOp; type: Oid }>
 
-/** An unknown literal or parameter that nothing else settled becomes text. */
-export const settleUnknown = (b: BindContext, e: Expression): Expression =>
-  e.type === OID.unknown ? coerceType(b, e, OID.text, -1, 'implicit', 'implicit') : e
-
 export function findCollation(b: BindContext, names: readonly string[], location?: number): Oid {
   const name = names.at(-1)!
   const schemas = names.length > 1 ? [b.catalog.namespaceByName(names.at(-2)!)?.oid ?? oid(0)] : b.searchPath
@@ -256,129 +253,6 @@ export function findCollation(b: BindContext, names: readonly string[], location
   }
   throw errorAt(b, '42704', `collation "${names.join('.')}" for encoding "UTF8" does not exist`, location)
 }
-
-// ── Constants, parameters, columns ───────────────────────────────────────────────────────────────────────────────
-
-const INT4_MAX = 2147483647n
-const INT8_MAX = 9223372036854775807n
-
-function bindConstant(b: BindContext, _: Scope, node: A_Const): Expression {
-  if (node.isnull) return text(null)
-  if (node.ival !== undefined) return { kind: 'const', value: node.ival.ival ?? 0, type: OID.int4, typmod: -1 }
-  if (node.sval !== undefined) return text(node.sval.sval ?? '')
-  if (node.boolval !== undefined) return boolean(node.boolval.boolval ?? false)
-  if (node.fval !== undefined) return bindNumber(b, node.fval.fval ?? '0', node.location)
-  if (node.bsval !== undefined)
-    return at(b, node.location, () => ({
-      kind: 'const',
-      value: b.catalog.type(OID.bit).input(node.bsval!.bsval ?? '', -1, b.typeContext),
-      type: OID.bit,
-      typmod: -1,
-    }))
-  return text(null)
-}
-
-function bindNumber(b: BindContext, digits: string, location: number | undefined): Expression {
-  const plain = digits.replaceAll('_', '')
-  // The grammar has made one literal of a minus sign and its number.
-  if (/^-?(\d+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)$/.test(plain)) {
-    const value = plain.startsWith('-') ? -BigInt(plain.slice(1)) : BigInt(plain)
-    if (value <= INT4_MAX && value >= -INT4_MAX - 1n)
-      return { kind: 'const', value: Number(value), type: OID.int4, typmod: -1 }
-    if (value <= INT8_MAX && value >= -INT8_MAX - 1n)
-      return {
-        kind: 'const',
-        value: Number.isSafeInteger(Number(value)) ? Number(value) : value,
-        type: OID.int8,
-        typmod: -1,
-      }
-    return readLiteral(b, value.toString(), OID.numeric, -1, location)
-  }
-  return readLiteral(b, plain, OID.numeric, -1, location)
-}
-
-function bindParameter(b: BindContext, index: number, location?: number): Expression {
-  if (index < 1 || index > 65535 || (b.parametersFixed && index > b.parameters.length))
-    throw errorAt(b, '42P02', `there is no parameter $${index}`, location)
-  while (b.parameters.length < index) b.parameters.push(oid(0))
-  const known = b.parameters[index - 1]!
-  return { kind: 'param', index, type: known === 0 ? OID.unknown : known, typmod: -1 }
-}
-
-function bindColumn(b: BindContext, scope: Scope, node: ColumnRef): Expression {
-  const e = located({ ...findReference(b, scope, node) }, node.location)
-  noteShape(b, scope, e)
-  return e
-}
-
-function findReference(b: BindContext, scope: Scope, node: ColumnRef): Expression {
-  const fields = node.fields ?? []
-  if (fields.length > 1 && 'A_Star' in fields.at(-1)!) {
-    // t.* outside of a list of targets is the row itself.
-    const path = namesOf(fields.slice(0, -1))
-    const found = findItem(b, scope, path.at(-2), path.at(-1)!, node.location)
-    if (found === undefined) throw missingItem(b, scope, path.join('.'), node.location)
-    return wholeRow(found.item, found.level)
-  }
-  const names = namesOf(fields)
-  switch (names.length) {
-    case 1: {
-      const name = names[0]!
-      const column = findColumn(b, scope, name, node.location)
-      if (column !== undefined) return column
-      const item = findItem(b, scope, undefined, name, node.location)
-      if (item !== undefined) return wholeRow(item.item, item.level)
-      const system = systemColumn(scope, undefined, name)
-      if (system !== undefined) return system
-      throw missingColumn(b, scope, undefined, name, node.location)
-    }
-    case 2:
-    case 3:
-    case 4: {
-      const name = names.at(-1)!
-      const alias = names.at(-2)!
-      const schema = names.length > 2 ? names.at(-3) : undefined
-      if (names.length === 4 && names[0] !== b.catalog.databaseName) {
-        throw errorAt(b, '0A000', `cross-database references are not implemented: ${names.join('.')}`, node.location)
-      }
-      const found = findItem(b, scope, schema, alias, node.location)
-      if (found === undefined) {
-        // column.field without parentheses is not SQL; a missing alias is.
-        throw missingItem(b, scope, schema === undefined ? alias : `${schema}.${alias}`, node.location)
-      }
-      const matches = found.item.columns.filter((column) => column.name === name)
-      if (matches.length > 1) throw errorAt(b, '42702', `column reference "${name}" is ambiguous`, node.location)
-      if (matches[0] !== undefined) return raise(matches[0].expression, found.level)
-      const system = systemColumn(scope, alias, name)
-      if (system !== undefined) return system
-      throw missingColumn(b, scope, alias, name, node.location)
-    }
-    default:
-      throw errorAt(b, '42601', `improper qualified name (too many dotted names): ${names.join('.')}`, node.location)
-  }
-}
-
-const SYSTEM_COLUMNS: Readonly<Record<string, { readonly number: number; readonly type: Oid }>> = {
-  tableoid: { number: -6, type: OID.oid },
-}
-const UNSUPPORTED_SYSTEM_COLUMNS = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax'])
-
-function systemColumn(scope: Scope, alias: string | undefined, name: string): Expression | undefined {
-  const column = SYSTEM_COLUMNS[name]
-  if (column === undefined && !UNSUPPORTED_SYSTEM_COLUMNS.has(name)) return undefined
-  let level = 0
-  for (let s: Scope | undefined = scope; s !== undefined; s = s.parent, level++) {
-    for (const item of s.items) {
-      if (alias !== undefined && item.alias !== alias) continue
-      if (item.relation < 0 || s.relations[item.relation]?.kind !== 'table') continue
-      if (column === undefined) throw notSupported(`system column "${name}"`)
-      return { kind: 'var', level, relation: item.relation, column: column.number, type: column.type, typmod: -1 }
-    }
-  }
-  return undefined
-}
-
-// ── Stars ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Star {
   readonly qualifier: readonly string[]
@@ -406,11 +280,6 @@ export function starOf(node: Node): Star | undefined {
   return undefined
 }
 
-export interface StarColumn {
-  readonly name: string
-  readonly expression: Expression
-}
-
 export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn[] {
   if (star.expression !== undefined) return expandRow(b, bindExpression(b, scope, star.expression), star.location)
   if (star.qualifier.length > 0) {
@@ -431,113 +300,6 @@ export function expandStar(b: BindContext, scope: Scope, star: Star): StarColumn
       .map((column) => ({ ...column })),
   )
 }
-
-/** The fields of a composite value, as `(row).*` lists them. */
-function expandRow(b: BindContext, row: Expression, location?: number): StarColumn[] {
-  const fields = rowFields(b, row)
-  if (fields === undefined) throw errorAt(b, '42809', `type ${typeName(b, row.type)} is not composite`, location)
-  return fields.map((field, index) => ({
-    name: field.name,
-    expression: { kind: 'field', arg: row, index, name: field.name, type: field.type, typmod: field.typmod },
-  }))
-}
-
-export interface RowField {
-  readonly name: string
-  readonly type: Oid
-  readonly typmod: number
-}
-/** Fields of values of type record, noted where a column is found: a subquery's row, a column that holds one. */
-const shapes = new WeakMap<Expression, readonly RowField[]>()
-
-/** Notes the fields of a column of type record (expandRecordVariable): they are known where the row was made. */
-function noteShape(b: BindContext, scope: Scope, e: Expression): void {
-  if (e.type !== OID.record || e.kind !== 'var') return
-  let at: Scope | undefined = scope
-  for (let i = 0; i < e.level; i++) at = at?.parent
-  const relation = at?.relations[e.relation]
-  const fields = relation && shapeOf(b, relation, e.column, (name, level) => cteBase(at, name, level))
-  if (fields !== undefined) shapes.set(e, fields)
-}
-const cteBase = (scope: Scope | undefined, name: string, level: number): Query | undefined => {
-  let at = scope
-  for (let i = 0; i < level; i++) at = at?.parent
-  const cte = at?.ctes.find((each) => each.name === name)
-  return cte?.query?.query ?? cte?.base
-}
-function shapeOf(
-  b: BindContext,
-  relation: Relation,
-  column: number,
-  cte: (name: string, level: number) => Query | undefined,
-): readonly RowField[] | undefined {
-  if (column === 0) return relation.columns.filter((each) => each.type !== 0)
-  const query =
-    relation.kind === 'subquery'
-      ? relation.query
-      : relation.kind === 'cte'
-        ? cte(relation.name, relation.level)
-        : undefined
-  if (query === undefined) return undefined
-  const leaf = query.setOperation === undefined ? query : leftmostLeaf(query, query.setOperation)
-  const targets = (leaf.command === 'select' ? leaf.targets : (leaf.modify?.returning ?? [])).filter(
-    (each) => !each.junk,
-  )
-  const e = targets[column - 1]?.expression
-  if (e === undefined || e.type !== OID.record) return undefined
-  if (e.kind !== 'var' || e.level !== 0) return rowFields(b, e)
-  const inner = leaf.relations[e.relation]
-  return (
-    inner &&
-    shapeOf(b, inner, e.column, (name, level) =>
-      level === 0 ? leaf.ctes.find((each) => each.name === name)?.query : cte(name, level - 1),
-    )
-  )
-}
-const leftmostLeaf = (query: Query, tree: SetOperation): Query => {
-  if (tree.kind !== 'leaf') return leftmostLeaf(query, tree.left)
-  const relation = query.relations[tree.relation]!
-  return relation.kind === 'subquery' ? relation.query : query
-}
-
-/** Names and types of a composite expression's fields, when they can be known. */
-export function rowFields(b: BindContext, e: Expression): readonly RowField[] | undefined {
-  const noted = shapes.get(e)
-  if (noted !== undefined) return noted
-  const row = b.catalog.typeRow(baseType(b, e.type))
-  if (row?.kind === 'c') {
-    const relation = b.catalog.relation(row.relation)
-    return relation?.columns
-      .filter((column) => !column.dropped)
-      .map((column) => ({ name: column.name, type: column.type, typmod: column.typmod }))
-  }
-  if (e.kind === 'row')
-    return e.fields.map((field, i) => ({ name: e.names?.[i] ?? `f${i + 1}`, type: field.type, typmod: field.typmod }))
-  if (e.kind === 'call') return outColumns(b, e.function, e.type, e.args)
-  return undefined
-}
-
-/** Output columns of a function with OUT parameters. */
-export function outColumns(
-  b: BindContext,
-  fn: Oid,
-  result: Oid,
-  args: readonly Expression[] = [],
-): { readonly name: string; readonly type: Oid; readonly typmod: number }[] | undefined {
-  const row = b.catalog.function(fn)
-  if (row?.allArgTypes === undefined || row.argModes === undefined || result !== OID.record) return undefined
-  const columns: { name: string; type: Oid; typmod: number }[] = []
-  const given = args.map((arg) => arg.type)
-  row.allArgTypes.forEach((declared, i) => {
-    const settled = isPolymorphic(declared) ? resolvePolymorphic(b, given, row.argTypes, declared)?.result : undefined
-    const type = settled ?? declared
-    if ('obt'.includes(row.argModes![i]!))
-      columns.push({ name: row.argNames?.[i] ?? `column${columns.length + 1}`, type, typmod: -1 })
-  })
-  return columns
-}
-
-// ── Casts, arrays, subscripts ────────────────────────────────────────────────────────────────────────────────────
 
 function bindCast(b: BindContext, scope: Scope, node: TypeCast): Expression {
   const target = resolveTypeName(b, node.typeName!)
@@ -633,33 +395,6 @@ function bindIndirection(b: BindContext, scope: Scope, node: A_Indirection): Exp
     }
   }
   return e
-}
-
-export function bindField(b: BindContext, e: Expression, name: string, location?: number): Expression {
-  const fields = rowFields(b, e)
-  if (fields === undefined) {
-    if (e.type === OID.record)
-      throw errorAt(b, '42703', `could not identify column "${name}" in record data type`, location)
-    throw errorAt(
-      b,
-      '42809',
-      `column notation .${name} applied to type ${typeName(b, e.type)}, which is not a composite type`,
-      location,
-    )
-  }
-  const index = fields.findIndex((field) => field.name === name)
-  if (index < 0) {
-    throw errorAt(
-      b,
-      '42703',
-      e.type === OID.record
-        ? `could not identify column "${name}" in record data type`
-        : `column "${name}" not found in data type ${typeName(b, e.type)}`,
-      location,
-    )
-  }
-  const field = fields[index]!
-  return { kind: 'field', arg: e, index, name, type: field.type, typmod: field.typmod }
 }
 
 /** container[…][…]; with `assign` the container after the assignment. */
@@ -834,158 +569,6 @@ function bindOperator(b: BindContext, scope: Scope, node: A_Expr): Expression {
   }
 }
 
-const isNullConstant = (node: Node | undefined): boolean =>
-  node !== undefined && 'A_Const' in node && node.A_Const.isnull === true
-const nullTest = (b: BindContext, arg: Expression, negated: boolean): Expression => ({
-  kind: 'is-null',
-  arg: settleUnknown(b, arg),
-  negated,
-  argIsRow: false,
-  ...BOOL,
-})
-const negate = (arg: Expression): Expression => ({ kind: 'not', arg, ...BOOL })
-
-function bindDistinct(
-  b: BindContext,
-  op: OperatorName,
-  left: Expression,
-  right: Expression,
-  rows: boolean,
-  location?: number,
-): Expression {
-  if (rows && left.kind === 'row' && right.kind === 'row') {
-    checkRowLengths(b, left.fields, right.fields, location)
-    const args = left.fields.map((field, i) => bindDistinct(b, op, field, right.fields[i]!, false, location))
-    return args.length === 1 ? args[0]! : { kind: 'or', args, ...BOOL }
-  }
-  const call = bindBinary(b, { ...op, name: '=' }, left, right, location)
-  if (call.kind !== 'call' || call.type !== OID.bool)
-    throw errorAt(b, '42804', 'IS DISTINCT FROM requires = operator to yield boolean', location)
-  return {
-    kind: 'distinct',
-    function: call.function,
-    operator: call.operator!,
-    left: call.args[0]!,
-    right: call.args[1]!,
-    ...BOOL,
-  }
-}
-
-function checkRowLengths(
-  b: BindContext,
-  left: readonly Expression[],
-  right: readonly Expression[],
-  location?: number,
-): void {
-  if (left.length !== right.length) throw errorAt(b, '42601', 'unequal number of entries in row expressions', location)
-}
-
-function bindRowComparison(
-  b: BindContext,
-  op: OperatorName,
-  left: Expression,
-  right: Expression,
-  location?: number,
-): Expression {
-  if (left.kind !== 'row' || right.kind !== 'row') return bindBinary(b, op, left, right, location)
-  return compareRows(b, op, left.fields, right.fields, location)
-}
-
-/** Operators of btree families, as what they order: the plain ones, and those of text_pattern_ops. */
-const ROW_ORDERS: Readonly<Record<string, '<' | '<=' | '>' | '>='>> = {
-  '<': '<',
-  '<=': '<=',
-  '>': '>',
-  '>=': '>=',
-  '~<~': '<',
-  '~<=~': '<=',
-  '~>~': '>',
-  '~>=~': '>=',
-}
-
-function compareRows(
-  b: BindContext,
-  op: OperatorName,
-  left: readonly Expression[],
-  right: readonly Expression[],
-  location?: number,
-): Expression {
-  checkRowLengths(b, left, right, location)
-  if (left.length === 0) throw errorAt(b, '0A000', 'cannot compare rows of zero length', location)
-  const calls = left.map((field, i) => {
-    const call = bindBinary(b, op, field, right[i]!, location)
-    if (call.kind !== 'call' || call.type !== OID.bool)
-      throw errorAt(
-        b,
-        '42804',
-        `row comparison operator must yield type boolean, not type ${typeName(b, call.type)}`,
-        location,
-      )
-    return call
-  })
-  if (calls.length === 1) return calls[0]!
-  if (op.name === '=') return { kind: 'and', args: calls, ...BOOL }
-  if (op.name === '<>') return { kind: 'or', args: calls, ...BOOL }
-  const order = ROW_ORDERS[op.name]
-  if (order === undefined) {
-    throw errorAt(b, '0A000', `could not determine interpretation of row comparison operator ${op.name}`, location, {
-      hint: 'Row comparison operators must be associated with btree operator families.',
-    })
-  }
-  const equals = calls.map(
-    (call) => findBinaryOperator(b, { schema: undefined, name: '=' }, call.args[0]!.type, call.args[1]!.type)!.function,
-  )
-  return {
-    kind: 'row-compare',
-    op: order,
-    functions: calls.map((call) => call.function),
-    operators: calls.map((call) => call.operator!),
-    equals,
-    left: calls.map((call) => call.args[0]!),
-    right: calls.map((call) => call.args[1]!),
-    ...BOOL,
-  }
-}
-
-function bindAnyArray(
-  b: BindContext,
-  op: OperatorName,
-  left: Expression,
-  right: Expression,
-  all: boolean,
-  location?: number,
-): Expression {
-  let element: Oid
-  if (right.type === OID.unknown) element = OID.unknown
-  else {
-    element = elementType(b, right.type)
-    if (element === 0) throw errorAt(b, '42809', 'op ANY/ALL (array) requires array on right side', location)
-  }
-  const row = findBinaryOperator(b, op, left.type, element, location)
-  if (row === undefined) throw operatorMissing(b, op, left.type, element, location)
-  const probe: Expression = { kind: 'case-test', type: element, typmod: -1 }
-  const call = operatorCall(b, row, [left, probe], location)
-  if (call.kind !== 'call' || call.type !== OID.bool)
-    throw errorAt(b, '42809', 'op ANY/ALL (array) requires operator to yield boolean', location)
-  const wanted =
-    row.right === OID.any || b.catalog.typeRow(row.right)?.kind === 'p'
-      ? element === OID.unknown
-        ? left.type
-        : element
-      : row.right
-  const array = arrayTypeOf(b, wanted)
-  const converted = coerceType(b, right, array === 0 ? right.type : array, -1, 'implicit', 'implicit', location)
-  return {
-    kind: 'any-array',
-    function: call.function,
-    operator: row.oid,
-    all,
-    left: call.args[0]!,
-    right: converted,
-    ...BOOL,
-  }
-}
-
 /** x IN (a, b, c): an = ANY over an array of the constants when they share a type, else an OR of comparisons. */
 function bindIn(b: BindContext, scope: Scope, node: A_Expr, op: OperatorName): Expression {
   const notIn = op.name === '<>'
@@ -1024,6 +607,7 @@ function bindIn(b: BindContext, scope: Scope, node: A_Expr, op: OperatorName): E
 }
 
 const containsVar = (e: Expression): boolean => readsOwnColumns(e, 0)
+
 function readsOwnColumns(node: unknown, depth: number): boolean {
   if (typeof node !== 'object' || node === null) return false
   if (Array.isArray(node)) return node.some((each) => readsOwnColumns(each, depth))

@@ -31,9 +31,10 @@ import {
   commonTypeOf,
   commonTypmod,
   selectCommonType,
+  settleUnknown,
 } from './coerce.ts'
 import { type BindContext, errorAt, located, ownPlace, placeOf, typeName } from './context.ts'
-import { bindExpression, bindWithStars, expandStar, locationOf, settleUnknown, starOf } from './expression.ts'
+import { bindExpression, bindWithStars, expandStar, locationOf, starOf } from './expression.ts'
 import { bindFrom, outputColumns } from './from.ts'
 import { checkGrouped, resolveGrouping } from './grouping.ts'
 import { bindLocks, lockName } from './locks.ts'
