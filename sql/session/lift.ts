@@ -39,6 +39,8 @@ const NOT_ASCII = /[^\x00-\x7f]/
 const INTEGER = '\u0001'
 const STRING = '\u0002'
 
+const MINUS = 45
+
 const isDigit = (c: number): boolean => c >= 48 && c <= 57
 const isWord = (c: number): boolean =>
   (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c === 36 || isDigit(c) || c >= 128
@@ -117,10 +119,16 @@ function integerAt(sql: string, start: number, end: number): number {
   return n
 }
 
+/** A literal that became a parameter. `negative`: with the minus before it, as the grammar reads -5. */
+interface Taken {
+  readonly at: number
+  readonly negative: boolean
+}
+
 /** What is known of a shape: which literals stay, and the statement for each combination of those. */
 interface Known {
   readonly fixed: readonly number[]
-  readonly lifted: readonly number[]
+  readonly lifted: readonly Taken[]
   readonly statements: Map<string, Statement>
 }
 
@@ -148,22 +156,23 @@ export class ShapeCache {
   /** Makes (and keeps) the statement with parameters from the parsed text; undefined when nothing in it may vary. */
   lift(shape: Shape, node: Node, sql: string): Lifted | undefined {
     if (!LIFTABLE.has(tagOf(node))) return undefined
-    const lifted: number[] = []
+    const lifted: Taken[] = []
     const replaced = replaceLiterals(node, 'fixed', (location, value) => {
-      const at = shape.starts.indexOf(location)
+      const taken = takenAt(shape, sql, location)
       // A string that goes on in the next line is one literal of the grammar and two of the scanner.
-      if (at < 0 || shape.values[at] !== value || lifted.includes(at)) return undefined
-      return lifted.push(at)
+      if (taken === undefined || valueOf(taken, shape) !== value || lifted.some(({ at }) => at === taken.at))
+        return undefined
+      return lifted.push(taken)
     }) as Node
     if (lifted.length === 0) return undefined
     // Which literals may vary depends on the shape alone.
-    const fixed = shape.starts.map((_, i) => i).filter((i) => !lifted.includes(i))
+    const fixed = shape.starts.map((_, i) => i).filter((i) => !lifted.some(({ at }) => at === i))
     let known = this.#shapes.get(shape.key)
     if (known === undefined || known.statements.size >= STATEMENTS_PER_SHAPE) {
       known = { fixed, lifted, statements: new Map() }
       this.#shapes.set(shape.key, known)
     }
-    const types = lifted.map((at) => shape.types[at]!)
+    const types = lifted.map(({ at }) => shape.types[at]!)
     const statement: Statement = {
       node: replaced,
       tag: tagOf(replaced),
@@ -178,9 +187,25 @@ export class ShapeCache {
   }
 }
 
-function valuesAt(positions: readonly number[], shape: Shape): Value[] {
+/** The literal that the grammar says stands at this place: there, or behind its minus. */
+function takenAt(shape: Shape, sql: string, location: number): Taken | undefined {
+  const at = shape.starts.indexOf(location)
+  if (at >= 0) return { at, negative: false }
+  if (sql.charCodeAt(location) !== MINUS) return undefined
+  const behind = shape.starts.findIndex((start) => start > location)
+  if (behind < 0 || sql.slice(location + 1, shape.starts[behind]).trim() !== '') return undefined
+  return { at: behind, negative: true }
+}
+
+/** 0 - n, for -0 is no integer. */
+function valueOf({ at, negative }: Taken, shape: Shape): number | string {
+  const value = shape.values[at]!
+  return negative && typeof value === 'number' ? 0 - value : value
+}
+
+function valuesAt(taken: readonly Taken[], shape: Shape): Value[] {
   const values: Value[] = []
-  for (const at of positions) values.push(shape.values[at]!)
+  for (const each of taken) values.push(valueOf(each, shape))
   return values
 }
 
