@@ -4,6 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createBulkInserter } from '../../sql/executor/copy.ts'
 import { CopyTextReader, CopyTextWriter } from '../../sql/executor/copy-format.ts'
 import { compileEnv } from '../../sql/executor/executor.ts'
+import { CsvReader } from '../../sql/session/utilities/copy-format.ts'
+import type { CopyOptions } from '../../sql/session/utilities/copy-options.ts'
 import { OID } from '../../sql/types/oids.ts'
 import type { Oid } from '../../storage/keys/brand.ts'
 import { catalog, context } from '../executor/fixture.ts'
@@ -222,5 +224,41 @@ describe('a bulk load', () => {
       ),
     ).toBe('2')
     expect(await load([])).toBe('0')
+  })
+})
+
+describe('csv', () => {
+  const csv: CopyOptions = {
+    format: 'csv',
+    delimiter: ',',
+    null: '',
+    header: false,
+    quote: '"',
+    escape: '"',
+    forceQuote: [],
+    forceNotNull: [],
+    forceNull: [],
+  }
+  const refused = (bytes: Buffer, piece: number): string => {
+    const reader = new CsvReader(csv, 't', new Set(), new Set())
+    try {
+      for (let at = 0; at < bytes.length; at += piece) Array.from(reader.push(bytes.subarray(at, at + piece)))
+      Array.from(reader.push(undefined))
+    } catch (error) {
+      const { code, message, fields } = error as { code: string; message: string; fields: { context?: string } }
+      return `${code} | ${message} | ${fields.context}`
+    }
+    return 'no error'
+  }
+  it.each([
+    ['x,1\ny,2\nz\xff,3\n', '0xff', 3],
+    ['x,1\n"y\na\xc3",2\nz,3\n', '0xc3 0x22', 3],
+    ['x,1\nz\xc3', '0xc3', 2],
+    ['x,1\n\xe2\x82\xac,2\nz\x00,3\n', '0x00', 3],
+  ])('names bad bytes and their line, however the data is cut: %j', (latin1, shown, line) => {
+    for (const piece of [1, 2, 100])
+      expect(refused(Buffer.from(latin1, 'latin1'), piece)).toBe(
+        `22021 | invalid byte sequence for encoding "UTF8": ${shown} | COPY t, line ${line}`,
+      )
   })
 })
