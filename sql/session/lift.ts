@@ -160,7 +160,7 @@ export class ShapeCache {
     const replaced = replaceLiterals(node, 'fixed', (location, value) => {
       const taken = takenAt(shape, sql, location)
       // A string that goes on in the next line is one literal of the grammar and two of the scanner.
-      if (taken === undefined || valueOf(taken, shape) !== value || lifted.some(({ at }) => at === taken.at))
+      if (taken === undefined || literalAt(taken, shape) !== value || lifted.some(({ at }) => at === taken.at))
         return undefined
       return lifted.push(taken)
     }) as Node
@@ -198,14 +198,14 @@ function takenAt(shape: Shape, sql: string, location: number): Taken | undefined
 }
 
 /** 0 - n, for -0 is no integer. */
-function valueOf({ at, negative }: Taken, shape: Shape): number | string {
+function literalAt({ at, negative }: Taken, shape: Shape): number | string {
   const value = shape.values[at]!
   return negative && typeof value === 'number' ? 0 - value : value
 }
 
 function valuesAt(taken: readonly Taken[], shape: Shape): Value[] {
   const values: Value[] = []
-  for (const each of taken) values.push(valueOf(each, shape))
+  for (const each of taken) values.push(literalAt(each, shape))
   return values
 }
 

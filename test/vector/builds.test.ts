@@ -70,7 +70,7 @@ test('a build that is cancelled leaves nothing, a REINDEX that is leaves the ind
     expect(await db.ask(INDEXES)).toBe('SELECT 0')
     expect(await db.ask(OPEN)).toBe('SELECT 0')
   }
-  expect(await db.ask('create index i on t using hnsw (v vector_l2_ops) with (ef_construction = 100)')).toBe(
+  expect(await db.ask('create index i on t using hnsw (v vector_l2_ops) with (ef_construction = 400)')).toBe(
     'CREATE INDEX',
   )
   for (const ms of [20, 200]) {
