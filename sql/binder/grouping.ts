@@ -4,7 +4,7 @@
  */
 import type { Expression } from '../plan/expression.ts'
 import type { GroupKey, Query, Target } from '../plan/query.ts'
-import { sameExpression } from '../plan/walk.ts'
+import { ExpressionList, sameExpression } from '../plan/walk.ts'
 import { type BindContext, errorAt, ownPlace, placeOf } from './context.ts'
 import type { Scope } from './scope.ts'
 
@@ -80,7 +80,8 @@ export function checkGrouped(
   const keys = grouping.groupBy.map((key) => list[key.target]!.expression)
   const sets = grouping.groupingSets
   const common = sets === undefined ? keys : keys.filter((_, i) => sets.every((set) => set.includes(i)))
-  const check: Check = { b, scope, keys, common, complex: keys.some((key) => key.kind !== 'var'), dependent: new Map() }
+  const complex = keys.some((key) => key.kind !== 'var')
+  const check: Check = { b, scope, keys, known: new ExpressionList(keys), common, complex, dependent: new Map() }
   for (const target of list) checkTree(check, target.expression, 0, false)
   for (const tree of trees) checkTree(check, tree, 0, false)
 }
@@ -89,6 +90,7 @@ interface Check {
   readonly b: BindContext
   readonly scope: Scope
   readonly keys: readonly Expression[]
+  readonly known: ExpressionList
   readonly common: readonly Expression[]
   readonly complex: boolean
   readonly dependent: Map<number, boolean>
@@ -108,7 +110,7 @@ function checkTree(c: Check, node: unknown, depth: number, direct: boolean): voi
     return
   }
   if (e.kind === 'grouping' && e.level >= depth) return
-  if (depth === 0 && c.complex && e.kind !== undefined && c.keys.some((key) => sameExpression(key, e))) return
+  if (depth === 0 && c.complex && e.kind !== undefined && c.known.find(e) >= 0) return
   if (e.kind === 'var') {
     if (e.level === depth) checkColumn(c, e, depth, direct)
     return

@@ -105,21 +105,77 @@ export function some(e: Expression, test: (node: Expression) => boolean): boolea
 export const rewrite = (e: Expression, f: (node: Expression) => Expression): Expression =>
   f(mapChildren(e, (child) => rewrite(child, f)))
 
+const shapes = new WeakMap<object, number>()
+const mix = (hash: number, next: number): number => Math.imul(hash ^ next, 0x9e3779b1) ^ (hash >>> 15)
+
+function textShape(text: string): number {
+  let hash = text.length
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
+}
+
+/** A number that is the same for whatever `sameExpression` calls the same; computed once for each node. */
+function shapeOf(x: unknown): number {
+  if (typeof x === 'string') return textShape(x)
+  if (typeof x === 'number') return Number.isInteger(x) ? x | 0 : 3
+  if (typeof x !== 'object' || x === null) return x === true ? 1 : 2
+  const known = shapes.get(x)
+  if (known !== undefined) return known
+  let shape = 5
+  if (Array.isArray(x)) for (const each of x) shape = mix(shape, shapeOf(each))
+  else if (Object.getPrototypeOf(x) === Object.prototype) {
+    for (const [key, value] of Object.entries(x))
+      if (value !== undefined && !isWriting(key)) shape = (shape + mix(textShape(key), shapeOf(value))) | 0
+  }
+  shapes.set(x, shape)
+  return shape
+}
+
+/** How a cast or call was written does not matter. */
+const isWriting = (key: string): boolean => key === 'display' || key === 'location'
+
 /** Structural equality, as `GROUP BY` and `ORDER BY` match expressions. */
-export function sameExpression(x: unknown, y: unknown): boolean {
+export const sameExpression = (x: unknown, y: unknown): boolean =>
+  x === y || (shapeOf(x) === shapeOf(y) && sameTree(x, y))
+
+function sameTree(x: unknown, y: unknown): boolean {
   if (x === y) return true
   if (typeof x !== typeof y || x === null || y === null || typeof x !== 'object') return false
-  if (Array.isArray(x))
-    return Array.isArray(y) && x.length === y.length && x.every((value, i) => sameExpression(value, y[i]))
+  if (Array.isArray(x)) return Array.isArray(y) && x.length === y.length && x.every((value, i) => sameTree(value, y[i]))
   if (ArrayBuffer.isView(x))
     return x.constructor === (y as object).constructor && x.toString() === (y as object).toString()
-  if (x instanceof Map) return y instanceof Map && sameExpression([...x], [...y])
+  if (x instanceof Map) return y instanceof Map && sameTree([...x], [...y])
   const a = x as Record<string, unknown>
   const b = y as Record<string, unknown>
-  const keys = Object.keys(a)
-  // How a cast or call was written does not matter.
-  for (const key of keys) if (key !== 'display' && key !== 'location' && !sameExpression(a[key], b[key])) return false
+  for (const key of Object.keys(a)) if (!isWriting(key) && !sameTree(a[key], b[key])) return false
   return Object.keys(b).every((key) => key === 'display' || key in a)
+}
+
+/** Expressions by what they are: finds one among thousands without comparing it with each. */
+export class ExpressionList {
+  readonly all: Expression[] = []
+  readonly #places = new Map<number, number[]>()
+
+  constructor(all: readonly Expression[] = []) {
+    for (const e of all) this.add(e)
+  }
+
+  /** The place of the first that is the same; -1: none is. */
+  find(e: Expression): number {
+    return this.#places.get(shapeOf(e))?.find((at) => sameExpression(this.all[at], e)) ?? -1
+  }
+
+  add(e: Expression): void {
+    const shape = shapeOf(e)
+    const places = this.#places.get(shape)
+    if (places === undefined) this.#places.set(shape, [this.all.length])
+    else places.push(this.all.length)
+    this.all.push(e)
+  }
+
+  addOnce(e: Expression): void {
+    if (this.find(e) < 0) this.add(e)
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** GROUP BY, grouping sets and aggregates: what is computed below the groups, and how groups are found. */
 import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
-import { raiseExpression, sameExpression } from '../plan/walk.ts'
+import { ExpressionList, raiseExpression, sameExpression } from '../plan/walk.ts'
 import { COST } from './estimate.ts'
 import type { JoinContext } from './join.ts'
 import { costOf, type Path, pathOf, rowsOf } from './path.ts'
@@ -9,14 +9,14 @@ import { costOf, type Path, pathOf, rowsOf } from './path.ts'
 type Aggregate = Expression & { kind: 'aggregate' }
 
 interface Above {
-  readonly aggregates: Aggregate[]
+  readonly aggregates: ExpressionList
   readonly groupings: (Expression & { kind: 'grouping' })[]
   /** Columns that stand outside of aggregates and keys: they depend on the keys, and are carried along. */
-  readonly carried: Expression[]
+  readonly carried: ExpressionList
 }
 
 /** What stands above the grouping: aggregates, GROUPING calls and columns of this level, also inside subqueries. */
-function collectAbove(tree: unknown, depth: number, keys: readonly Expression[], found: Above): void {
+function collectAbove(tree: unknown, depth: number, keys: ExpressionList, found: Above): void {
   if (typeof tree !== 'object' || tree === null) return
   if (Array.isArray(tree)) {
     for (const each of tree) collectAbove(each, depth, keys, found)
@@ -26,7 +26,7 @@ function collectAbove(tree: unknown, depth: number, keys: readonly Expression[],
   const node = tree as Expression & { command?: unknown; relations?: unknown }
   if (node.kind === 'const' || node.kind === 'param') return
   if (node.kind === 'aggregate' && node.level === depth) {
-    addOnce(found.aggregates, raiseExpression(node, -depth) as Aggregate)
+    found.aggregates.addOnce(raiseExpression(node, -depth))
     return
   }
   if (node.kind === 'grouping' && node.level === depth) {
@@ -36,10 +36,10 @@ function collectAbove(tree: unknown, depth: number, keys: readonly Expression[],
   if (node.kind === 'var') {
     if (node.level !== depth) return
     const own = depth === 0 ? node : { ...node, level: 0 }
-    if (!keys.some((key) => sameExpression(key, own))) addOnce(found.carried, own)
+    if (keys.find(own) < 0) found.carried.addOnce(own)
     return
   }
-  if (depth === 0 && node.kind !== undefined && keys.some((key) => sameExpression(key, node))) return
+  if (depth === 0 && node.kind !== undefined && keys.find(node) >= 0) return
   const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
   for (const value of Object.values(tree)) collectAbove(value, here, keys, found)
 }
@@ -51,10 +51,17 @@ export function addOnce<E extends Expression>(list: E[], e: E): void {
 export function aggregatePath(c: JoinContext, path: Path, query: Query): Path {
   const { level, estimator } = c
   const keys = query.groupBy.map((key) => query.targets[key.target]!.expression)
-  const found: Above = { aggregates: [], groupings: [], carried: [] }
+  const found: Above = { aggregates: new ExpressionList(), groupings: [], carried: new ExpressionList() }
   const windows = query.windows.map((window) => [window.partitionBy, window.orderBy, window.start, window.end])
-  collectAbove([query.targets.map((target) => target.expression), query.having, windows], 0, keys, found)
-  const { aggregates, groupings, carried } = found
+  collectAbove(
+    [query.targets.map((target) => target.expression), query.having, windows],
+    0,
+    new ExpressionList(keys),
+    found,
+  )
+  const { groupings } = found
+  const aggregates = found.aggregates.all as Aggregate[]
+  const carried = found.carried.all
   if (keys.length + aggregates.length + carried.length === 0 && query.groupingSets === undefined) {
     // Nothing of the input is asked for: one group, whatever there is.
     return pathOf({ kind: 'result', targets: [], filter: undefined }, [], 1, 0, COST.row, path.relations)

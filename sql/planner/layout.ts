@@ -5,7 +5,7 @@
  */
 import type { Expression } from '../plan/expression.ts'
 import type { ColumnInfo } from '../plan/query.ts'
-import { sameExpression } from '../plan/walk.ts'
+import { ExpressionList } from '../plan/walk.ts'
 
 /** The pseudo-column that carries a row's key, for UPDATE, DELETE and row locks. */
 export const ROW_KEY = -1000
@@ -19,19 +19,22 @@ const keyOf = (relation: number, column: number): number => relation * 65536 + c
 
 export function layoutOf(entries: readonly Expression[]): Layout {
   const vars = new Map<number, number>()
-  const others: number[] = []
+  const others = new ExpressionList()
+  const places: number[] = []
   entries.forEach((e, i) => {
     if (e.kind === 'var' && e.level === 0) {
       const key = keyOf(e.relation, e.column)
       if (!vars.has(key)) vars.set(key, i)
-    } else others.push(i)
+      return
+    }
+    others.add(e)
+    places.push(i)
   })
   return {
     entries,
     find(e) {
       if (e.kind === 'var') return e.level === 0 ? (vars.get(keyOf(e.relation, e.column)) ?? -1) : -1
-      for (const i of others) if (sameExpression(entries[i], e)) return i
-      return -1
+      return places.length === 0 ? -1 : (places[others.find(e)] ?? -1)
     },
   }
 }

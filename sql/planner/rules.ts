@@ -56,23 +56,20 @@ function rewriteRelation(
   return relation
 }
 
+/**
+ * All that can be pulled up at once, the innermost first: a chain of n subqueries costs n walks over what is left of it,
+ * not over what it was written as.
+ */
 export function pullUpSubqueries(level: Level, query: Query): Query {
   if (query.setOperation !== undefined) return query
-  let current = query
-  for (;;) {
-    const next = pullUpOne(level, current)
-    if (next === undefined) return current
-    current = next
-  }
-}
-
-function pullUpOne(level: Level, query: Query): Query | undefined {
+  if (!query.relations.some((relation) => relation.kind === 'subquery')) return query
+  const pulled = new Map<number, Query>()
   const nullable = new Set<number>()
-  const seen = new Map<number, FromItem>()
+  const seen: number[] = []
   const visit = (item: FromItem, padded: boolean): void => {
     if (item.kind === 'relation') {
       if (item.relation < 0) return
-      seen.set(item.relation, item)
+      seen.push(item.relation)
       if (padded) nullable.add(item.relation)
       return
     }
@@ -80,28 +77,28 @@ function pullUpOne(level: Level, query: Query): Query | undefined {
     visit(item.right, padded || item.type === 'left' || item.type === 'full')
   }
   for (const item of query.from) visit(item, false)
-  for (const at of seen.keys()) {
+  let whole: ReadonlySet<number> | undefined
+  for (const at of seen) {
     const relation = query.relations[at]!
     if (relation.kind !== 'subquery' || !isSimple(level, relation.query)) continue
+    whole ??= wholeRowsUsed(query)
+    if (whole.has(at) || (nullable.has(at) && relation.lateral)) continue
+    const inner = pullUpSubqueries(level, relation.query)
     // On the nullable side of an outer join a computed column would not become NULL.
-    if (
-      nullable.has(at) &&
-      (!relation.query.targets.every((target) => target.expression.kind === 'var' && target.expression.level === 0) ||
-        relation.lateral)
-    )
-      continue
-    if (usesWholeRow(query, at)) continue
-    return pullUp(query, at, relation.query)
+    const plain = ({ expression }: Target): boolean => expression.kind === 'var' && expression.level === 0
+    if (nullable.has(at) && !inner.targets.every(plain)) continue
+    pulled.set(at, inner)
   }
-  return undefined
+  return pulled.size === 0 ? query : pullUp(query, pulled)
 }
 
-const usesWholeRow = (query: Query, at: number): boolean => {
-  let found = false
+/** The relations of which something reads the row as a whole. */
+function wholeRowsUsed(query: Query): ReadonlySet<number> {
+  const found = new Set<number>()
   replaceVars(
-    { ...query, relations: query.relations.map((relation, i) => (i === at ? null : relation)) },
+    query,
     (relation, column) => {
-      if (relation === at && column === 0) found = true
+      if (column === 0) found.add(relation)
       return undefined
     },
     -1,
@@ -109,26 +106,47 @@ const usesWholeRow = (query: Query, at: number): boolean => {
   return found
 }
 
-function pullUp(query: Query, at: number, inner: Query): Query {
-  const base = query.relations.length
-  // The subquery's relations come after ours; what it takes from outside loses one level.
-  const moved = lowerOuter(inner, base)
-  const targets = moved.targets.map((target) => target.expression)
+/** `pulled` in the order of FROM, so that what one reads laterally of another has been replaced before. */
+function pullUp(query: Query, pulled: ReadonlyMap<number, Query>): Query {
+  const targets = new Map<number, readonly Expression[]>()
+  const from = new Map<number, FromItem>()
   const f = (relation: number, column: number): Expression | undefined =>
-    relation === at && column > 0 ? targets[column - 1] : undefined
+    column > 0 ? targets.get(relation)?.[column - 1] : undefined
+  // An emptied relation keeps its place, not its contents: nothing need walk over them again.
+  const relations = query.relations.map(
+    (relation, at): Relation =>
+      pulled.has(at)
+        ? {
+            kind: 'values',
+            rows: [],
+            alias: relation.alias,
+            aliased: relation.aliased,
+            columns: relation.columns,
+            lateral: false,
+          }
+        : relation,
+  )
+  const rowLocks = [...query.rowLocks]
+  for (const [at, inner] of pulled) {
+    // The subquery's relations come after ours; what it takes from outside loses one level.
+    const base = relations.length
+    const moved = lowerOuter(inner, base)
+    targets.set(
+      at,
+      replaceVars(
+        moved.targets.map((target) => target.expression),
+        f,
+      ),
+    )
+    from.set(at, joinAll(moved.from, moved.where))
+    relations.push(...moved.relations)
+    rowLocks.push(...inner.rowLocks.map((lock) => ({ ...lock, relation: lock.relation + base })))
+  }
   const replaceFrom = (item: FromItem): FromItem => {
     if (item.kind === 'join') return { ...item, left: replaceFrom(item.left), right: replaceFrom(item.right) }
-    if (item.relation !== at) return item
-    return joinAll(moved.from, moved.where)
+    return from.get(item.relation) ?? item
   }
-  const outer = rewriteQuery(query, f)
-  const locks = inner.rowLocks.map((lock) => ({ ...lock, relation: lock.relation + base }))
-  return {
-    ...outer,
-    from: outer.from.map(replaceFrom),
-    relations: [...outer.relations, ...moved.relations],
-    rowLocks: [...outer.rowLocks, ...locks],
-  }
+  return rewriteQuery({ ...query, from: query.from.map(replaceFrom), relations, rowLocks }, f)
 }
 
 /** FROM a, b WHERE p as one inner join tree. */
