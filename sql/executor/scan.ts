@@ -39,6 +39,7 @@ import type { Plan } from '../plan/plan.ts'
 import { some } from '../plan/walk.ts'
 import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
+import type { RowList } from '../vector/row-list.ts'
 import { compilePredicate } from './compile.ts'
 import { domainRules } from './domain.ts'
 import type { CompileEnv } from './env.ts'
@@ -201,10 +202,10 @@ export function compilePages(plan: ScanPlan, env: CompileEnv): (x: Execution, pa
 export function compileKeys(
   plan: IndexScan,
   env: CompileEnv,
-): (x: Execution) => Generator<readonly Key[] | Pause, void, undefined> {
+): (x: Execution, rows: RowList) => Generator<Pause, void, undefined> {
   const index = indexOf(plan, env)
   const bounds = boundsOf(plan, env)
-  return function* keys(x) {
+  return function* keys(x, rows) {
     const values = bounds(x)
     for (const prefix of equalPrefixes(index, plan.bounds, values)) {
       const span = rangeSpan(index, prefix, plan.bounds, values)
@@ -212,7 +213,8 @@ export function compileKeys(
       const scanner = x.txn.scan(span)
       try {
         for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) {
-          yield index.clustered ? keysOf(page) : keysIn(page)
+          if (index.clustered) addKeysOf(page, rows)
+          else addKeysIn(page, rows)
           if (x.sliceOver()) yield SLICE_OVER
         }
       } finally {
@@ -612,16 +614,24 @@ function* rowsOfKeys(
   }
 }
 
-/** The keys of rows. */
-function keysOf(page: Page): Key[] {
-  const keys: Key[] = []
-  const { buffer, bytes } = page
+/** Adds the keys of rows. */
+function addKeysOf({ buffer, bytes }: Page, rows: RowList): void {
+  const view = viewOf(buffer)
   for (let o = 0; o < bytes; ) {
-    const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
-    keys.push(buffer.latin1Slice(o + PAGE_HEADER_BYTES, at) as Key)
-    o = at + buffer.readUInt32LE(o + 4)
+    const at = o + PAGE_HEADER_BYTES + view.getUint32(o, true)
+    rows.add(buffer, o + PAGE_HEADER_BYTES, at)
+    o = at + view.getUint32(o + 4, true)
   }
-  return keys
+}
+
+/** Adds the row keys that index entries have as their values. */
+function addKeysIn({ buffer, bytes }: Page, rows: RowList): void {
+  const view = viewOf(buffer)
+  for (let o = 0; o < bytes; ) {
+    const at = o + PAGE_HEADER_BYTES + view.getUint32(o, true)
+    o = at + view.getUint32(o + 4, true)
+    rows.add(buffer, at, o)
+  }
 }
 
 /** The row keys that index entries have as their values. */

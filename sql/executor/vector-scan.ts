@@ -13,41 +13,35 @@
 import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { prefixSpan } from '../../storage/keys/map.ts'
-import { PAGE_HEADER_BYTES, type Page } from '../../storage/kv/kv.ts'
+import { PAGE_HEADER_BYTES } from '../../storage/kv/kv.ts'
 import { keyColumn, leftOutPrefix, pointWriter } from '../access/keys.ts'
 import { vectorIndexSpec } from '../access/vector-spec.ts'
 import type { IndexKey } from '../catalog/catalog.ts'
-import type { Expression } from '../plan/expression.ts'
-import type { Plan } from '../plan/plan.ts'
-import type { ColumnInfo } from '../plan/query.ts'
-import { OID } from '../types/oids.ts'
-import type { Value } from '../types/value.ts'
 import { dimensionsOf, type VectorValue } from '../types/vector/packed.ts'
-import { isIndexed } from '../vector/entry.ts'
-import type { Hits, VectorIndex, VectorIndexSpec, VectorSearch } from '../vector/vector-index.ts'
+import { RowList } from '../vector/row-list.ts'
+import type { Hits, VectorIndex, VectorSearch } from '../vector/vector-index.ts'
 import { compilePredicate, compileValue } from './compile.ts'
-import type { Compiled, CompileEnv } from './env.ts'
+import type { CompileEnv } from './env.ts'
 import { compileLimits } from './limit.ts'
 import {
   BATCH_ROWS,
   type Execution,
-  type Instrument,
   type MutableRow,
   type Operator,
   Pause,
-  type RowBatch,
   SLICE_OVER,
   type Step,
   type Steps,
 } from './operator.ts'
 import { MUST_NOT_WAIT } from './pace.ts'
-import { boundValue, compileKeys, compilePages, compileScan } from './scan.ts'
+import { boundValue, compileKeys, compilePages } from './scan.ts'
 import { inBatches } from './simple.ts'
-import { compileSort } from './sort.ts'
 import { chooseEffort } from './vector-effort.ts'
-import { compareDistances, Nearest } from './vector-nearest.ts'
-
-export type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
+import { compileExact } from './vector-exact.ts'
+import { Gathered, nearestRows } from './vector-gather.ts'
+import { Nearest } from './vector-nearest.ts'
+import { sample } from './vector-sample.ts'
+import { type Keys, note, type Run, rowsPlan, type Site, type VectorScan } from './vector-site.ts'
 
 /** Rows looked at before the share that passes the filter is judged by them. */
 const TRUSTED_ROWS = 64
@@ -57,41 +51,8 @@ const SEARCHES = 3
 const TIE = 1e-5
 /** Up to so many elements (rows times dimensions) the distances of all rows that match are computed; above, a graph is asked. */
 const GATHER_ELEMENTS = 15_000_000
-/** Rows whose distances are computed in one stretch. */
-const GATHER_ROWS = 2048
 /** Rows that are got ready beyond those that were wanted, when somebody asks on. */
 const MORE_ROWS = 100
-/** Up to so many elements EXPLAIN ANALYZE compares an answer with the exact one. */
-const SAMPLE_ELEMENTS = 50_000_000
-
-/** What is compiled once a plan. */
-interface Site {
-  readonly plan: VectorScan
-  readonly spec: VectorIndexSpec
-  readonly query: (x: Execution) => Value
-  readonly tenant: (x: Execution) => Key | undefined
-  readonly limits: (x: Execution) => { readonly skip: number; readonly count: number }
-  readonly value: Compiled<Value>
-  readonly within: Compiled<boolean>
-  /** Rows with their keys, filtered. */
-  readonly pages: ReturnType<typeof compilePages>
-  readonly keys: ReturnType<typeof compileKeys> | undefined
-  readonly otherwise: ReturnType<typeof compileKeys> | undefined
-  /** What the keys of rows begin with whose vectors the index leaves out. */
-  readonly leftOut: Key
-  readonly exact: Exact
-}
-
-/** What stays the same through one run. */
-interface Run {
-  readonly x: Execution
-  readonly query: Value
-  /** Rows the Limit above wants; Infinity: all. */
-  readonly wanted: number
-  /** Keys of the rows that went up. */
-  readonly given: Set<Key>
-  readonly instrument: Instrument | undefined
-}
 
 export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
   const table = env.catalog.relation(plan.table)
@@ -122,14 +83,6 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
     },
   }
 }
-
-/** The table's rows as this scan wants them, each with its key. */
-function rowsPlan(plan: VectorScan, filter: Expression | undefined): Extract<Plan, { kind: 'seq-scan' }> {
-  const { table, alias, wanted, estimate } = plan
-  const columns = [...plan.columns.slice(0, wanted.length), KEY_COLUMN]
-  return { kind: 'seq-scan', table, alias, wanted, filter, withKey: true, columns, estimate }
-}
-const KEY_COLUMN: ColumnInfo = { name: '', type: OID.internal, typmod: -1 }
 
 /** The values of the leading columns as entries' keys have them; undefined when one is NULL or fits no row. */
 function tenantKey(plan: VectorScan, keys: readonly IndexKey[], env: CompileEnv): (x: Execution) => Key | undefined {
@@ -174,17 +127,17 @@ function* nearest(site: Site, x: Execution): Steps {
 }
 
 /** Keys of the rows whose vectors the index leaves out. */
-function* leftOut(site: Site, x: Execution, tenant: Key | undefined): Generator<Pause, Key[], undefined> {
+function* leftOut(site: Site, x: Execution, tenant: Key | undefined): Generator<Pause, RowList, undefined> {
   const { rowPrefix } = site.spec
   const prefix = `${site.leftOut}${tenant ?? ''}` as Key
-  const rows: Key[] = []
+  const rows = new RowList()
   const scanner = x.txn.scan(prefixSpan(prefix))
   try {
     for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) {
       const { buffer, bytes } = page
       for (let o = 0; o < bytes; ) {
         const at = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
-        rows.push((rowPrefix + buffer.latin1Slice(o + PAGE_HEADER_BYTES + prefix.length, at)) as Key)
+        rows.addKey((rowPrefix + buffer.latin1Slice(o + PAGE_HEADER_BYTES + prefix.length, at)) as Key)
         o = at + buffer.readUInt32LE(o + 4)
       }
       if (x.sliceOver()) yield SLICE_OVER
@@ -193,10 +146,6 @@ function* leftOut(site: Site, x: Execution, tenant: Key | undefined): Generator<
     scanner.close()
   }
   return rows
-}
-
-function note(run: Run, name: string, value: number | string): void {
-  if (run.instrument !== undefined) run.instrument.extra[name] = value
 }
 
 function* settled<T>(value: T | Promise<T>): Generator<Pause, T, undefined> {
@@ -221,7 +170,7 @@ function* settled<T>(value: T | Promise<T>): Generator<Pause, T, undefined> {
 interface Proposals {
   readonly search: VectorSearch
   /** All rows that can match, when they are known. */
-  readonly rows: readonly Key[] | undefined
+  readonly rows: RowList | undefined
   /** Of a search that may be begun anew with more; undefined: somebody has set it, or nothing depends on it. */
   readonly effort: number | undefined
 }
@@ -244,7 +193,10 @@ function* searched(
   const relaxed =
     (spec.method === 'hnsw' ? x.vectorSettings.iterativeScan : x.vectorSettings.ivfflatIterativeScan) ===
     'relaxed_order'
-  const share = Math.min(1, Math.max(plan.share, 0.01))
+  /** Of the rows that are fetched: those that another index names match, mostly. */
+  const passing = (): number =>
+    Math.min(1, Math.max(0.01, rows === undefined ? plan.share : (plan.share * plan.entries) / Math.max(1, rows.count)))
+  let share = passing()
   let goal = Math.max(1, wanted - run.given.size)
   let fetched = 0
   let passed = 0
@@ -307,6 +259,7 @@ function* searched(
         seen = new Set(run.given)
         reached = Number.NEGATIVE_INFINITY
         ;({ search, rows, effort } = yield* proposals(site, run, index, tenant, site.otherwise))
+        share = passing()
         isMissed = false
         answers = -1
         continue
@@ -397,7 +350,7 @@ function* proposals(
   run: Run,
   index: VectorIndex,
   tenant: Key | undefined,
-  keys: Site['keys'],
+  keys: Keys | undefined,
 ): Generator<Step, Proposals, undefined> {
   const { x, query, wanted } = run
   const { plan, spec } = site
@@ -408,228 +361,18 @@ function* proposals(
     const search = index.search(x.txn, query, { effort, tenant, allow: undefined })
     return { search, rows: undefined, effort: isSet || plan.filter === undefined ? undefined : effort }
   }
-  const rows: Key[] = []
-  for (const step of keys(x)) {
-    if (step instanceof Pause) yield step
-    else for (const key of step) rows.push(key)
-  }
-  const elements = rows.length * Math.max(1, spec.dimensions)
+  const rows = new RowList()
+  yield* keys(x, rows)
+  const elements = rows.count * Math.max(1, spec.dimensions)
   if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted)) {
-    note(run, 'Search Method', `exact over ${rows.length} gathered rows`)
+    note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
     const first = Math.max(64, wanted * 4)
     const search = new Gathered(index, x, query, rows, first, yield* nearestRows(x, index, query, rows, first))
     return { search, rows, effort: undefined }
   }
-  const entries = Math.max(index.status.entries, rows.length)
-  const { effort } = chooseEffort(index, settings, wanted, rows.length / entries, true)
-  note(run, 'Search Method', `graph over ${rows.length} gathered rows`)
+  const entries = Math.max(index.status.entries, rows.count)
+  const { effort } = chooseEffort(index, settings, wanted, rows.count / entries, true)
+  note(run, 'Search Method', `graph over ${rows.count} gathered rows`)
   note(run, 'Effort', effort)
   return { search: index.search(x.txn, query, { effort, tenant, allow: rows }), rows, effort: undefined }
-}
-
-/** The nearest `limit` of the rows, a stretch at a time. */
-function* nearestRows(
-  x: Execution,
-  index: VectorIndex,
-  query: Value,
-  rows: readonly Key[],
-  limit: number,
-): Generator<Pause, Hits, undefined> {
-  if (rows.length <= GATHER_ROWS) return index.nearestOf(x.txn, query, rows, limit)
-  const best: { readonly key: Key; readonly distance: number }[] = []
-  for (let from = 0; from < rows.length; from += GATHER_ROWS) {
-    const { keys, distances } = index.nearestOf(x.txn, query, rows.slice(from, from + GATHER_ROWS), limit)
-    for (const [i, key] of keys.entries()) best.push({ key, distance: distances[i]! })
-    if (x.sliceOver()) yield SLICE_OVER
-  }
-  best.sort((a, b) => compareDistances(a.distance, b.distance))
-  if (best.length > limit) best.length = limit
-  return { keys: best.map(({ key }) => key), distances: Float64Array.from(best, ({ distance }) => distance) }
-}
-
-/** Rows that are known, by their exact distances: a few first, then all others. */
-class Gathered implements VectorSearch {
-  readonly visited: number
-  readonly #all: () => Hits
-  readonly #first: number
-  #hits: Hits | undefined
-  #taken = 0
-
-  /** `hits`: the nearest `first` of them. */
-  constructor(index: VectorIndex, x: Execution, query: Value, rows: readonly Key[], first: number, hits: Hits) {
-    this.visited = rows.length
-    this.#first = Math.min(rows.length, first)
-    this.#hits = hits
-    this.#all = () => index.nearestOf(x.txn, query, rows, rows.length)
-  }
-
-  next(): Hits | undefined {
-    const from = this.#taken
-    if (from >= this.visited) return undefined
-    const { keys, distances } = this.#hits ?? this.#all()
-    // Fewer than were asked for: the index holds no more of them.
-    this.#taken = this.#hits === undefined || keys.length < this.#first ? this.visited : this.#first
-    this.#hits = undefined
-    return { keys: keys.slice(from), distances: distances.slice(from) }
-  }
-
-  close(): void {
-    this.#taken = this.visited
-  }
-}
-
-// ---- the exact way
-
-interface Only {
-  readonly rows: readonly Key[]
-  /** Only those that stand before all others, for want of a distance. */
-  readonly firstOnly: boolean
-}
-/** All rows that were not given, in order; with `only`, of these alone. */
-type Exact = (run: Run, only?: Only) => Steps
-
-function compileExact(
-  plan: VectorScan,
-  spec: VectorIndexSpec,
-  value: Compiled<Value>,
-  within: Compiled<boolean>,
-  keys: Site['keys'],
-  env: CompileEnv,
-): Exact {
-  const conditions = conjunction(plan.filter, plan.predicate)
-  const from = rowsPlan(plan, conditions)
-  const distanceAt = plan.wanted.length
-  const columns = [...from.columns.slice(0, distanceAt), DISTANCE_COLUMN, KEY_COLUMN]
-  const measured: Plan = { ...from, columns }
-  /** Of the run that is being started; read at once. */
-  let starting: { readonly run: Run; readonly only: Only | undefined } | undefined
-  let scan: Operator | undefined
-  let pages: ReturnType<typeof compilePages> | undefined
-  const input: Operator = {
-    run(x) {
-      const { run, only } = starting!
-      if (only === undefined && keys === undefined) return measure(run, (scan ??= compileScan(from, env)).run(x), false)
-      pages ??= compilePages(from, env)
-      return measure(run, pages(x, rowPages(x, only === undefined ? keys!(x) : [only.rows])), only?.firstOnly === true)
-    },
-  }
-  const key = {
-    expression: columnAt(distanceAt, DISTANCE_COLUMN),
-    descending: false,
-    nullsFirst: plan.nulls === 'first',
-  }
-  const sorting = (limit: Expression | undefined, offset: Expression | undefined): Operator =>
-    compileSort(
-      { kind: 'sort', input: measured, keys: [key], limit, offset, presorted: 0, columns, estimate: plan.estimate },
-      { ...env, compilePlan: () => input },
-    )
-  let limited: Operator | undefined
-  let whole: Operator | undefined
-
-  const isFirst = (distance: number | null): boolean =>
-    distance === null ? plan.nulls === 'first' : Number.isNaN(distance) && plan.nans === 'first'
-
-  function* measure(run: Run, steps: Steps, firstOnly: boolean): Steps {
-    const { x, query, given } = run
-    const vectorOf = value.bind(x)
-    const holds = within.bind(x)
-    for (const step of steps) {
-      if (step instanceof Pause) {
-        yield step
-        continue
-      }
-      const out: RowBatch = []
-      for (const row of step) {
-        const key = row.pop()!
-        if (given.has(key as Key)) continue
-        const own = vectorOf(row)
-        if (!plan.others && (own === null || !isIndexed(spec, own))) continue
-        const distance = own === null || query === null ? null : spec.distance(own, query)
-        if (firstOnly && !isFirst(distance)) continue
-        row.push(distance, key)
-        if (holds(row)) out.push(row)
-      }
-      if (out.length > 0) yield out
-    }
-  }
-
-  return function* exact(run, only) {
-    const isLimited = Number.isFinite(run.wanted) && !plan.ties
-    for (;;) {
-      const before = run.given.size
-      const sort = isLimited
-        ? (limited ??= sorting(plan.limit, plan.offset))
-        : (whole ??= sorting(undefined, undefined))
-      starting = { run, only }
-      for (const step of sort.run(run.x)) {
-        if (step instanceof Pause) {
-          yield step
-          continue
-        }
-        for (const row of step) {
-          run.given.add(row.at(-1) as Key)
-          if (!plan.withKey) row.pop()
-        }
-        yield step
-      }
-      // Whoever wants more than the limit (rows that were locked are skipped) has the next ones.
-      if (!isLimited || run.given.size < before + run.wanted) return
-    }
-  }
-}
-
-function* rowPages(x: Execution, steps: Iterable<readonly Key[] | Pause>): Generator<Page | Pause, void, undefined> {
-  for (const step of steps) {
-    if (step instanceof Pause) {
-      yield step
-      continue
-    }
-    for (let from = 0; from < step.length; from += BATCH_ROWS) {
-      yield x.txn.getMany(step.length <= BATCH_ROWS ? step : step.slice(from, from + BATCH_ROWS))
-      if (x.sliceOver()) yield SLICE_OVER
-    }
-  }
-}
-
-const DISTANCE_COLUMN: ColumnInfo = { name: '', type: OID.float8, typmod: -1 }
-const columnAt = (index: number, { type, typmod }: ColumnInfo): Expression => ({ kind: 'column', index, type, typmod })
-
-const conjunction = (...conditions: readonly (Expression | undefined)[]): Expression | undefined => {
-  const args = conditions.filter((e) => e !== undefined)
-  return args.length > 1 ? { kind: 'and', args, type: OID.bool, typmod: -1 } : args[0]
-}
-
-/** For EXPLAIN ANALYZE: how many of the rows about to go up are among the truly nearest, while finding those is cheap. */
-function* sample(site: Site, run: Run, found: Nearest, index: VectorIndex): Generator<Pause, void, undefined> {
-  const { plan, spec } = site
-  const entries = index.status.entries || plan.entries
-  if (
-    site.keys !== undefined ||
-    !Number.isFinite(run.wanted) ||
-    plan.ties ||
-    entries * Math.max(1, spec.dimensions) > SAMPLE_ELEMENTS
-  )
-    return
-  const rows = found.take(found.count)
-  for (const row of rows) found.add(row)
-  const truth: Run = { ...run, given: new Set(), instrument: undefined }
-  const at = plan.wanted.length
-  let furthest: number | undefined
-  let count = 0
-  for (const step of site.exact(truth)) {
-    if (step instanceof Pause) {
-      yield step
-      continue
-    }
-    for (const row of step) {
-      if (count >= run.wanted) break
-      count++
-      furthest = row[at] as number
-    }
-    if (count >= run.wanted) break
-  }
-  if (furthest === undefined) return
-  const limit = furthest
-  const hits = rows.slice(0, run.wanted).filter((row) => (row[at] as number) <= limit).length
-  note(run, 'Sampled Recall', (hits / Math.min(count, run.wanted)).toFixed(3))
 }

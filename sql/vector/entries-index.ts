@@ -4,6 +4,7 @@ import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
 import { Calibration } from './calibration.ts'
 import { EntriesSearch, exactHits } from './exact-search.ts'
+import { RowList } from './row-list.ts'
 import type {
   Hits,
   SearchOptions,
@@ -34,8 +35,9 @@ export class EntriesIndex implements VectorIndex {
     return new EntriesSearch(this.spec, txn, query, options)
   }
 
-  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {
-    const { keys, distances } = exactHits(this.spec, txn, query, { tenant: undefined, allow: rows })
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
+    const allow = from === 0 && to === rows.count ? rows : RowList.of(rows.keys(from, to))
+    const { keys, distances } = exactHits(this.spec, txn, query, { tenant: undefined, allow })
     return { keys: keys.slice(0, limit), distances: distances.slice(0, limit) }
   }
 

@@ -37,7 +37,7 @@ class EntryReader {
     this.#txn = txn
     this.#query = query
     this.#span = prefixSpan(`${spec.prefix}${tenant ?? ''}` as Key)
-    this.#wanted = allow === undefined ? undefined : new Set(allow)
+    this.#wanted = allow === undefined ? undefined : new Set(allow.keys())
   }
 
   /** Goes on for about `ms` milliseconds; true: all is read. */

@@ -23,7 +23,8 @@ import { type GraphElements, graphElements } from './elements.ts'
 import { TRAILER_BYTES } from './entry.ts'
 import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
-import { type Candidate, LiveSearch, nearer, type OwnEntries, ownEntries, type SearchSource } from './live-search.ts'
+import { type Candidate, LiveSearch, nearer, ownEntries, type SearchSource } from './live-search.ts'
+import type { RowList } from './row-list.ts'
 import { graphTooLarge } from './settings.ts'
 import { SlotKeys } from './slot-keys.ts'
 import type {
@@ -638,7 +639,7 @@ export class LiveIndex implements VectorIndex {
     txn.noteRead(this.prefix)
     if (!this.isReadyFor(txn)) return new EntriesSearch(this.spec, txn, query, options)
     const own = ownEntries(txn, this.prefix, this.spec)
-    const names = options.allow?.map((key) => key.slice(this.spec.rowPrefix.length))
+    const { allow } = options
     // The graph and keys of now, also when the index is built anew meanwhile.
     const slots = this.#slots
     const { graph, keys, linked } = slots
@@ -657,8 +658,8 @@ export class LiveIndex implements VectorIndex {
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
       effort: options.effort,
-      allow: names && this.#bitmap(names, txn.snapshot, own),
-      allowNames: names && new Set(names),
+      allow: allow && this.#bitmap(allow, txn.snapshot),
+      allowNames: own && allow && new Set(this.#names(allow)),
       own,
     })
   }
@@ -668,46 +669,55 @@ export class LiveIndex implements VectorIndex {
     return Uint8Array.from(this.#elements.pack(packVector(query, this.spec.element)))
   }
 
-  /** Bits of the slots that the names have at the snapshot. */
-  #bitmap(names: readonly string[], at: number, own: OwnEntries | undefined): Uint8Array {
+  /** What the rows' keys are behind their table's prefix. */
+  #names(rows: RowList, from = 0, to = rows.count): string[] {
+    return rows.keys(from, to).map((key) => key.slice(this.spec.rowPrefix.length))
+  }
+
+  /** Bits of the slots that the rows have at the snapshot. A transaction's own rows come from elsewhere: their slots are passed over. */
+  #bitmap(rows: RowList, at: number): Uint8Array {
     const bits = new Uint8Array((this.#slots.graph.slots + 7) >> 3)
-    for (const name of names) {
-      if (own?.has(name) === true) continue
-      const slot = this.#slotAt(name, at)
-      if (slot !== undefined) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
+    for (let i = 0; i < rows.count; i++) {
+      const slot = this.#slotAt(rows, i, at)
+      if (slot >= 0) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
     }
     return bits
   }
 
-  /** The slot of a row's entry that a snapshot sees. */
-  #slotAt(name: string, at: number): number | undefined {
+  /** The slot of a row's entry that a snapshot sees, if it sees any; -1: there is none. */
+  #slotAt(rows: RowList, i: number, at: number): number {
     const { graph, keys, older } = this.#slots
-    for (let slot = keys.find(name); slot !== undefined; slot = older.get(slot))
-      if (graph.created(slot) <= at) return at < graph.deleted(slot) ? slot : undefined
-    return undefined
+    let slot = keys.findIn(rows.bytes, rows.start(i) + this.spec.rowPrefix.length, rows.end(i))
+    // The graph looks at the timestamps of those that it is asked for.
+    while (slot !== undefined && older.size > 0 && graph.created(slot) > at) slot = older.get(slot)
+    return slot ?? -1
   }
 
-  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {
-    const names = rows.map((key) => key.slice(this.spec.rowPrefix.length))
-    for (const name of names) txn.noteRead((this.prefix + name) as Key)
-    if (!this.isReadyFor(txn) || this.isQuantized) return this.#hits(this.#measured(txn, names, query), limit)
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
+    if (txn.isolation === 'serializable')
+      for (const name of this.#names(rows, from, to)) txn.noteRead((this.prefix + name) as Key)
+    if (!this.isReadyFor(txn) || this.isQuantized)
+      return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
     const own = ownEntries(txn, this.prefix, this.spec)
     const { graph, keys } = this.#slots
-    const slots: number[] = []
+    const slots = new Uint32Array(to - from)
     const found: Candidate[] = []
-    for (const name of names) {
-      const mine = own?.get(name)
-      if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
-      else if (own?.has(name) !== true) {
-        const slot = this.#slotAt(name, txn.snapshot)
-        if (slot !== undefined) slots.push(slot)
+    let count = 0
+    for (let i = from; i < to; i++) {
+      if (own !== undefined) {
+        const name = rows.key(i).slice(this.spec.rowPrefix.length)
+        const mine = own.get(name)
+        if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
+        if (own.has(name)) continue
       }
+      const slot = this.#slotAt(rows, i, txn.snapshot)
+      if (slot >= 0) slots[count++] = slot
     }
     const packed = this.#packQuery(query)
-    for (let from = 0; from < slots.length; from += GATHER_SLOTS) {
-      const part = Uint32Array.from(slots.slice(from, from + GATHER_SLOTS))
+    for (let at = 0; at < count; at += GATHER_SLOTS) {
+      const part = slots.subarray(at, Math.min(count, at + GATHER_SLOTS))
       const hits = graph.exact(packed, { slots: part, limit, at: txn.snapshot })
-      if (hits instanceof Promise) return this.#hits(this.#measured(txn, names, query), limit)
+      if (hits instanceof Promise) return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
       for (let i = 0; i < hits.slots.length; i++)
         found.push({ name: keys.key(hits.slots[i]!), distance: hits.distances[i]! })
     }

@@ -84,6 +84,19 @@ export class SlotKeys {
     return value > 0 ? value - 1 : undefined
   }
 
+  /** The same for the key that lies in `bytes` from `from` to before `to`. */
+  findIn(bytes: Uint8Array, from: number, to: number): number | undefined {
+    const table = this.#table
+    const mask = table.length - 1
+    let hash = SEED
+    for (let i = from; i < to; i++) hash = step(hash, bytes[i]!)
+    for (let at = mix(hash) & mask; ; at = (at + 1) & mask) {
+      const value = table[at]!
+      if (value === EMPTY) return undefined
+      if (value !== REMOVED && this.#isIn(value - 1, bytes, from, to)) return value - 1
+    }
+  }
+
   /** The key finds nothing any more; its slots keep it. */
   forget(key: string): void {
     const at = this.#place(key)
@@ -121,6 +134,15 @@ export class SlotKeys {
     const bytes = this.#bytes
     // Keys of one table differ at their ends.
     for (let i = key.length - 1; i >= 0; i--) if (bytes[start + i] !== key.charCodeAt(i)) return false
+    return true
+  }
+
+  #isIn(slot: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const start = this.#starts[slot]!
+    const length = to - from
+    if (this.#starts[slot + 1]! - start !== length) return false
+    const own = this.#bytes
+    for (let i = length - 1; i >= 0; i--) if (own[start + i] !== bytes[from + i]) return false
     return true
   }
 

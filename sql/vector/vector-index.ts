@@ -13,6 +13,7 @@ import type { Key, Oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
 import type { VectorElement } from '../types/vector/packed.ts'
+import type { RowList } from './row-list.ts'
 
 export type { VectorElement } from '../types/vector/packed.ts'
 /** What the operator of the index's operator class measures. */
@@ -48,8 +49,8 @@ export interface SearchOptions {
   readonly effort: number
   /** Encoded tenant columns, for an index that has them. */
   readonly tenant: Key | undefined
-  /** Only these rows are wanted: row keys. The search leads through other nodes and returns none of them. */
-  readonly allow: readonly Key[] | undefined
+  /** Only these rows are wanted. The search leads through other nodes and returns none of them. */
+  readonly allow: RowList | undefined
 }
 
 /** Rows by ascending distance. `distances` are the index's own (l2 may come squared, a few ulps from the operator's): an order, no value. */
@@ -77,8 +78,8 @@ export interface VectorIndex {
   isReadyFor(txn: Txn): boolean
   /** `query` is a value of the indexed type, checked: not NULL, of the right dimensions. Registers the read with a SERIALIZABLE transaction. */
   search(txn: Txn, query: Value, options: SearchOptions): VectorSearch
-  /** Exact distances of the given rows, where the index holds them: a bounded answer without walking the graph. */
-  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits
+  /** The `limit` nearest of some rows (those from `from` to before `to`), where the index holds them, each measured, without walking the graph. */
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from?: number, to?: number): Hits
   /** The least effort whose measured recall for `limit` rows, of `share` (0 to 1) of all entries, is at least `recall`. */
   effortFor(recall: number, limit: number, share: number): number
   readonly status: VectorIndexStatus

@@ -8,6 +8,7 @@ import { vectorEntry } from '../../sql/vector/entry.ts'
 import { exactHits } from '../../sql/vector/exact-search.ts'
 import { openGraphs } from '../../sql/vector/graphs.ts'
 import type { Graphs } from '../../sql/vector/index-graph.ts'
+import { RowList } from '../../sql/vector/row-list.ts'
 import type { Hits, VectorIndex, VectorIndexSpec } from '../../sql/vector/vector-index.ts'
 import { openVectorIndexes } from '../../sql/vector/vector-indexes.ts'
 import { openMemoryEngine } from '../../storage/engine/memory.ts'
@@ -48,7 +49,7 @@ async function drained(
   txn: Txn,
   query: Float32Array,
   effort: number,
-  allow?: Key[],
+  allow?: RowList,
 ): Promise<Hits> {
   const search = index.search(txn, query, { effort, tenant: undefined, allow })
   const keys: Key[] = []
@@ -170,7 +171,7 @@ async function run(graphs: Graphs, steps: readonly Step[]): Promise<void> {
       case 'search': {
         const txn = active(it.txn)
         const query = Float32Array.of(it.x, 0)
-        const allow = it.some ? Array.from({ length: 16 }, (_, i) => rowOf(i * 2)) : undefined
+        const allow = it.some ? RowList.of(Array.from({ length: 16 }, (_, i) => rowOf(i * 2))) : undefined
         const exact = exactHits(spec, txn, query, { tenant: undefined, allow })
         const index = indexes.open(spec)
         expect(rounded(await drained(index, txn, query, it.effort, allow))).toEqual(rounded(exact))

@@ -152,7 +152,8 @@ test('a large commit is taken over in slices: who sees it gets exact answers mea
   }
   await expect.poll(() => db.ask(OPEN), { timeout: 10_000 }).toBe('i|ready|11996|0\nSELECT 1')
   await bothWays()
-  await expect.poll(() => db.ask('select recall > 0.5 from alopex_vector_indexes')).toBe('t\nSELECT 1')
+  const measured = () => db.ask('select recall > 0.5 from alopex_vector_indexes')
+  await expect.poll(measured, { timeout: 10_000 }).toBe('t\nSELECT 1')
 }, 30_000)
 
 test('a table that is filled after its index is measured too', async () => {

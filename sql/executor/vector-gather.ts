@@ -1,0 +1,63 @@
+/**
+ * Rows that another index names, by their exact distances: their keys are packed as they are read (row-list.ts), the vector
+ * index finds and measures them without reading a row, and only those that go up are fetched.
+ */
+import type { Value } from '../types/value.ts'
+import type { RowList } from '../vector/row-list.ts'
+import type { Hits, VectorIndex, VectorSearch } from '../vector/vector-index.ts'
+import { type Execution, type Pause, SLICE_OVER } from './operator.ts'
+import { compareDistances } from './vector-nearest.ts'
+
+/** Rows whose distances are computed in one stretch. */
+const STRETCH_ROWS = 2048
+
+/** The nearest `limit` of the rows, a stretch at a time. */
+export function* nearestRows(
+  x: Execution,
+  index: VectorIndex,
+  query: Value,
+  rows: RowList,
+  limit: number,
+): Generator<Pause, Hits, undefined> {
+  if (rows.count <= STRETCH_ROWS) return index.nearestOf(x.txn, query, rows, limit)
+  const parts: Hits[] = []
+  for (let from = 0; from < rows.count; from += STRETCH_ROWS) {
+    parts.push(index.nearestOf(x.txn, query, rows, limit, from, Math.min(rows.count, from + STRETCH_ROWS)))
+    if (x.sliceOver()) yield SLICE_OVER
+  }
+  const best = parts.flatMap(({ keys, distances }) => keys.map((key, i) => ({ key, distance: distances[i]! })))
+  best.sort((a, b) => compareDistances(a.distance, b.distance))
+  if (best.length > limit) best.length = limit
+  return { keys: best.map(({ key }) => key), distances: Float64Array.from(best, ({ distance }) => distance) }
+}
+
+/** A search of such rows: a few first, then all others. */
+export class Gathered implements VectorSearch {
+  readonly visited: number
+  readonly #all: () => Hits
+  readonly #first: number
+  #hits: Hits | undefined
+  #taken = 0
+
+  /** `hits`: the nearest `first` of them. */
+  constructor(index: VectorIndex, x: Execution, query: Value, rows: RowList, first: number, hits: Hits) {
+    this.visited = rows.count
+    this.#first = Math.min(rows.count, first)
+    this.#hits = hits
+    this.#all = () => index.nearestOf(x.txn, query, rows, rows.count)
+  }
+
+  next(): Hits | undefined {
+    const from = this.#taken
+    if (from >= this.visited) return undefined
+    const { keys, distances } = this.#hits ?? this.#all()
+    // Fewer than were asked for: the index holds no more of them.
+    this.#taken = this.#hits === undefined || keys.length < this.#first ? this.visited : this.#first
+    this.#hits = undefined
+    return { keys: keys.slice(from), distances: distances.slice(from) }
+  }
+
+  close(): void {
+    this.#taken = this.visited
+  }
+}
