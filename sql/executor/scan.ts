@@ -160,12 +160,13 @@ export function compileScanLoop<S>(plan: Plan, env: CompileEnv, body: LoopBody):
   if (plan.kind !== 'seq-scan' && plan.kind !== 'index-scan') return undefined
   if (plan.filter !== undefined && asksSubplans(plan.filter)) return undefined
   const source = new ScanSource(plan, env)
-  let made: ((x: Execution) => (page: Page, state: S) => void) | undefined
+  let made: PageLoop<S> | undefined
   return {
     *run(x, state) {
-      const feed = (made ??= source.loop<S>(body))(x)
+      const { bind, countOnly } = (made ??= source.loop<S>(body))
+      const feed = bind(x)
       if (plan.kind === 'seq-scan') {
-        const scanner = x.txn.scan(rowSpan(x.catalog.databaseOid, source.table))
+        const scanner = x.txn.scan(rowSpan(x.catalog.databaseOid, source.table), { countOnly })
         try {
           for (let want = FIRST_ROWS, page = scanner.next(want); page !== undefined; page = scanner.next(want)) {
             const began = performance.now()
@@ -351,13 +352,17 @@ class ScanSource {
     return this.#code
   }
 
-  loop<S>(body: LoopBody): (x: Execution) => (page: Page, state: S) => void {
+  loop<S>(body: LoopBody): PageLoop<S> {
     const w = this.#writer('b.latin1Slice(o + 16, at)')
     const without = w.lines.length
     if (this.plan.filter !== undefined) w.condition(this.plan.filter, 'continue')
     const { before, after } = body(w)
-    const loop = w.lines.length > without ? pageLoop(w) : ''
-    return built(w, `(page, state) => { const records = page.count; ${before}\n${loop}\n${after} }`)
+    const countOnly = w.lines.length === without
+    const loop = countOnly ? '' : pageLoop(w)
+    return {
+      bind: built(w, `(page, state) => { const records = page.count; ${before}\n${loop}\n${after} }`),
+      countOnly,
+    }
   }
 
   /** Reads the row a key leads to; undefined when there is none, or the filter does not hold. */
@@ -406,6 +411,11 @@ class ScanSource {
   }
 }
 
+interface PageLoop<S> {
+  bind(x: Execution): (page: Page, state: S) => void
+  /** It looks at no row. */
+  readonly countOnly: boolean
+}
 type PageReader = (page: Page, out: RowBatch) => void
 type RecordReader = (buffer: Buffer, at: number, key: Key) => MutableRow | undefined
 interface Reading {

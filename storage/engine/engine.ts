@@ -54,6 +54,13 @@ export interface ScanOptions {
    * collection and for copying a range.
    */
   readonly versions?: boolean
+  /**
+   * Other threads may read ahead when the scan is a large one. Only for an `at` that no later write is at or below, and whose
+   * versions stay until the scanner is closed: they may look after the first page was returned.
+   */
+  readonly ahead?: boolean
+  /** Only the number of rows matters: pages may be without rows, and count more of them than asked for. */
+  readonly countOnly?: boolean
 }
 
 /** A cursor over a span. `next` returns undefined at the end. A page holds at most `rows` rows and about 256 KiB. */

@@ -45,6 +45,7 @@ const AT_HIGH = 3
 const SLOT = 4
 const ROWS = 5
 const FLAGS = 6
+const AHEAD = 7
 const STATUS = 8
 const RESULT_A = 9
 const RESULT_B = 10
@@ -61,6 +62,8 @@ const FLAG_FIRST = 1
 const FLAG_REVERSE = 2
 const FLAG_TOMBSTONES = 4
 const FLAG_VERSIONS = 8
+const FLAG_AHEAD = 16
+const FLAG_COUNT_ONLY = 32
 
 const WRITE_SYNC = 1
 const WRITE_DELETES_RANGES = 2
@@ -73,6 +76,7 @@ interface NativeEngine {
   getMany(keys: Buffer, count: number): void
   changedSince(): void
   fill(): void
+  settle(slot: number): void
   release(slot: number): void
   trim(busy: Buffer): void
   lastError(): NativeError
@@ -251,6 +255,7 @@ class Rocks implements RocksEngine {
     let flags = options.reverse ? FLAG_REVERSE : 0
     if (options.tombstones) flags |= FLAG_TOMBSTONES
     if (options.versions) flags |= FLAG_VERSIONS
+    if (flags === 0) flags = (options.ahead ? FLAG_AHEAD : 0) | (options.countOnly ? FLAG_COUNT_ONLY : 0)
     return this.#cursor(0, options.from, options.to, options.at, flags)
   }
 
@@ -431,9 +436,11 @@ class Rocks implements RocksEngine {
     let slot = -1
     let ended = from >= to
     let first = FLAG_FIRST
+    let isAhead = 0
     const close = () => {
       ended = true
       if (slot < 0) return
+      if (isAhead !== 0 && !this.#closed) this.#native.settle(slot)
       this.#releaseSlot(slot, family)
       slot = -1
     }
@@ -452,6 +459,7 @@ class Rocks implements RocksEngine {
         w[FLAGS] = flags | first
         this.#native.fill()
         first = 0
+        isAhead = w[AHEAD]!
         const status = w[STATUS]!
         if (status === FOUND) return { buffer: this.#pages[slot]!, bytes: w[RESULT_B]!, count: w[RESULT_A]! }
         if (status === GROW) {

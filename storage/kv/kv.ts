@@ -125,8 +125,8 @@ export interface Txn {
   get(key: Key): Found | undefined
   /** Found ones only, in the order asked, own writes included. */
   getMany(keys: readonly Key[]): Page
-  /** Own writes merged in, as they were when the scanner was opened: later ones stay out of it. It keeps its snapshot when the transaction takes another. */
-  scan(span: Span, options?: { readonly reverse?: boolean }): Scanner
+  /** Own writes merged in, as they were when the scanner was opened: later ones stay out of it. It keeps its snapshot when the transaction takes another. `countOnly`: pages may count rows and hold none. */
+  scan(span: Span, options?: { readonly reverse?: boolean; readonly countOnly?: boolean }): Scanner
   /** As `get`, but the newest committed version instead of the snapshot's: for unique and foreign-key checks after locking. */
   getNewest(key: Key): Found | undefined
   /** As `scan`, at the newest committed state: for foreign-key checks. */

@@ -5,7 +5,7 @@
  *     begin -> active -> committing -> over        its locks go when the commit is visible, not before
  *                     -> over (rollback)
  */
-import type { Batch, Found, Page, Scanner } from '../engine/engine.ts'
+import type { Batch, Found, Page, Scanner, ScanOptions } from '../engine/engine.ts'
 import { PAGE_HEADER_BYTES } from '../engine/engine.ts'
 import { nextRow, u32 } from '../engine/page.ts'
 import { type Key, type Timestamp, type TxnId, txnId } from '../keys/brand.ts'
@@ -187,23 +187,29 @@ export class KvTxn extends SnapshotHolder implements Txn {
     return out.page()
   }
 
-  scan(span: Span, options?: { readonly reverse?: boolean }): Scanner {
-    return this.#scan(span, this.snapshot, options?.reverse ?? false, this.#hidden)
+  scan({ from, to }: Span, options?: { readonly reverse?: boolean; readonly countOnly?: boolean }): Scanner {
+    const at = this.snapshot
+    const reverse = options?.reverse ?? false
+    // Whoever merges own writes in, or notes what was read, looks at the rows.
+    const countOnly = options?.countOnly === true && this.#reads === undefined && !this.#hasEntries()
+    return this.#scan({ from, to, at, reverse, ahead: true, countOnly }, this.#hidden)
   }
 
-  scanNewest(span: Span): Scanner {
-    return this.#scan(span, this.#store.range.visible, false, undefined)
+  scanNewest({ from, to }: Span): Scanner {
+    return this.#scan({ from, to, at: this.#store.range.visible }, undefined)
+  }
+
+  #hasEntries(): boolean {
+    return this.#writes !== undefined && this.#writes.count > 0
   }
 
   /** `top`: own writes from that address on stay out. */
-  #scan({ from, to }: Span, at: Timestamp, reverse: boolean, top: number | undefined): Scanner {
-    let scanner: Scanner = new OpenScan(
-      this.#store.engine.scan({ from, to, at, reverse }),
-      (this.#scans ??= new Scans(this)),
-    )
+  #scan(options: ScanOptions, top: number | undefined): Scanner {
+    const { from, to, reverse = false } = options
+    let scanner: Scanner = new OpenScan(this.#store.engine.scan(options), (this.#scans ??= new Scans(this)))
     if (this.#reads !== undefined) scanner = this.#reads.watch(scanner, from, to, reverse)
-    if (this.#writes === undefined || this.#writes.count === 0) return scanner
-    return scanWithOwnWrites(scanner, this.#writes, from, to, reverse, top)
+    if (!this.#hasEntries()) return scanner
+    return scanWithOwnWrites(scanner, this.#writes!, from, to, reverse, top)
   }
 
   /** The last scan of an earlier snapshot has ended: nobody reads at it any more. */

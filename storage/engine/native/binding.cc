@@ -4,7 +4,7 @@
 // conversion costs as much as the read itself. All functions of a handle run on the thread that opened it.
 //
 //     control, u32 each:  0 from bytes   1 to bytes    2 at, low   3 at, high   4 slot   5 rows   6 flags
-//                         8 status       9 result a   10 result b  11 low      12 high
+//                         7 ahead        8 status       9 result a   10 result b  11 low      12 high
 //     control, bytes 64…  from key, to key
 //
 // Handles are a few hundred bytes and are never freed, so that a function kept after `close` finds a closed handle
@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "ahead.h"
 #include "cursor.h"
 #include "keys.h"
 #include "store.h"
@@ -30,13 +31,23 @@ namespace alopex {
 
 namespace {
 
-enum Word { kFromBytes, kToBytes, kAtLow, kAtHigh, kSlot, kRows, kFlags, kStatus = 8, kResultA, kResultB, kLow, kHigh };
+enum Word { kFromBytes, kToBytes, kAtLow, kAtHigh, kSlot, kRows, kFlags, kAheadNow, kStatus, kResultA, kResultB, kLow, kHigh };
 constexpr size_t kKeysAt = 64;
 enum Outcome : uint32_t { kNone = 0, kFound = 1, kDeleted = 2, kGrow = 3, kFailed = 4 };
-enum SpanFlag : uint32_t { kFirst = 1, kReverse = 2, kTombstones = 4, kAllVersions = 8 };
+enum SpanFlag : uint32_t { kFirst = 1, kReverse = 2, kTombstones = 4, kAllVersions = 8, kAhead = 16, kCountOnly = 32 };
+
+// A scan that has returned so much is a large one: others may read ahead for it.
+constexpr size_t kAheadFromBytes = size_t{512} << 10;
+constexpr uint32_t kAheadFromRows = 4096;
 
 struct Slot {
   std::unique_ptr<Cursor> cursor;
+  std::unique_ptr<AheadScan> ahead;
+  SpanOptions span;  // of the running scan, without its keys
+  std::string to;
+  bool may_read_ahead = false;
+  size_t returned_bytes = 0;
+  uint32_t returned_rows = 0;
   uint32_t family = kData;
   char* page = nullptr;
   size_t capacity = 0;
@@ -294,7 +305,7 @@ napi_value RegisterSlot(napi_env env, napi_callback_info info) {
 }
 
 // fill(): the next page of slot's cursor; the flag `first` starts it over [from, to).
-// a = rows, b = bytes (grow: the bytes that the page needs).
+// a = rows, b = bytes (grow: the bytes that the page needs), ahead = 1: others read ahead, `settle` has to be called.
 napi_value Fill(napi_env env, napi_callback_info info) {
   Handle* h = HandleOf(env, info);
   Slot& slot = h->slots[h->control[kSlot]];
@@ -308,10 +319,26 @@ napi_value Fill(napi_env env, napi_callback_info info) {
     span.reverse = (flags & kReverse) != 0;
     span.tombstones = (flags & kTombstones) != 0;
     span.all_versions = (flags & kAllVersions) != 0;
+    span.count_only = (flags & kCountOnly) != 0;
+    slot.ahead.reset();
     slot.cursor->Start(span);
+    slot.span = span;
+    slot.may_read_ahead = (flags & kAhead) != 0;
+    slot.returned_bytes = slot.returned_rows = 0;
+    if (slot.may_read_ahead) slot.to.assign(span.to.data(), span.to.size());
   }
   PageOut page{slot.page, slot.capacity};
-  const Status status = slot.cursor->Fill(h->control[kRows], &page);
+  const uint32_t rows = h->control[kRows];
+  const Status status = slot.ahead ? slot.ahead->Fill(rows, &page) : slot.cursor->Fill(rows, &page);
+  if (slot.may_read_ahead) {
+    slot.returned_bytes += page.bytes;
+    slot.returned_rows += page.count;
+    if (status.ok() && (slot.returned_bytes >= kAheadFromBytes || slot.returned_rows >= kAheadFromRows)) {
+      slot.may_read_ahead = false;
+      slot.ahead = AheadScan::Begin(h->store, slot.cursor.get(), slot.span, slot.to);
+    }
+  }
+  h->control[kAheadNow] = slot.ahead != nullptr;
   h->control[kResultA] = page.count;
   h->control[kResultB] = static_cast<uint32_t>(page.needed > 0 ? page.needed : page.bytes);
   if (page.needed > 0) {
@@ -321,6 +348,13 @@ napi_value Fill(napi_env env, napi_callback_info info) {
   } else {
     h->Answer(page.count > 0 ? kFound : kNone);
   }
+  return nullptr;
+}
+
+// settle(slot): nobody reads ahead any more.
+napi_value Settle(napi_env env, napi_callback_info info) {
+  Arguments in(env, info);
+  in.handle->slots[in.Number(0)].ahead.reset();
   return nullptr;
 }
 
@@ -571,7 +605,7 @@ struct Function {
 };
 constexpr Function kFunctions[] = {
     {"registerBuffers", RegisterBuffers}, {"registerSlot", RegisterSlot}, {"get", Get}, {"getRaw", GetRaw},
-    {"getMany", GetMany}, {"changedSince", Changed}, {"fill", Fill}, {"release", Release}, {"trim", Trim},
+    {"getMany", GetMany}, {"changedSince", Changed}, {"fill", Fill}, {"settle", Settle}, {"release", Release}, {"trim", Trim},
     {"lastError", LastError}, {"approximateBytes", ApproximateBytes}, {"approximateKeys", ApproximateKeys},
     {"property", Property}, {"write", Write}, {"wake", WakeWriter}, {"checkpoint", Checkpoint}, {"flush", Flush},
     {"compact", Compact}, {"load", LoadTask}, {"loadEnd", LoadEnd}, {"close", Close},

@@ -6,7 +6,7 @@
   'variables': { 'rocksdb_root%': '../../../node_modules/rocksdb', 'rocksdb_library%': '', 'cxx11_abi%': '1' },
   'targets': [{
     'target_name': 'engine',
-    'sources': ['binding.cc', 'cursor.cc', 'log_check.cc', 'store.cc', 'writer.cc'],
+    'sources': ['ahead.cc', 'binding.cc', 'cursor.cc', 'log_check.cc', 'store.cc', 'writer.cc'],
     'include_dirs': ['<(rocksdb_root)/deps/rocksdb/rocksdb/include'],
     'defines': ['NAPI_VERSION=8'],
     'cflags_cc!': ['-fno-rtti', '-fno-exceptions', '-std=gnu++20'],

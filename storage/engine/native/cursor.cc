@@ -43,13 +43,15 @@ uint64_t SuperVersion(const Store& store, uint32_t family) {
   return number;
 }
 
+void FreshIterator::SetBounds(const Slice& from, const Slice& to) {
+  from_.assign(from.data(), from.size());
+  to_.assign(to.data(), to.size());
+  from_slice_ = from_;
+  to_slice_ = to_;
+}
+
 rocksdb::Iterator* FreshIterator::Use(const Slice& from, const Slice& to) {
-  if (kind_ == Kind::kSpan) {
-    from_.assign(from.data(), from.size());
-    to_.assign(to.data(), to.size());
-    from_slice_ = from_;
-    to_slice_ = to_;
-  }
+  if (kind_ == Kind::kSpan) SetBounds(from, to);
   const uint64_t epoch = store_->epoch();
   const uint64_t sequence = store_->db()->GetLatestSequenceNumber();
   const bool settled = epoch_ == epoch && epoch % 2 == 0;
@@ -57,6 +59,7 @@ rocksdb::Iterator* FreshIterator::Use(const Slice& from, const Slice& to) {
   if (!iterator_) {
     rocksdb::ReadOptions options;
     options.verify_checksums = true;
+    options.fill_cache = fills_cache_;
     options.background_purge_on_iterator_cleanup = true;
     if (kind_ == Kind::kPoint) {
       options.prefix_same_as_start = true;
@@ -98,6 +101,7 @@ void Cursor::Start(const SpanOptions& options) {
   reverse_ = options.reverse;
   tombstones_ = options.tombstones;
   all_versions_ = options.all_versions;
+  count_only_ = options.count_only;
   if (versioned_) {
     SetStoredKey(&from_, options.from, kNewest);
     SetStoredKey(&to_, options.to, kNewest);
@@ -111,6 +115,20 @@ void Cursor::Start(const SpanOptions& options) {
   } else {
     it_->Seek(from_);
   }
+}
+
+void Cursor::Move(const Slice& from, const Slice& to) {
+  SetStoredKey(&from_, from, kNewest);
+  SetStoredKey(&to_, to, kNewest);
+  iterator_.SetBounds(from_, to_);
+  it_->Seek(from_);
+}
+
+bool Cursor::Position(std::string* user) const {
+  if (!it_->Valid()) return false;
+  const Slice key = UserKey(it_->key());
+  user->assign(key.data(), key.size());
+  return true;
 }
 
 Status Cursor::Fill(uint32_t rows, PageOut* page) {
@@ -162,7 +180,11 @@ void Cursor::FillForward(uint32_t rows, PageOut* page) {
     }
     const Slice value = it_->value();
     Slice done;  // the key that was dealt with, in memory that survives the next step
-    if (!value.empty() || tombstones_ || all_versions_) {
+    if (count_only_) {
+      user_.assign(user.data(), user.size());
+      done = user_;
+      page->count += !value.empty();
+    } else if (!value.empty() || tombstones_ || all_versions_) {
       if (!Place(page, user, timestamp, value, &size)) return;
       done = Slice(page->data + page->bytes + kRowHeaderBytes, user.size());
       Keep(page, size);

@@ -18,11 +18,14 @@ namespace alopex {
 class FreshIterator {
  public:
   enum class Kind { kPoint, kSpan };
-  FreshIterator(std::shared_ptr<Store> store, uint32_t family, Kind kind)
-      : store_(std::move(store)), family_(family), kind_(kind) {}
+  FreshIterator(std::shared_ptr<Store> store, uint32_t family, Kind kind, bool fills_cache = true)
+      : store_(std::move(store)), family_(family), kind_(kind), fills_cache_(fills_cache) {}
   // The iterator, up to date, with stored-key bounds [from, to) (span iterators only).
   rocksdb::Iterator* Use(const Slice& from, const Slice& to);
   rocksdb::Iterator* Use() { return Use(Slice(), Slice()); }
+  // Other bounds for the next seek of the iterator as it is (span iterators only).
+  void SetBounds(const Slice& from, const Slice& to);
+  uint64_t epoch() const { return epoch_; }
   // After an error: the next use begins with a new iterator.
   void Drop() { iterator_.reset(); }
   // Lets go of memtables and files that are otherwise dead, if there are newer ones.
@@ -32,6 +35,7 @@ class FreshIterator {
   std::shared_ptr<Store> store_;
   uint32_t family_;
   Kind kind_;
+  bool fills_cache_;
   std::string from_, to_;
   Slice from_slice_, to_slice_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
@@ -76,13 +80,20 @@ struct SpanOptions {
   bool reverse = false;
   bool tombstones = false;   // return deletion marks too
   bool all_versions = false; // every version at or before `at`
+  bool count_only = false;   // pages without rows: only their number (forward only)
 };
 
 class Cursor {
  public:
-  Cursor(std::shared_ptr<Store> store, uint32_t family)
-      : versioned_(family == kData), iterator_(std::move(store), family, FreshIterator::Kind::kSpan) {}
+  Cursor(std::shared_ptr<Store> store, uint32_t family, bool fills_cache = true)
+      : versioned_(family == kData), iterator_(std::move(store), family, FreshIterator::Kind::kSpan, fills_cache) {}
   void Start(const SpanOptions& options);
+  // Goes on with [from, to) in the state of the store that Start saw (versioned and forward only).
+  void Move(const Slice& from, const Slice& to);
+  // The first user key that the next page looks at; false at the end (or after an error, which Fill reports).
+  bool Position(std::string* user) const;
+  // Of the store, when Start saw it.
+  uint64_t epoch() const { return iterator_.epoch(); }
   // Fills a page with at most `rows` rows. An empty page without `needed` is the end.
   Status Fill(uint32_t rows, PageOut* page);
   void DropIfStale(uint64_t super_version) { iterator_.DropIfStale(super_version); }
@@ -98,7 +109,7 @@ class Cursor {
   FreshIterator iterator_;
   rocksdb::Iterator* it_ = nullptr;
   uint64_t at_ = 0;
-  bool reverse_ = false, tombstones_ = false, all_versions_ = false;
+  bool reverse_ = false, tombstones_ = false, all_versions_ = false, count_only_ = false;
   std::string from_, to_, user_, seek_;
 };
 

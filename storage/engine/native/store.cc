@@ -176,10 +176,10 @@ Status Store::OpenDatabase() {
   db.keep_log_file_num = 2;
   db.listeners.push_back(std::make_shared<Listener>(log_switched_));
 
-  auto cache = rocksdb::NewLRUCache(options_.cache_bytes);
+  cache_ = rocksdb::NewLRUCache(options_.cache_bytes);
   const char* names[kFamilies] = {"default", "raft", "state", "local"};
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (uint32_t id = 0; id < kFamilies; id++) families.emplace_back(names[id], FamilyOptions(options_, cache, id));
+  for (uint32_t id = 0; id < kFamilies; id++) families.emplace_back(names[id], FamilyOptions(options_, cache_, id));
   data_options_ = rocksdb::Options(db, families[kData].options);
 
   // A whole log opens at once. A log with a bad record opens only when nothing in it says that an fsync covered the

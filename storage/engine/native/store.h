@@ -3,6 +3,7 @@
 // Fail-stop: after one failed write nothing is ever acknowledged again (`failure`), because what a failed fsync left
 // on disk is unknown; the folder has to be opened anew.
 #pragma once
+#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 
@@ -37,6 +38,9 @@ class Store {
   const rocksdb::Options& data_options() const { return data_options_; }
   const std::string& path() const { return options_.path; }
 
+  // Whether blocks can be added to the cache without driving out others.
+  bool CacheHasRoom() const { return cache_->GetUsage() < cache_->GetCapacity() / 10 * 9; }
+
   // Writes one group (a serialized WriteBatch). `sync`: returns after an fsync that covers it and all before it.
   Status WriteGroup(std::string* serialized, bool sync, bool has_range_deletes);
 
@@ -60,6 +64,7 @@ class Store {
 
   OpenOptions options_;
   rocksdb::Options data_options_;
+  std::shared_ptr<rocksdb::Cache> cache_;
   rocksdb::DB* db_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
 
