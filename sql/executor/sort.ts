@@ -1,6 +1,6 @@
 /**
  * Sort. In memory: the first key becomes a double (a number as it is, of a string what follows the beginning that all share) and a radix sort
- * orders by it; only runs of equal doubles are left to comparisons. With a limit a heap keeps the best rows, and a scan below
+ * orders by it; runs of equal doubles are sorted by the keys that follow, or by comparisons where the doubles do not say all. With a limit a heap keeps the best rows, and a scan below
  * makes no row whose first key is beyond them. Input that is ordered by leading keys already is sorted run by run. What outgrows work_mem goes to files as sorted runs, merged at the end.
  */
 
@@ -132,18 +132,16 @@ class Top {
   readonly #order: RowOrder
   readonly #wanted: number
   readonly #heap: MutableRow[] = []
-  /** No row whose first key lies beyond it is wanted: what that key, a number, is compared with. */
-  bound: Value
+  /**
+   * No row whose first key lies beyond it is wanted, nor one with this very key when there is no other: what that key, a
+   * number, is compared with. NaN, which no comparison holds with, while every row is.
+   */
+  bound: Value = Number.NaN
 
   constructor(keys: SortColumns, order: RowOrder, wanted: number) {
     this.#keys = keys
     this.#order = order
     this.#wanted = wanted
-    this.bound = this.#unbound()
-  }
-
-  #unbound(): number {
-    return this.#keys.columns[0]?.descending === true ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   }
 
   /** Takes the row if it is among the best; answers the new bound. */
@@ -158,7 +156,7 @@ class Top {
       heap[0] = row
       sink(heap, 0, this.#order)
     }
-    this.bound = heap[0]![this.#keys.columns[0]!.column] ?? this.#unbound()
+    this.bound = heap[0]![this.#keys.columns[0]!.column] ?? Number.NaN
     return this.bound
   }
 
@@ -180,7 +178,7 @@ function compileScanTop(plan: SortPlan, env: CompileEnv): ScanLoop<Top> | undefi
     // All keys are computed for every row, and once: one may fail, or answer differently the next time.
     const computed = plan.keys.flatMap(({ expression }) => (expression.kind === 'column' ? [] : [w.value(expression)]))
     const key = first.expression.kind === 'column' ? w.value(first.expression) : computed[0]!
-    const beyond = `${key} ${first.descending ? '<' : '>'} bound`
+    const beyond = `${key} ${first.descending ? '<' : '>'}${plan.keys.length === 1 ? '=' : ''} bound`
     w.lines.push(`if (${key} !== null && ${beyond}) continue`)
     const columns = input.columns.map(
       ({ type, typmod }, index): Expression => ({ kind: 'column', index, type, typmod }),
@@ -348,10 +346,12 @@ function* sortRows(
   const sorted = new Array<MutableRow>(present.length)
   for (let i = 0; i < ids.length; i++) sorted[i] = present[ids[i]!]!
   // Where the doubles say all there is to the first key, equal ones differ in the other keys only.
-  const rest = rowOrder(catalog, columns.slice(1))
-  if (!exact) yield* sortTies(sorted, doubles, ids, order, x)
-  else if (columns.length > 1) yield* sortTies(sorted, doubles, ids, rest, x)
-  absent.sort(rest)
+  const rest = columns.slice(1)
+  const restOrder = rowOrder(catalog, rest)
+  if (!exact) yield* sortTies(sorted, doubles, ids, (run) => mergeSort(run, order, x), x)
+  else if (rest.length > 0)
+    yield* sortTies(sorted, doubles, ids, (run) => sortRows(run, rest, restOrder, catalog, x), x)
+  absent.sort(restOrder)
   return first.nullsFirst ? absent.concat(sorted) : absent.length === 0 ? sorted : sorted.concat(absent)
 }
 
@@ -452,7 +452,7 @@ function* sortTies(
   sorted: MutableRow[],
   doubles: Float64Array,
   ids: Uint32Array,
-  order: RowOrder,
+  sort: (run: MutableRow[]) => Stretches<MutableRow[]>,
   x: Execution,
 ): Stretches<void> {
   let work = 0
@@ -461,7 +461,7 @@ function* sortTies(
     let to = from + 1
     while (to < ids.length && Object.is(doubles[ids[to]!]!, value)) to++
     if (to - from > 1) {
-      const run = yield* mergeSort(sorted.slice(from, to), order, x)
+      const run = yield* sort(sorted.slice(from, to))
       work += to - from
       if (work > STRETCH_ROWS) {
         work = 0
