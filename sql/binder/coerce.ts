@@ -435,7 +435,8 @@ export function commonTypmod(expressions: readonly Expression[], type: Oid): num
 
 /**
  * Settles polymorphic parameters for one call: the declared types with any* replaced, and the result type.
- * undefined when the actual types do not fit together.
+ * undefined when the actual types do not fit together. Two families are settled apart: anyelement and its kin must agree
+ * exactly, anycompatible and its kin find a common type.
  */
 export function resolvePolymorphic(
   b: BindContext,
@@ -443,81 +444,101 @@ export function resolvePolymorphic(
   declared: readonly Oid[],
   result: Oid | undefined,
 ): { readonly args: readonly Oid[]; readonly result: Oid } | undefined {
-  let element = oid(0)
-  let array = oid(0)
-  let unknowns = 0
-  let needsNonArray = false
-  let needsEnum = false
+  const exact: Family = { element: oid(0), array: oid(0), range: oid(0), multirange: oid(0) }
+  const loose: Family = { ...exact }
   const compatible: Oid[] = []
-  let compatibleNonArray = false
+  let unknowns = 0
   for (let i = 0; i < declared.length; i++) {
     const want = declared[i]!
+    const place = PLACES.get(want)
+    if (place === undefined) continue
     const have = actual[i] ?? OID.unknown
-    if (want === OID.anynonarray) needsNonArray = true
-    if (want === OID.anyenum) needsEnum = true
-    if (want === OID.anycompatiblenonarray) compatibleNonArray = true
-    if (want === OID.anyelement || want === OID.anynonarray || want === OID.anyenum) {
-      if (have === OID.unknown) unknowns++
-      else if (element !== 0 && have !== element) return undefined
-      else element = have
-    } else if (want === OID.anyarray) {
-      if (have === OID.unknown) unknowns++
-      else {
-        const base = have === OID.anyarray ? have : baseType(b, have)
-        if (array !== 0 && base !== array) return undefined
-        array = base
-      }
-    } else if (want === OID.anycompatible || want === OID.anycompatiblenonarray) {
-      if (have === OID.unknown) unknowns++
-      else compatible.push(have)
-    } else if (want === OID.anycompatiblearray) {
-      if (have === OID.unknown) unknowns++
-      else {
-        const inner = elementType(b, have)
-        if (inner === 0) return undefined
-        compatible.push(inner)
-      }
-    } else if (isPolymorphic(want)) {
-      return undefined // ranges
+    if (have === OID.unknown) {
+      unknowns++
+      continue
     }
+    const family = place.loose ? loose : exact
+    // Elements of the loose family are converted to a common type; all else must be the same type each time.
+    if (place.loose && place.of === 'element') {
+      compatible.push(have)
+      continue
+    }
+    const settled = place.of === 'element' || have === OID.anyarray ? have : baseType(b, have)
+    if (place.loose && place.of === 'array') {
+      const inner = elementType(b, settled)
+      if (inner === 0) return undefined
+      compatible.push(inner)
+      continue
+    }
+    if (family[place.of] !== 0 && family[place.of] !== settled) return undefined
+    family[place.of] = settled
   }
-  if (array !== 0 && array !== OID.anyarray) {
-    const inner = elementType(b, array)
-    if (inner === 0) return undefined
-    if (element === 0) element = inner
-    else if (element !== inner) return undefined
-  }
-  if (array === OID.anyarray && element === 0) element = OID.anyelement
-  if (element === 0 && unknowns > 0 && compatible.length === 0) element = OID.text
-  if (needsNonArray && elementType(b, element) !== 0) return undefined
-  if (needsEnum && b.catalog.typeRow(element)?.kind !== 'e') return undefined
-  let common = oid(0)
+  if (!settleContainers(b, exact) || !settleContainers(b, loose)) return undefined
+  const { element: inner } = loose
+  if (inner !== 0) compatible.push(inner)
+  if (exact.array === OID.anyarray && exact.element === 0) exact.element = OID.anyelement
+  if (exact.element === 0 && unknowns > 0 && compatible.length === 0 && !declared.some((type) => RANGES.has(type)))
+    exact.element = OID.text
+  if (declared.includes(OID.anynonarray) && elementType(b, exact.element) !== 0) return undefined
+  if (declared.includes(OID.anyenum) && b.catalog.typeRow(exact.element)?.kind !== 'e') return undefined
+  let common: Oid = OID.text
   if (compatible.length > 0) {
     common = selectCommonType(b, compatible, undefined)
     if (common === 0) return undefined
+    if (inner !== 0 && common !== inner) return undefined
     if (!compatible.every((type) => canCoerce(b, [type], [common], 'implicit'))) return undefined
-    if (compatibleNonArray && elementType(b, common) !== 0) return undefined
-  } else common = OID.text
+    if (declared.includes(OID.anycompatiblenonarray) && elementType(b, common) !== 0) return undefined
+  }
+  loose.element = common
   const settle = (type: Oid): Oid => {
-    switch (type) {
-      case OID.anyelement:
-      case OID.anynonarray:
-      case OID.anyenum:
-        return element
-      case OID.anyarray:
-        return array !== 0 ? array : arrayTypeOf(b, element)
-      case OID.anycompatible:
-      case OID.anycompatiblenonarray:
-        return common
-      case OID.anycompatiblearray:
-        return arrayTypeOf(b, common)
-      default:
-        return type
-    }
+    const place = PLACES.get(type)
+    if (place === undefined) return type
+    const family = place.loose ? loose : exact
+    if (place.of === 'array' && family.array === 0) return arrayTypeOf(b, family.element)
+    return family[place.of]
   }
   const args = declared.map(settle)
   if (args.some((type) => type === 0)) return undefined
   return { args, result: result === undefined ? oid(0) : settle(result) }
+}
+
+/** What the types of one family stand for; 0 where nothing said it. */
+interface Family {
+  element: Oid
+  array: Oid
+  range: Oid
+  multirange: Oid
+}
+
+const PLACES = new Map<Oid, { readonly of: keyof Family; readonly loose: boolean }>([
+  [OID.anyelement, { of: 'element', loose: false }],
+  [OID.anynonarray, { of: 'element', loose: false }],
+  [OID.anyenum, { of: 'element', loose: false }],
+  [OID.anyarray, { of: 'array', loose: false }],
+  [OID.anyrange, { of: 'range', loose: false }],
+  [OID.anymultirange, { of: 'multirange', loose: false }],
+  [OID.anycompatible, { of: 'element', loose: true }],
+  [OID.anycompatiblenonarray, { of: 'element', loose: true }],
+  [OID.anycompatiblearray, { of: 'array', loose: true }],
+  [OID.anycompatiblerange, { of: 'range', loose: true }],
+  [OID.anycompatiblemultirange, { of: 'multirange', loose: true }],
+])
+const RANGES = new Set<Oid>([OID.anyrange, OID.anymultirange, OID.anycompatiblerange, OID.anycompatiblemultirange]) // prettier-ignore
+
+/** A container says what its element is, a range what its multirange is, and back. False when they do not agree. */
+function settleContainers(b: BindContext, family: Family): boolean {
+  const agree = (place: keyof Family, type: Oid): boolean => {
+    if (type === 0 || (family[place] !== 0 && family[place] !== type)) return false
+    family[place] = type
+    return true
+  }
+  if (family.multirange !== 0 && !agree('range', b.catalog.typeRow(family.multirange)?.rangeType ?? oid(0)))
+    return false
+  if (family.range !== 0) {
+    const range = b.catalog.typeRow(family.range)?.range
+    if (range === undefined || !agree('multirange', range.multirange) || !agree('element', range.subtype)) return false
+  }
+  return family.array === 0 || family.array === OID.anyarray || agree('element', elementType(b, family.array))
 }
 
 /** An unknown literal or parameter that nothing else settled becomes text. */

@@ -5,6 +5,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import { arrayType } from '../types/array/array.ts'
 import { notSupported, sqlError } from '../types/error.ts'
+import { multirangeType, type RangeType, rangeType } from '../types/range/range-type.ts'
 import { type CompositeColumn, compositeType } from '../types/record/composite.ts'
 import { enumType } from '../types/record/enum.ts'
 import { builtinTypes } from '../types/registry.ts'
@@ -37,6 +38,8 @@ export function behaviourOf(oid: Oid, source: TypeSource): Type {
     )
   }
   if (row.kind === 'c') return compositeType(oid, row.name, columnsOf(row, source), source)
+  if (row.range !== undefined) return rangeType({ oid, name: row.name, bounds: source.type(row.range.subtype) })
+  if (row.rangeType !== undefined) return multirangeType(oid, row.name, source.type(row.rangeType) as RangeType)
   throw notSupported(`type ${row.name}`)
 }
 

@@ -21,6 +21,7 @@ import type {
   NamespaceRow,
   OpclassRow,
   OperatorRow,
+  RangeRow,
   RelationRow,
   TypeRow,
 } from './catalog.ts'
@@ -143,9 +144,33 @@ export const namespaces = new Table<NamespaceRow>('pg_namespace', (r) => ({
   ...acl(r.texts('nspacl')),
 }))
 
+/** pg_range by rngtypid. */
+const ranges = lazy(() => {
+  const table = dataTable('pg_range')
+  return new Map(
+    table.lines.map((line) => {
+      const r = reader(table, line)
+      const row: RangeRow = {
+        subtype: oid(r.number('rngsubtype')),
+        multirange: oid(r.number('rngmultitypid')),
+        collation: oid(r.number('rngcollation')),
+        opclass: oid(r.number('rngsubopc')),
+        canonical: oid(r.number('rngcanonical')),
+        difference: oid(r.number('rngsubdiff')),
+      }
+      return [r.number('rngtypid'), row] as const
+    }),
+  )
+})
+function rangeOfMultirange(multirange: number): Oid {
+  for (const [range, row] of ranges()) if (row.multirange === multirange) return oid(range)
+  throw new Error(`pg_range has no row for multirange ${multirange}`)
+}
+
 export const types = new Table<TypeRow>('pg_type', (r) => {
   const kind = r.text('typtype') as TypeRow['kind']
   const domain = kind === 'd' ? { domain: builtinDomain(r.text('typname')) } : {}
+  const range = kind === 'r' ? ranges().get(r.number('oid')) : undefined
   return {
     oid: oid(r.number('oid')),
     name: r.text('typname'),
@@ -168,6 +193,8 @@ export const types = new Table<TypeRow>('pg_type', (r) => {
     typmod: r.number('typtypmod'),
     collation: oid(r.number('typcollation')),
     ...domain,
+    ...(range === undefined ? {} : { range }),
+    ...(kind === 'm' ? { rangeType: rangeOfMultirange(r.number('oid')) } : {}),
     ...acl(r.texts('typacl')),
   }
 })

@@ -296,7 +296,21 @@ export interface TypeRow {
       readonly validated: boolean
     }[]
   }
+  /** A range type's row of pg_range. */
+  readonly range?: RangeRow
+  /** A multirange type's range type. */
+  readonly rangeType?: Oid
   readonly acl?: readonly string[]
+}
+
+export interface RangeRow {
+  readonly subtype: Oid
+  readonly multirange: Oid
+  readonly collation: Oid
+  readonly opclass: Oid
+  /** 0 when none. */
+  readonly canonical: Oid
+  readonly difference: Oid
 }
 
 export interface FunctionRow {

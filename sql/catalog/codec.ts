@@ -14,10 +14,13 @@ import {
   Interval,
   Jsonb,
   type JsonNode,
+  MultirangeValue,
   Numeric,
+  RangeValue,
   RecordValue,
   SparseVector,
   TimeTz,
+  type Value,
 } from '../types/value.ts'
 import type { Descriptor } from './catalog.ts'
 
@@ -68,6 +71,15 @@ function objectToJson(value: object): Json {
     return tagged('array', [value.elements.map(toJson), toJson(value.dimensions), toJson(value.lower)])
   if (value instanceof RecordValue)
     return tagged('record', [value.values.map(toJson), toJson(value.types), toJson(value.names)])
+  if (value instanceof RangeValue)
+    return tagged('range', [
+      toJson(value.lower),
+      toJson(value.upper),
+      value.lowerInclusive,
+      value.upperInclusive,
+      value.isEmpty,
+    ])
+  if (value instanceof MultirangeValue) return tagged('multirange', value.ranges.map(toJson))
   if (value instanceof BitString) return tagged('bits', [base64(value.bytes), value.length])
   // fromEntries makes own properties of every key, __proto__ too.
   const out = Object.fromEntries(
@@ -137,6 +149,11 @@ const TAGS: Readonly<Record<string, (v: Json) => unknown>> = {
     const [bytes, length] = v as Parts
     return new BitString(fromBase64(bytes), length as number)
   },
+  range: (v) => {
+    const [lower, upper, ...flags] = (v as Parts).map(fromJson) as [Value, Value, boolean, boolean, boolean]
+    return new RangeValue(lower, upper, ...flags)
+  },
+  multirange: (v) => new MultirangeValue((v as Parts).map(fromJson) as RangeValue[]),
   object: (v) => mapObject(v as { readonly [key: string]: Json }),
 }
 

@@ -95,6 +95,9 @@ function walk(
 }
 const REGCLASS = oid(2205)
 
+/** The functions that CREATE TYPE … AS RANGE makes: parts of their type. */
+const RANGE_CONSTRUCTORS = /^(?:multi)?range_constructor\d$/
+
 /** Everything a user object needs. */
 export function* dependencies(view: CatalogView): Iterable<Dependency> {
   for (const row of userRows(view, 'relation', undefined)) yield* relationDependencies(view, row)
@@ -106,8 +109,14 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
       const relation = view.relation(row.relation)
       if (relation?.kind === 'c') yield* inNamespace(self, row.namespace)
       else yield { from: self, to: address(CLASS.relation, row.relation), type: 'i' }
+    } else if (row.rangeType !== undefined) {
+      yield { from: self, to: address(CLASS.type, row.rangeType), type: 'i' }
     } else {
       yield* inNamespace(self, row.namespace)
+    }
+    if (row.range !== undefined) {
+      const used = [address(CLASS.type, row.range.subtype), address(CLASS.function, row.range.difference)]
+      for (const to of used) if (isUser(to.object)) yield { from: self, to, type: 'n' }
     }
     if (row.kind === 'd' && isUser(row.baseType)) yield { from: self, to: address(CLASS.type, row.baseType), type: 'n' }
     for (const check of row.domain?.checks ?? []) {
@@ -118,10 +127,20 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
   }
   for (const row of userRows(view, 'function', undefined)) {
     const self = address(CLASS.function, row.oid)
+    if (RANGE_CONSTRUCTORS.test(row.source)) {
+      yield { from: self, to: address(CLASS.type, row.returnType), type: 'i' }
+      continue
+    }
     yield* inNamespace(self, row.namespace)
     for (const type of new Set([row.returnType, ...row.argTypes])) {
       if (isUser(type)) yield { from: self, to: address(CLASS.type, type), type: 'n' }
     }
+  }
+  // A range's to its multirange: made with the types.
+  for (const row of userRows(view, 'cast', undefined)) {
+    if (view.typeRow(row.source)?.range === undefined) continue
+    for (const to of [row.source, row.target])
+      yield { from: address(CLASS.cast, row.oid), to: address(CLASS.type, to), type: 'i' }
   }
   for (const kind of ['operator', 'collation'] as const) {
     for (const row of userRows(view, kind, undefined))

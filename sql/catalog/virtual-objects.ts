@@ -14,6 +14,8 @@ const TYPE_FUNCTIONS: Readonly<Record<string, readonly [string, string, string, 
   c: ['record_in', 'record_out', 'record_recv', 'record_send'],
   d: ['domain_in', '', 'domain_recv', ''],
   e: ['enum_in', 'enum_out', 'enum_recv', 'enum_send'],
+  r: ['range_in', 'range_out', 'range_recv', 'range_send'],
+  m: ['multirange_in', 'multirange_out', 'multirange_recv', 'multirange_send'],
 }
 
 const functionOid = (view: CatalogView, name: string): number =>
@@ -50,7 +52,7 @@ function typeRecord(view: CatalogView, row: TypeRow): RowRecord {
     typsend: base?.send ?? functionOid(view, names[3]),
     typmodin: 0,
     typmodout: 0,
-    typanalyze: row.isArray ? ARRAY_ANALYZE : 0,
+    typanalyze: TYPE_ANALYZE[row.isArray ? 'array' : row.kind] ?? 0,
     typalign: row.align,
     typstorage: row.storage,
     typnotnull: row.notNull,
@@ -64,7 +66,8 @@ function typeRecord(view: CatalogView, row: TypeRow): RowRecord {
   }
 }
 const ARRAY_SUBSCRIPT = 6179
-const ARRAY_ANALYZE = 3816
+/** array_typanalyze, range_typanalyze, multirange_typanalyze. */
+const TYPE_ANALYZE: Readonly<Record<string, number>> = { array: 3816, r: 3916, m: 4242 }
 
 /** A domain is printed by its base type's functions. */
 function builtinFunctions(view: CatalogView, type: Oid): { readonly output: number; readonly send: number } {
@@ -79,6 +82,21 @@ function* enumRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
   for (const row of userRows(view, 'type', lookup, 'enumtypid')) {
     for (const label of row.enumLabels ?? []) {
       yield { oid: label.oid, enumtypid: row.oid, enumsortorder: label.order, enumlabel: label.label }
+    }
+  }
+}
+
+function* rangeRows(view: CatalogView, lookup: Lookup): Iterable<RowRecord> {
+  for (const row of userRows(view, 'type', lookup, 'rngtypid')) {
+    if (row.range === undefined) continue
+    yield {
+      rngtypid: row.oid,
+      rngsubtype: row.range.subtype,
+      rngmultitypid: row.range.multirange,
+      rngcollation: row.range.collation,
+      rngsubopc: row.range.opclass,
+      rngcanonical: row.range.canonical,
+      rngsubdiff: row.range.difference,
     }
   }
 }
@@ -276,6 +294,7 @@ function* extensionRows(view: CatalogView): Iterable<RowRecord> {
 export const OBJECT_ROWS: Readonly<Record<string, RowSource>> = {
   pg_type: typeRows,
   pg_enum: enumRows,
+  pg_range: rangeRows,
   pg_proc: functionRows,
   pg_operator: operatorRows,
   pg_cast: castRows,

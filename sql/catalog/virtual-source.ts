@@ -48,6 +48,7 @@ const OID_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   pg_statistic: ['starelid'],
   pg_type: ['oid'],
   pg_enum: ['enumtypid'],
+  pg_range: ['rngtypid'],
   pg_proc: ['oid'],
   pg_operator: ['oid'],
   pg_cast: ['oid'],

@@ -157,6 +157,7 @@ const PER_DESCRIPTOR: Readonly<Record<string, readonly [kind: DescriptorKind, ro
   pg_statistic: ['statistics', 5],
   pg_type: ['type', 1],
   pg_enum: ['type', 0.2],
+  pg_range: ['type', 0.1],
   pg_proc: ['function', 1],
   pg_description: ['comment', 1],
 }

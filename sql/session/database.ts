@@ -25,6 +25,7 @@ import { sqlError } from '../types/error.ts'
 import { registerJson } from '../types/json/json.ts'
 import { registerMisc } from '../types/misc/misc.ts'
 import { registerNumber } from '../types/number/number.ts'
+import { registerRanges } from '../types/range/range.ts'
 import { registerRecords } from '../types/record/record.ts'
 import { registerText } from '../types/text/text.ts'
 import { registerTextSearch } from '../types/tsearch/tsearch.ts'
@@ -72,6 +73,7 @@ function register(): void {
   registerJson()
   registerVector()
   registerTextSearch()
+  registerRanges()
   // Arrays of everything registered before.
   registerArrays()
   registerTableOperators()

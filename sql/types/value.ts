@@ -25,6 +25,7 @@
  * | sparsevec                       | SparseVector                                                                    |
  * | bit, varbit                     | BitString                                                                       |
  * | tsvector, tsquery               | TsVector, TsQuery                                                               |
+ * | range types, multirange types   | RangeValue, MultirangeValue                                                     |
  * | void                            | '' (empty string)                                                               |
  */
 import type { Oid } from '../../storage/keys/brand.ts'
@@ -50,6 +51,8 @@ export type Value =
   | BitString
   | TsVector
   | TsQuery
+  | RangeValue
+  | MultirangeValue
 
 export type Row = readonly Value[]
 
@@ -171,5 +174,29 @@ export class TsQuery {
   readonly root: TsQueryNode | undefined
   constructor(root: TsQueryNode | undefined) {
     this.root = root
+  }
+}
+
+/** A span of a subtype's values. A bound that is null is infinite, and then not inclusive; an empty range has no bounds. */
+export class RangeValue {
+  readonly lower: Value
+  readonly upper: Value
+  readonly lowerInclusive: boolean
+  readonly upperInclusive: boolean
+  readonly isEmpty: boolean
+  constructor(lower: Value, upper: Value, lowerInclusive: boolean, upperInclusive: boolean, isEmpty: boolean) {
+    this.lower = lower
+    this.upper = upper
+    this.lowerInclusive = lowerInclusive
+    this.upperInclusive = upperInclusive
+    this.isEmpty = isEmpty
+  }
+}
+
+/** Ranges in ascending order, none of them empty, no two that overlap or touch. */
+export class MultirangeValue {
+  readonly ranges: readonly RangeValue[]
+  constructor(ranges: readonly RangeValue[]) {
+    this.ranges = ranges
   }
 }

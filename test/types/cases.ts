@@ -17,6 +17,7 @@ import { aggregateBodies, type CallContext, type CallInfo, functionBodies } from
 import { registerJson } from '../../sql/types/json/json.ts'
 import { registerMisc } from '../../sql/types/misc/misc.ts'
 import { registerNumber } from '../../sql/types/number/number.ts'
+import { registerRanges } from '../../sql/types/range/range.ts'
 import { compositeType } from '../../sql/types/record/composite.ts'
 import { enumType } from '../../sql/types/record/enum.ts'
 import { registerRecords } from '../../sql/types/record/record.ts'
@@ -144,6 +145,7 @@ export function registerAll(): void {
   registerJson()
   registerRecords()
   registerVector()
+  registerRanges()
   registerArrays()
   registerOwn()
 }

@@ -10,6 +10,7 @@ import { registerIndexes } from './index-statements.ts'
 import { registerMaintenance } from './maintenance.ts'
 import { registerOwned } from './owned.ts'
 import { registerOwners } from './owner.ts'
+import { registerRangeTypes } from './range-types.ts'
 import { registerRoles } from './roles.ts'
 import { registerSchemas } from './schemas.ts'
 import { registerSequences } from './sequences.ts'
@@ -35,6 +36,7 @@ export function registerDdl(): void {
   registerViews()
   registerTypes()
   registerDomains()
+  registerRangeTypes()
   registerRoles()
   registerDatabases()
   registerExtensions()

@@ -6,7 +6,9 @@ import { findType, namesOf, resolveTypeName, typeName } from '../../binder/binde
 import type { ExtensionRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import { CLASS, KIND_OF } from '../../catalog/classes.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
+import type { MutableRow } from '../../executor/operator.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
+import type { Row } from '../../types/value.ts'
 import { preventInBlock } from '../control.ts'
 import { removeComment } from './comment.ts'
 import {
@@ -28,7 +30,7 @@ import {
   stringNode,
   update,
 } from './context.ts'
-import { dependencyGraph, dropList, type Graph, type ObjectAddress, reportDrop } from './depend.ts'
+import { type DropItem, dependencyGraph, dropList, type Graph, type ObjectAddress, reportDrop } from './depend.ts'
 import { removeSequenceState, removeStorage, rewriteTable } from './storage.ts'
 import { removeType } from './types.ts'
 
@@ -59,13 +61,24 @@ async function perform(ddl: Ddl, targets: readonly ObjectAddress[], cascade: boo
     }
     if (!quiet) reportDrop(ddl, list, targets, cascade)
     const rewritten = new Map<Oid, RelationRow>()
-    for (const { address } of list) remove(ddl, graph, address, rewritten)
+    // Rows are moved while the types of the columns that go are still there to read them with.
+    const isType = ({ address }: DropItem): boolean => address.classOid === CLASS.type
+    for (const { address } of list.filter((item) => !isType(item))) remove(ddl, graph, address, rewritten)
     for (const [table, before] of rewritten) {
       const now = ddl.editor.relation(table)
-      if (now !== undefined) await rewriteTable(ddl, before, now)
+      if (now !== undefined) await rewriteTable(ddl, before, now, withoutDropped(before, now))
     }
+    for (const { address } of list.filter(isType)) remove(ddl, graph, address, rewritten)
     return
   }
+}
+
+/** From a row of the live columns to one of those that have stayed; undefined when all have. */
+function withoutDropped(before: RelationRow, after: RelationRow): ((old: Row) => MutableRow) | undefined {
+  const live = before.columns.filter((column) => !column.dropped)
+  const kept = live.flatMap((column, i) => (after.columns[column.number - 1]!.dropped ? [] : [i]))
+  if (kept.length === live.length) return undefined
+  return (old) => kept.map((i) => old[i]!)
 }
 
 /** The table, view … that a drop touches. */

@@ -19,6 +19,9 @@ export function objectName(first: string, second: string | undefined, label: str
   return `${cutBytes(first, a)}${second === undefined ? '' : `_${cutBytes(second, b)}`}_${label}`
 }
 
+/** A name that leaves room for so many bytes behind it. */
+export const cutName = (text: string, room = 0): string => cutBytes(text, NAME_BYTES_MAX - room)
+
 /** At most so many bytes of UTF-8, whole characters only. */
 function cutBytes(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text

@@ -2,7 +2,7 @@
 import type { Node } from '@pgsql/types'
 import { findType, namesOf, typeName } from '../../binder/binder.ts'
 import type { ColumnRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
-import { notSupported, sqlError } from '../../types/error.ts'
+import { sqlError } from '../../types/error.ts'
 import { draftColumn } from './columns.ts'
 import {
   binder,
@@ -116,10 +116,6 @@ export function registerTypes(): void {
     update(ddl, row)
     putRowType(ddl, row)
     return 'CREATE TYPE'
-  })
-
-  defineDdl('CreateRangeStmt', 'CREATE TYPE', () => {
-    throw notSupported('CREATE TYPE AS RANGE')
   })
 }
 

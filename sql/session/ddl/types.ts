@@ -118,6 +118,19 @@ export function putDomainType(
   return type
 }
 
+/** A range or multirange type with its array type. */
+export function putRangeType(
+  ddl: Ddl,
+  base: Base & { readonly array: Oid },
+  align: string,
+  of: Required<Pick<TypeRow, 'range'>> | Required<Pick<TypeRow, 'rangeType'>>,
+): TypeRow {
+  const type: TypeRow = { ...plain(base), kind: 'range' in of ? 'r' : 'm', category: 'R', align, ...base, ...of }
+  ddl.editor.put('type', type)
+  putArrayType(ddl, type, type.array)
+  return type
+}
+
 /** Name, schema or owner of a type, of its array type too. */
 export function changeType(ddl: Ddl, type: Oid, change: Partial<Pick<TypeRow, 'name' | 'namespace' | 'owner'>>): void {
   const row = ddl.editor.typeRow(type)

@@ -283,7 +283,7 @@ function timestamptzAge(first: Int64, second: Int64, zone: Zone): Interval {
   return ageOfFields(localFields(a, zone).fields, localFields(b, zone).fields, a < b)
 }
 
-function addDays(day: number, days: number): number {
+export function addDays(day: number, days: number): number {
   if (!Number.isFinite(day)) return day
   const result = day + days
   if (result < DATE_MIN || result >= DATE_END) throw outOfRange('date')

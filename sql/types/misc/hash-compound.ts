@@ -9,8 +9,21 @@ import { bound, type CallInfo, type FunctionBody, type FunctionTable, scalar } f
 import { isArray, isScalar } from '../json/node.ts'
 import { int8Wrapped } from '../number/int.ts'
 import { OID } from '../oids.ts'
+import { flagsOf, isMultirangeType, isRangeType } from '../range/range-type.ts'
 import type { TypeContext } from '../type.ts'
-import type { ArrayValue, Int64, Interval, Jsonb, JsonNode, Numeric, RecordValue, TimeTz, Value } from '../value.ts'
+import type {
+  ArrayValue,
+  Int64,
+  Interval,
+  Jsonb,
+  JsonNode,
+  MultirangeValue,
+  Numeric,
+  RangeValue,
+  RecordValue,
+  TimeTz,
+  Value,
+} from '../value.ts'
 import {
   bpcharBytes,
   charWord,
@@ -130,6 +143,8 @@ function hasherOf(type: Oid, context: TypeContext, wide: boolean): Hasher {
     return hashElements(hasherOf(found.elementOid, context, wide))
   if (type === OID.record || 'columns' in found) return hashRow(context)
   if ('labels' in found) return hashText
+  if (isRangeType(found)) return hashRange(hasherOf(found.bounds.oid, context, wide))
+  if (isMultirangeType(found)) return hashMultirange(hashRange(hasherOf(found.rangeType.bounds.oid, context, wide)))
   const name = context.names?.typeName(type) ?? found.name
   throw sqlError('42883', `could not identify ${wide ? 'an extended' : 'a'} hash function for type ${name}`)
 }
@@ -155,6 +170,25 @@ const hashRow =
       const hash = item === null ? 0n : hasherOf(types[i]!, context, seed !== undefined)(item, seed)
       sum = combined(sum, hash, seed !== undefined)
     }
+    return sum
+  }
+
+const hashFlags = simple(word)
+/** The bounds' hashes, mixed into that of the flags. */
+const hashRange =
+  (bounds: Hasher): Hasher =>
+  (value, seed) => {
+    const range = value as RangeValue
+    const wide = seed !== undefined
+    const lower = range.lower === null ? 0n : bounds(range.lower, seed)
+    const upper = range.upper === null ? 0n : bounds(range.upper, seed)
+    return BigInt.asUintN(wide ? 64 : 32, turned(hashFlags(flagsOf(range), seed) ^ lower, wide) ^ upper)
+  }
+const hashMultirange =
+  (range: Hasher): Hasher =>
+  (value, seed) => {
+    let sum = 1n
+    for (const each of (value as MultirangeValue).ranges) sum = combined(sum, range(each, seed), seed !== undefined)
     return sum
   }
 
@@ -185,6 +219,8 @@ export const COMPOUND_HASH_FUNCTIONS: FunctionTable = {
   ...pair('jsonb_hash', () => hashJsonb),
   ...pair('hash_array', byArgument),
   ...pair('hash_record', byArgument),
+  ...pair('hash_range', byArgument),
+  ...pair('hash_multirange', byArgument),
   ...pair('hashenum', () => hashText, 'hashenumextended'),
   // A log position is held as its text, hashed as its number.
   pg_lsn_hash: scalar((lsn: string) => narrow(hashInstant(lsnNumber(lsn), undefined))),

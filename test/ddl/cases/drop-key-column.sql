@@ -1,0 +1,22 @@
+-- A table's rows lie under its primary key: what drops a key's column moves them.
+CREATE TABLE one (a int PRIMARY KEY, b int, c text);
+INSERT INTO one VALUES (7, 1, 'x'), (8, 2, 'y');
+CREATE INDEX ON one (b);
+ALTER TABLE one DROP COLUMN a;
+SELECT * FROM one ORDER BY b;
+SELECT c FROM one WHERE b = 2;
+INSERT INTO one VALUES (1, 'again');
+SELECT * FROM one ORDER BY b, c;
+CREATE TABLE two (a int, b int, c text, d int, PRIMARY KEY (b, d));
+INSERT INTO two VALUES (7, 1, 'x', 5), (7, 2, 'y', 5);
+ALTER TABLE two DROP COLUMN b, ADD COLUMN e int DEFAULT 4, ALTER COLUMN a TYPE text;
+SELECT * FROM two ORDER BY c;
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE TABLE three (m mood PRIMARY KEY, n int, o mood);
+INSERT INTO three VALUES ('sad', 1, 'happy'), ('happy', 2, NULL);
+DROP TYPE mood CASCADE;
+SELECT * FROM three ORDER BY n;
+CREATE TABLE four (a int PRIMARY KEY);
+INSERT INTO four VALUES (1), (2);
+ALTER TABLE four DROP COLUMN a;
+SELECT count(*) FROM four;
