@@ -38,7 +38,7 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   if (['tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid'].includes(def.colname!))
     throw sqlError('42701', `column name "${def.colname}" conflicts with a system column name`)
   if (table.columns.length >= 1600) throw sqlError('54011', 'tables can have at most 1600 columns')
-  const draft = draftColumn(ddl, table.name, def, table.columns.length + 1)
+  const draft = draftColumn(ddl, table.name, def, table.columns.length + 1, table.rowType)
   let row = update(ddl, { ...table, columns: [...table.columns, { ...draft.row, notNull: false }] })
   const column = await finishColumn(ddl, row, draft)
   row = update(ddl, withColumn(current(ddl, table.oid), { ...column, notNull: false }))
@@ -102,7 +102,7 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
     column.name,
     def.typeName!,
     def.collClause === undefined ? undefined : namesOf(def.collClause.collname),
-    table.name,
+    table.rowType,
   )
   if (column.generated !== undefined && def.raw_default !== undefined) {
     throw sqlError('42611', 'cannot specify USING when altering type of generated column', {

@@ -17,6 +17,7 @@ import {
   resolveTypeName,
   typeName,
 } from '../../binder/binder.ts'
+import { FIRST_USER_OID } from '../../catalog/bootstrap.ts'
 import type { ColumnRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
@@ -52,12 +53,12 @@ export function columnType(
   name: string,
   node: TypeName,
   collateNames: readonly string[] | undefined,
-  relation = '',
+  rowType?: Oid,
 ): Pick<ColumnRow, 'type' | 'typmod' | 'collation'> {
   const b = binder(ddl)
   const { type, typmod, setOf } = resolveTypeName(b, node)
   if (setOf) throw errorAt(b, '42P16', `column "${name}" cannot be declared SETOF`, node.location)
-  checkColumnType(ddl, name, type, relation)
+  checkColumnType(ddl, name, type, rowType === undefined ? [] : [rowType])
   const row = ddl.editor.typeRow(type)!
   if (type >= 16384) requireRight(ddl, 'type', type, 'U', `permission denied for type ${typeName(b, type)}`)
   let collation = row.collation
@@ -68,20 +69,22 @@ export function columnType(
   return { type, typmod, collation }
 }
 
-/** 42P16 for pseudo-types, on their own or inside arrays. */
-export function checkColumnType(ddl: Ddl, name: string, type: Oid, relation: string): void {
+/**
+ * 42P16 for pseudo-types and for what would hold itself, on its own or inside arrays, domains, ranges and composite types.
+ * `within`: the row types that the column would be a part of.
+ */
+export function checkColumnType(ddl: Ddl, name: string, type: Oid, within: readonly Oid[]): void {
   const row = ddl.editor.typeRow(type)
   if (row === undefined) return
   if (row.kind === 'p') throw sqlError('42P16', `column "${name}" has pseudo-type ${typeName(binder(ddl), type)}`)
-  if (
-    row.kind === 'c' &&
-    ddl.editor.relation(row.relation)?.name === relation &&
-    row.relation !== 0 &&
-    ddl.editor.relation(row.relation)?.rowType === type &&
-    relation !== ''
-  ) {
-    throw sqlError('42P16', `composite type ${relation} cannot be made a member of itself`)
-  }
+  if (within.includes(type))
+    throw sqlError('42P16', `composite type ${typeName(binder(ddl), type)} cannot be made a member of itself`)
+  if (within.length === 0 || type < FIRST_USER_OID) return
+  for (const part of [row.baseType, row.element, row.range?.subtype ?? 0, row.rangeType ?? 0])
+    if (part !== 0) checkColumnType(ddl, name, oid(part), within)
+  if (row.kind !== 'c') return
+  for (const column of ddl.editor.relation(row.relation)?.columns ?? [])
+    if (!column.dropped) checkColumnType(ddl, column.name, column.type, [...within, type])
 }
 
 function serialType(ddl: Ddl, node: TypeName): Oid | undefined {
@@ -93,7 +96,7 @@ function serialType(ddl: Ddl, node: TypeName): Oid | undefined {
   return type
 }
 
-export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: number): ColumnDraft {
+export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: number, rowType?: Oid): ColumnDraft {
   const b = binder(ddl)
   const name = def.colname!
   const serial = serialType(ddl, def.typeName!)
@@ -104,6 +107,7 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
           name,
           def.typeName!,
           def.collClause === undefined ? undefined : namesOf(def.collClause.collname),
+          rowType,
         )
       : { type: serial, typmod: -1, collation: oid(0) }
   let nullness: boolean | undefined = serial === undefined ? undefined : true

@@ -134,7 +134,7 @@ async function createTable(ddl: Ddl, node: CreateStmt): Promise<void> {
   const identified = drafts.find(
     (draft) => draft.identity !== undefined && ddl.editor.typeRow(draft.row.type) === undefined,
   )
-  if (identified !== undefined) checkColumnType(ddl, identified.row.name, identified.row.type, base.name)
+  if (identified !== undefined) checkColumnType(ddl, identified.row.name, identified.row.type, [])
 
   const row = putTable(ddl, {
     ...base,

@@ -138,3 +138,17 @@ CREATE DOMAIN cased AS int CHECK (CASE 1 WHEN VALUE THEN false ELSE true END);
 SELECT 2::cased;
 SELECT 1::cased;
 SELECT 'maybe'::information_schema.yes_or_no;
+-- Nothing holds itself.
+CREATE TYPE ring AS (a int);
+CREATE DOMAIN ring_domain AS ring;
+CREATE TYPE ring_range AS RANGE (subtype = ring);
+ALTER TYPE ring ADD ATTRIBUTE b ring;
+ALTER TYPE ring ADD ATTRIBUTE b ring[];
+ALTER TYPE ring ADD ATTRIBUTE b ring_domain;
+ALTER TYPE ring ADD ATTRIBUTE b ring_range;
+ALTER TYPE ring ADD ATTRIBUTE b ring_multirange;
+CREATE TABLE ring_table (a int);
+CREATE TABLE holder (a ring_table);
+ALTER TABLE ring_table ADD COLUMN b ring_table;
+ALTER TABLE ring_table ADD COLUMN b holder[];
+ALTER TABLE ring_table ALTER COLUMN a TYPE holder USING NULL;
