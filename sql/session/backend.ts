@@ -14,6 +14,7 @@ import type { Catalog, RoleRow } from '../catalog/catalog.ts'
 import type { CatalogStore } from '../catalog/store.ts'
 import { DeferredChecks } from '../executor/deferred.ts'
 import type { TableSizes } from '../planner/level.ts'
+import { setDeadline } from '../types/deadline.ts'
 import { type Notice, type SqlError, sqlError } from '../types/error.ts'
 import { PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
@@ -102,6 +103,8 @@ export class Backend implements Session, ContextHost {
   queryText = ''
   queryStart = 0
   stateChange = 0
+  /** When the statement that runs is to end, by performance.now(). */
+  deadline = Number.POSITIVE_INFINITY
   transactionStart = 0
   statementStart = 0
   sessionUser: Oid
@@ -431,13 +434,17 @@ export class Backend implements Session, ContextHost {
       clearTimeout(this.#statementTimer)
       this.#statementTimer = undefined
     }
+    this.deadline = Number.POSITIVE_INFINITY
     this.startTimeout()
+    setDeadline(this.deadline)
   }
 
   /** One timer for a whole query string; a statement of it that sets statement_timeout sets it for those after it. */
   startTimeout(): void {
     const timeout = this.settings.quick.statementTimeoutMs
     if (timeout <= 0 || this.#statementTimer !== undefined) return
+    this.deadline = performance.now() + timeout
+    setDeadline(this.deadline)
     this.#statementTimer = setTimeout(
       () => this.#interruptWith(sqlError('57014', 'canceling statement due to statement timeout')),
       timeout,

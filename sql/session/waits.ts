@@ -4,6 +4,7 @@
  */
 import type { Kv } from '../../storage/kv/kv.ts'
 import { Pause, SLICE_OVER } from '../executor/operator.ts'
+import { setDeadline } from '../types/deadline.ts'
 import { nextSlice, startSlice } from './scheduler.ts'
 import type { MaybePromise } from './session.ts'
 import type { Wait } from './suspend.ts'
@@ -12,6 +13,8 @@ interface WaitHost {
   readonly kv: Kv
   readonly pid: number
   readonly isInterrupted: boolean
+  /** When its statement is to end. */
+  readonly deadline: number
   checkInterrupts(): void
 }
 
@@ -36,13 +39,17 @@ export class Waits {
     this.#wake = hurry
     return promise.then(() => {
       if (this.#wake === hurry) this.#wake = undefined
+      setDeadline(this.#host.deadline)
       this.#host.checkInterrupts()
     })
   }
 
   pause(pause: Pause): Promise<void> {
     if (pause === SLICE_OVER || pause.promise === undefined) return this.turn()
-    return this.interruptible(pause.promise, 'Lock').then(() => startSlice())
+    return this.interruptible(pause.promise, 'Lock').then(() => {
+      startSlice()
+      setDeadline(this.#host.deadline)
+    })
   }
 
   /** Runs a generator to its end, waiting where it pauses; whatever else it yields is dropped. Gives what it returns. */

@@ -4,14 +4,14 @@ import type { AggregateBody, AggregateTable } from '../function.ts'
 import { ArrayValue, type Value } from '../value.ts'
 import { orderOf } from './functions.ts'
 import { compareArrays } from './order.ts'
-import { shaped } from './shape.ts'
+import { arrayTooLarge, ITEMS_MAX, shaped } from './shape.ts'
 
 const collectValues: AggregateBody<Value[]> = {
   strict: false,
   bind: () => ({
     init: () => [],
     step: (state, value: Value) => {
-      state.push(value)
+      if (state.push(value) > ITEMS_MAX) throw arrayTooLarge()
       return state
     },
     final: (state) => (state.length === 0 ? null : ArrayValue.of(state.slice())),
@@ -50,6 +50,7 @@ const collectArrays: AggregateBody<Collected> = {
       }
       state.count++
       for (const value of array.elements) state.elements.push(value)
+      if (state.elements.length > ITEMS_MAX) throw arrayTooLarge()
       return state
     },
     final: ({ first, count, elements }) =>

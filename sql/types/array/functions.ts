@@ -5,6 +5,7 @@
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { sqlError } from '../error.ts'
 import { bound, type CallInfo, type FunctionBody, type FunctionTable, scalar, set } from '../function.ts'
+import { Pieces } from '../text/long.ts'
 import type { Type, TypeContext } from '../type.ts'
 import { ArrayValue, type Value } from '../value.ts'
 import { compareArrays } from './order.ts'
@@ -198,15 +199,15 @@ function joined(call: CallInfo): (array: ArrayValue, separator: string, forNull:
   const { context } = call
   const element = elementOf(call, 0)
   return (array, separator, forNull) => {
-    let text = ''
+    const out = new Pieces()
     let first = true
     for (const value of array.elements) {
       if (value === null && forNull === null) continue
-      if (!first) text += separator
+      if (!first) out.add(separator)
       first = false
-      text += value === null ? forNull! : element.output(value, context)
+      out.add(value === null ? forNull! : element.output(value, context))
     }
-    return text
+    return out.text()
   }
 }
 

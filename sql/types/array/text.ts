@@ -3,6 +3,7 @@
  * PostgreSQL does: `countDimensions` walks the braces and finds every fault of shape, then `readElements` takes the
  * elements out of a text that is known to be well-formed. https://www.postgresql.org/docs/15/arrays.html#ARRAYS-IO
  */
+import { checkDeadline } from '../deadline.ts'
 import { sqlError } from '../error.ts'
 import { ArrayValue, type Value } from '../value.ts'
 import { checkBounds, DIMENSIONS_MAX, EMPTY_ARRAY, itemCount, tooManyDimensions } from './shape.ts'
@@ -149,7 +150,7 @@ function readElements(
     if (!literal && word.length === 4 && word.toLowerCase() === 'null') {
       checkNull?.()
       elements.push(null)
-    } else elements.push(element(word))
+    } else if ((elements.push(element(word)) & 4095) === 0) checkDeadline()
   }
   return elements
 }
@@ -247,12 +248,19 @@ function printLevel(
   element: (value: Value) => string,
   dimensions: readonly number[],
 ): string {
+  const done: string[] = []
   let text = '{'
   const step = (to - from) / dimensions[depth]!
   const leaf = depth + 1 === dimensions.length
   const code = delimiter.charCodeAt(0)
   for (let i = from; i < to; i += step) {
     if (i > from) text += delimiter
+    if ((i & 4095) === 4095) {
+      // A text that grows by a word at a time is a tree of them; it is made one text now and then.
+      checkDeadline()
+      done.push(text)
+      text = ''
+    }
     if (leaf) {
       const value = array.elements[i]!
       text += value === null ? 'NULL' : quoted(element(value), code)
@@ -260,7 +268,7 @@ function printLevel(
       text += printLevel(array, depth + 1, i, i + step, delimiter, element, dimensions)
     }
   }
-  return `${text}}`
+  return done.length === 0 ? `${text}}` : `${done.join('')}${text}}`
 }
 
 /** '[1:2][0:3]', as array_dims and the text form have it. */

@@ -7,6 +7,7 @@
  * No closures are made while reading: the loader that runs TypeScript names each one it meets, which costs more than the
  * reading itself.
  */
+import { checkDeadline } from '../deadline.ts'
 import { type SqlError, sqlError } from '../error.ts'
 
 /** Arrays and objects inside each other: half of what the deepest recursion over trees can take. PostgreSQL's bound is its stack, some thousands. */
@@ -111,7 +112,7 @@ class Parser<T> {
       items.push(this.#value())
       while (this.#token === ',') {
         this.#next()
-        items.push(this.#value())
+        if ((items.push(this.#value()) & 4095) === 0) checkDeadline()
       }
     }
     if (this.#token !== ']') throw this.#unexpected('"," or "]"')
@@ -132,6 +133,7 @@ class Parser<T> {
         this.#next()
         if (!this.#is('string')) throw this.#unexpected('string')
         this.#field(keys, values)
+        if ((keys.length & 4095) === 0) checkDeadline()
       }
       if (!this.#is('}')) throw this.#unexpected('"," or "}"')
     } else if (!this.#is('}')) {

@@ -12,6 +12,7 @@ import type { Type } from '../type.ts'
 import type { Int64 } from '../value.ts'
 import { charLength } from './chars.ts'
 import { decodeFrom, encodeTo, encodingName, encodingNumber, encodingOfNumber } from './encodings.ts'
+import { Pieces } from './long.ts'
 
 type Bytes = Uint8Array
 
@@ -37,54 +38,72 @@ const badBytea = () => sqlError('22P02', 'invalid input syntax for type bytea')
 
 function fromEscape(text: string): Bytes {
   const source = Buffer.from(text, 'utf8')
-  const out: number[] = []
+  if (!text.includes('\\')) return own(source)
+  const out = new Uint8Array(source.length)
+  let end = 0
   for (let i = 0; i < source.length; i++) {
     const byte = source[i]!
     if (byte !== 0x5c) {
-      out.push(byte)
+      out[end++] = byte
     } else if (source[i + 1] === 0x5c) {
-      out.push(0x5c)
+      out[end++] = 0x5c
       i++
     } else {
       const octal = /^[0-3][0-7][0-7]$/.test(source.toString('latin1', i + 1, i + 4))
       if (!octal) throw badBytea()
-      out.push(Number.parseInt(source.toString('latin1', i + 1, i + 4), 8))
+      out[end++] = Number.parseInt(source.toString('latin1', i + 1, i + 4), 8)
       i += 3
     }
   }
-  return Uint8Array.from(out)
+  return out.slice(0, end)
 }
 
 /** bytea's output in escape format: all but printable ASCII as \ooo. */
-function toEscape(bytes: Bytes): string {
-  let out = ''
-  for (const b of bytes) {
-    if (b === 0x5c) out += '\\\\'
-    else if (b < 0x20 || b > 0x7e) out += `\\${b.toString(8).padStart(3, '0')}`
-    else out += String.fromCharCode(b)
-  }
-  return out
-}
+const toEscape = (bytes: Bytes): string => escaped(bytes, 0x20, 0x7e)
 
 /** encode(…, 'escape') leaves more as it is: only zero and high bytes are written \ooo. */
-function encodeEscape(bytes: Bytes): string {
-  let out = ''
-  for (const b of bytes) {
-    if (b === 0x5c) out += '\\\\'
-    else if (b === 0 || b > 0x7f) out += `\\${b.toString(8).padStart(3, '0')}`
-    else out += String.fromCharCode(b)
+const encodeEscape = (bytes: Bytes): string => escaped(bytes, 0x01, 0x7f)
+
+/** Bytes from `low` to `high` as they are, a backslash twice, others as \ooo. */
+function escaped(bytes: Bytes, low: number, high: number): string {
+  let length = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const b = bytes[i]!
+    length += b === 0x5c ? 2 : b < low || b > high ? 4 : 1
   }
-  return out
+  const out = Buffer.allocUnsafe(length)
+  let at = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const b = bytes[i]!
+    if (b >= low && b <= high) {
+      if (b === 0x5c) out[at++] = b
+      out[at++] = b
+    } else {
+      out[at++] = 0x5c
+      out[at++] = 0x30 + (b >> 6)
+      out[at++] = 0x30 + ((b >> 3) & 7)
+      out[at++] = 0x30 + (b & 7)
+    }
+  }
+  return out.latin1Slice()
 }
 
-const encodeBase64 = (bytes: Bytes): string =>
-  buffer(bytes)
-    .toString('base64')
-    .replace(/.{76}(?=.)/g, '$&\n')
+/** A line end follows each 76 symbols, which are 57 bytes. */
+function encodeBase64(bytes: Bytes): string {
+  const source = buffer(bytes)
+  if (source.length < 57) return source.toString('base64')
+  const out = new Pieces()
+  for (let at = 0; at < source.length; at += 57) {
+    const line = source.toString('base64', at, at + 57)
+    out.add(at + 57 <= source.length ? `${line}\n` : line)
+  }
+  return out.text()
+}
 
 /** Four symbols are three bytes; white space is skipped; '=' may only fill the last group. */
 function decodeBase64(text: string): Bytes {
-  const out: number[] = []
+  const out = new Uint8Array(Math.ceil((text.length * 3) / 4))
+  let end = 0
   let bits = 0
   let position = 0
   let ended = 0
@@ -103,9 +122,9 @@ function decodeBase64(text: string): Bytes {
     }
     bits = (bits << 6) | value
     if (++position === 4) {
-      out.push((bits >> 16) & 0xff)
-      if (ended === 0 || ended > 1) out.push((bits >> 8) & 0xff)
-      if (ended === 0 || ended > 2) out.push(bits & 0xff)
+      out[end++] = (bits >> 16) & 0xff
+      if (ended === 0 || ended > 1) out[end++] = (bits >> 8) & 0xff
+      if (ended === 0 || ended > 2) out[end++] = bits & 0xff
       bits = 0
       position = 0
     }
@@ -115,7 +134,7 @@ function decodeBase64(text: string): Bytes {
       hint: 'Input data is missing padding, is truncated, or is otherwise corrupted.',
     })
   }
-  return Uint8Array.from(out)
+  return out.slice(0, end)
 }
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 

@@ -2,8 +2,10 @@
  * Character sets: PostgreSQL's names and numbers for them, and conversion from and to UTF-8. Single-byte sets come from
  * the platform's own decoders, turned around for encoding. Source: PostgreSQL manual, "Character Set Support".
  */
+
 import { notSupported, sqlError } from '../error.ts'
 import { decodeUtf8, hexOfBytes, utf8 } from './chars.ts'
+import { unitsText } from './long.ts'
 
 /** In the order of their numbers. */
 const NAMES = `SQL_ASCII EUC_JP EUC_CN EUC_KR EUC_TW EUC_JIS_2004 UTF8 MULE_INTERNAL LATIN1 LATIN2 LATIN3 LATIN4 LATIN5
@@ -127,24 +129,27 @@ const noEquivalent = (bytes: Iterable<number>, from: string, to: string) =>
 export function decodeFrom(bytes: Uint8Array, name: string): string {
   if (name === 'UTF8' || name === 'SQL_ASCII') return decodeUtf8(bytes)
   const { toText } = singleByteSet(name)
-  let out = ''
-  for (const byte of bytes) {
+  const out = new Uint16Array(bytes.length)
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!
     if (byte === 0) throw sqlError('22021', `invalid byte sequence for encoding "${name}": 0x00`)
     const c = toText[byte]
     if (c === undefined) throw noEquivalent([byte], name, 'UTF8')
-    out += c
+    out[i] = c.charCodeAt(0)
   }
-  return out
+  return unitsText(out)
 }
 
 export function encodeTo(s: string, name: string): Uint8Array {
   if (name === 'UTF8' || name === 'SQL_ASCII') return new Uint8Array(utf8(s))
   const { toByte } = singleByteSet(name)
-  const out: number[] = []
-  for (const c of s) {
-    const byte = toByte.get(c)
-    if (byte === undefined) throw noEquivalent(utf8(c), 'UTF8', name)
-    out.push(byte)
+  const out = new Uint8Array(s.length)
+  for (let i = 0; i < s.length; i++) {
+    const unit = s.charCodeAt(i)
+    // The lower half is ASCII in all of them.
+    const byte = unit < 0x80 ? unit : toByte.get(s[i]!)
+    if (byte === undefined) throw noEquivalent(utf8(String.fromCodePoint(s.codePointAt(i)!)), 'UTF8', name)
+    out[i] = byte
   }
-  return Uint8Array.from(out)
+  return out
 }

@@ -10,6 +10,7 @@
  * Work is counted and bounded: unlike RE2's, it may grow with a power of the text's length.
  * Source: PostgreSQL manual, "Regular Expression Matching Rules".
  */
+import { checkDeadline } from '../deadline.ts'
 import { sqlError } from '../error.ts'
 
 export type RegexNode =
@@ -28,7 +29,7 @@ export type RegexNode =
   | { readonly kind: 'look'; readonly inner: RegexNode; readonly behind: boolean; readonly negative: boolean }
   | { readonly kind: 'reference'; readonly index: number; readonly group: RegexNode; readonly ignoreCase: boolean }
 
-const STEPS_MAX = 20_000_000 // about a second's work for one search
+const STEPS_MAX = 5_000_000 // about a second's work for one search
 
 const tooComplex = () => sqlError('2201B', 'invalid regular expression: regular expression is too complex')
 
@@ -68,6 +69,7 @@ export class Search {
 
   #step(): void {
     if (++this.#steps > STEPS_MAX) throw tooComplex()
+    if ((this.#steps & 4095) === 0) checkDeadline()
   }
 
   #width(at: number): number {
@@ -126,6 +128,7 @@ export class Search {
     if (node.min === 0) all.add(at)
     let places: readonly number[] = [at]
     for (let count = 1; count <= node.max && places.length > 0; count++) {
+      this.#step()
       let next = this.#endsFrom(node.inner, places)
       if (count >= node.min) {
         // Past the least count only new places can lead to new ends.

@@ -5,6 +5,7 @@
  * engine when it is short; patterns with back-references or lookahead are that engine's alone.
  */
 import { type Matcher, RE2JS } from 're2js'
+import { checkDeadline } from '../deadline.ts'
 import { notSupported, sqlError } from '../error.ts'
 import { remember } from './like.ts'
 import { Search } from './regex-engine.ts'
@@ -110,7 +111,9 @@ const nextCharacter = (s: string, at: number): number => at + ((s.charCodeAt(at)
 
 /** All matches from a place on, one after the other; an empty match moves on by a character. */
 export function* matches(re: Regex, s: string, from: number): Generator<Match> {
+  let found = 0
   for (let at = from; at <= s.length; ) {
+    if ((++found & 255) === 0) checkDeadline()
     const match = re.find(s, at)
     if (match === undefined) return
     yield match

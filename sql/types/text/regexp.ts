@@ -2,11 +2,14 @@
  * ~, ~*, SIMILAR TO's escape, substring(… from …) and the regexp_… functions, by pg_proc.prosrc.
  * Source: PostgreSQL manual, "POSIX Regular Expressions", "SIMILAR TO Regular Expressions".
  */
+
+import { arrayTooLarge, ITEMS_MAX } from '../array/shape.ts'
 import { sqlError } from '../error.ts'
 import { type FunctionTable, scalar, set } from '../function.ts'
 import { ArrayValue, type Value } from '../value.ts'
 import { charIndex, unitOffset } from './chars.ts'
 import { invalidEscape } from './like.ts'
+import { Pieces } from './long.ts'
 import { type Match, matches, parseFlags, type Regex, regex } from './regex.ts'
 
 const matchesRegex = (s: string, pattern: string): boolean => regex(pattern).test(s)
@@ -56,6 +59,12 @@ function* regexpSplit(s: string, pattern: string, flags = '', name = ''): Genera
   yield s.slice(done)
 }
 
+function pieces(all: Iterable<string>): ArrayValue {
+  const list: string[] = []
+  for (const each of all) if (list.push(each) > ITEMS_MAX) throw arrayTooLarge()
+  return ArrayValue.of(list)
+}
+
 /** \1 … \9 a group, \& the match, \\ a backslash; before anything else a backslash stays. */
 function expand(replacement: string, s: string, match: Match): string {
   if (!replacement.includes('\\')) return replacement
@@ -68,16 +77,17 @@ function expand(replacement: string, s: string, match: Match): string {
 
 /** Replaces the n-th match, or all when n is 0, of those from a UTF-16 place on. */
 function replaceMatches(s: string, re: Regex, replacement: string, from: number, n: number): string {
-  let out = ''
+  const out = new Pieces()
   let done = 0
   let count = 0
   for (const match of matches(re, s, from)) {
     if (n > 0 && ++count < n) continue
-    out += s.slice(done, match[0]) + expand(replacement, s, match)
+    out.add(s.slice(done, match[0]) + expand(replacement, s, match))
     done = match[1]!
     if (n > 0) break
   }
-  return out + s.slice(done)
+  out.add(s.slice(done))
+  return out.text()
 }
 
 function replaceWithFlags(s: string, pattern: string, replacement: string, flags: string): string {
@@ -243,9 +253,9 @@ export const REGEXP_FUNCTIONS: FunctionTable = {
   regexp_split_to_table: set(
     () => (s: string, p: string, flags: string) => regexpSplit(s, p, flags, 'regexp_split_to_table()'),
   ),
-  regexp_split_to_array_no_flags: scalar((s: string, p: string) => ArrayValue.of([...regexpSplit(s, p)])),
+  regexp_split_to_array_no_flags: scalar((s: string, p: string) => pieces(regexpSplit(s, p))),
   regexp_split_to_array: scalar((s: string, p: string, flags: string) =>
-    ArrayValue.of([...regexpSplit(s, p, flags, 'regexp_split_to_array()')]),
+    pieces(regexpSplit(s, p, flags, 'regexp_split_to_array()')),
   ),
   textregexreplace_noopt: scalar((s: string, p: string, r: string) => replaceMatches(s, regex(p), r, 0, 1)),
   textregexreplace: scalar(replaceWithFlags),

@@ -2,17 +2,16 @@
  * The string functions that need no pattern language, by pg_proc.prosrc; positions and lengths are in code points.
  * Source: PostgreSQL manual, "String Functions and Operators".
  */
+
+import { arrayTooLarge, ITEMS_MAX } from '../array/shape.ts'
 import { sqlError } from '../error.ts'
 import { type FunctionTable, scalar, set } from '../function.ts'
 import { ArrayValue, type Value } from '../value.ts'
 import { initcap, lower, upper } from './case.ts'
 import { charIndex, charLength, hasSurrogate, sliceChars } from './chars.ts'
+import { mapPieces, PIECE, Pieces, reversed, TEXT_MAX, tooLong, unitsText } from './long.ts'
 import { quoteIdent, quoteLiteral } from './quote.ts'
 
-/** The longest string V8 can hold, somewhat under PostgreSQL's 1 GB. */
-const LENGTH_MAX = 536870888
-
-const tooLong = () => sqlError('54000', 'requested length too large')
 const negativeLength = () => sqlError('22011', 'negative substring length not allowed')
 
 /** substring(s, start, length): start counts from 1 and may lie before the string. */
@@ -36,7 +35,7 @@ function position(s: string, part: string): number {
 
 function pad(s: string, length: number, fill: string, left: boolean): string {
   const wanted = Math.max(length, 0)
-  if (wanted > LENGTH_MAX) throw tooLong()
+  if (wanted > TEXT_MAX) throw tooLong()
   const own = charLength(s)
   if (own >= wanted) return sliceChars(s, 0, wanted)
   if (fill === '') return s
@@ -47,11 +46,23 @@ function pad(s: string, length: number, fill: string, left: boolean): string {
 
 function repeat(s: string, count: number): string {
   if (count <= 0 || s === '') return ''
-  if (s.length * count > LENGTH_MAX) throw tooLong()
+  if (s.length * count > TEXT_MAX) throw tooLong()
   return s.repeat(count)
 }
 
-const replace = (s: string, from: string, to: string): string => (from === '' ? s : s.replaceAll(from, () => to))
+function replace(s: string, from: string, to: string): string {
+  if (from === '') return s
+  if (s.length <= PIECE) return s.replaceAll(from, () => to)
+  const out = new Pieces()
+  let done = 0
+  for (let at = s.indexOf(from); at >= 0; at = s.indexOf(from, done)) {
+    out.add(s.slice(done, at) + to)
+    done = at + from.length
+  }
+  if (done === 0) return s
+  out.add(s.slice(done))
+  return out.text()
+}
 
 /** Cuts characters of a set from either end. */
 function trimSet(s: string, characters: string, left: boolean, right: boolean): string {
@@ -79,9 +90,27 @@ function translate(s: string, from: string, to: string): string {
     if (!map.has(c)) map.set(c, targets[i] ?? '')
     i++
   }
-  let out = ''
-  for (const c of s) out += map.get(c) ?? c
-  return out
+  if (s.length > PIECE && !hasSurrogate(s) && !hasSurrogate(to)) return translateUnits(s, map)
+  return mapPieces(s, (piece) => {
+    let out = ''
+    for (const c of piece) out += map.get(c) ?? c
+    return out
+  })
+}
+
+/** The same for a long text whose characters are one unit each. */
+function translateUnits(s: string, map: ReadonlyMap<string, string>): string {
+  const GONE = -1
+  const units = new Int32Array(0x10000)
+  for (let unit = 0; unit < units.length; unit++) units[unit] = unit
+  for (const [from, to] of map) units[from.charCodeAt(0)] = to === '' ? GONE : to.charCodeAt(0)
+  const out = new Uint16Array(s.length)
+  let end = 0
+  for (let i = 0; i < s.length; i++) {
+    const unit = units[s.charCodeAt(i)]!
+    if (unit !== GONE) out[end++] = unit
+  }
+  return unitsText(out.subarray(0, end))
 }
 
 /** The n-th field, from the end when n is negative; '' when there is none. */
@@ -89,14 +118,34 @@ function splitPart(s: string, separator: string, n: number): string {
   if (n === 0) throw sqlError('22023', 'field position must not be zero')
   if (s === '') return ''
   if (separator === '') return n === 1 || n === -1 ? s : ''
-  const fields = s.split(separator)
-  return fields[n > 0 ? n - 1 : fields.length + n] ?? ''
+  let field = n
+  if (n < 0) {
+    // Fields are told from the left, however they are counted.
+    let fields = 1
+    for (let i = s.indexOf(separator); i >= 0; i = s.indexOf(separator, i + separator.length)) fields++
+    field = fields + n + 1
+    if (field <= 0) return ''
+  }
+  let at = 0
+  for (; field > 1; field--) {
+    const next = s.indexOf(separator, at)
+    if (next < 0) return ''
+    at = next + separator.length
+  }
+  const end = s.indexOf(separator, at)
+  return s.slice(at, end < 0 ? s.length : end)
+}
+
+function characters(s: string): string[] {
+  if (s.length > 2 * ITEMS_MAX) throw arrayTooLarge()
+  return [...s]
 }
 
 /** string_to_array and string_to_table: no separator (null) splits into characters. */
 function split(s: string | null, separator: string | null, nullText: string | null = null): (string | null)[] {
   if (s === null || s === '') return []
-  const fields = separator === null ? [...s] : separator === '' ? [s] : s.split(separator)
+  const fields = separator === null ? characters(s) : separator === '' ? [s] : s.split(separator, ITEMS_MAX + 1)
+  if (fields.length > ITEMS_MAX) throw arrayTooLarge()
   return nullText === null ? fields : fields.map((field) => (field === nullText ? null : field))
 }
 const toArray = (s: string | null, separator: string | null, nullText: string | null = null): Value =>
@@ -172,7 +221,7 @@ export const STRING_FUNCTIONS: FunctionTable = {
   repeat: scalar(repeat),
   replace_text: scalar(replace),
   translate: scalar(translate),
-  text_reverse: scalar((s: string) => (hasSurrogate(s) ? [...s] : s.split('')).reverse().join('')),
+  text_reverse: scalar(reversed),
   split_part: scalar(splitPart),
   text_to_array: scalar((s: string | null, by: string | null) => toArray(s, by)),
   text_to_array_null: scalar((s: string | null, by: string | null, nullText: string | null) =>
