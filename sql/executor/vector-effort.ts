@@ -61,7 +61,7 @@ export function effortText(
   const index = catalog.relation(plan.index)
   if (table === undefined || index === undefined) return undefined
   const open = indexes.open(vectorIndexSpec(catalog, table, index))
-  if (open.status.state !== 'ready') return `exact while the index is ${open.status.state}`
+  if (open.coming === undefined && open.status.state !== 'ready') return `exact while the index is ${open.status.state}`
   const limit =
     plan.limit?.kind === 'const' && plan.limit.value !== null ? Number(plan.limit.value) : Number.POSITIVE_INFINITY
   const offset = plan.offset?.kind === 'const' && plan.offset.value !== null ? Number(plan.offset.value) : 0

@@ -4,12 +4,13 @@
  */
 import type { Timestamp } from '../../storage/keys/brand.ts'
 import type { Changes, KeptChanges } from '../../storage/kv/kv.ts'
+import { Slices, turn } from './slices.ts'
 
-/** More entries in one commit are not taken over at once. */
+/** More entries in one commit, or more elements, are not taken over at once: a millisecond's work. */
 const AT_ONCE = 512
+const ELEMENTS_AT_ONCE = 1 << 18
 /** Entries between two looks at the clock. */
 const STEP = 32
-const SLICE_MS = 4
 
 interface Commit {
   readonly at: Timestamp
@@ -18,8 +19,15 @@ interface Commit {
 }
 
 export class Backlog {
+  readonly #atOnce: number
+  readonly #step: number
   readonly #commits: Commit[] = []
   #isDraining = false
+
+  constructor(dimensions: number) {
+    this.#atOnce = Math.max(1, Math.min(AT_ONCE, Math.floor(ELEMENTS_AT_ONCE / Math.max(1, dimensions))))
+    this.#step = Math.min(STEP, this.#atOnce)
+  }
 
   /** Snapshots from here on are not to be served; undefined: all are. */
   get from(): Timestamp | undefined {
@@ -33,7 +41,7 @@ export class Backlog {
 
   /** Whether the commit is to wait here: it is large, or others are before it. */
   takes(at: Timestamp, changes: Changes): boolean {
-    if (this.#commits.length === 0 && changes.most <= AT_ONCE) return false
+    if (this.#commits.length === 0 && changes.most <= this.#atOnce) return false
     this.#commits.push({ at, changes: changes.keep(), most: changes.most })
     return true
   }
@@ -48,12 +56,11 @@ export class Backlog {
     try {
       for (let head = this.#commits[0]; head !== undefined; head = this.#commits[0]) {
         const { at, changes } = head
-        await new Promise((resolve) => setImmediate(resolve))
+        await turn()
         if (!sliced()) return
-        const began = performance.now()
+        const slices = new Slices()
         let more = true
-        while (more && performance.now() - began < SLICE_MS)
-          more = changes.next(STEP, (key, value) => apply(at, key, value))
+        while (more && !slices.isOver) more = changes.next(this.#step, (key, value) => apply(at, key, value))
         if (!more) this.#commits.shift()
       }
       sliced()

@@ -27,6 +27,10 @@ export class EntriesIndex implements VectorIndex {
     return []
   }
 
+  get coming(): Promise<void> | undefined {
+    return undefined
+  }
+
   isReadyFor(_txn: Txn): boolean {
     return true
   }

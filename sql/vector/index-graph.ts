@@ -32,18 +32,18 @@ export interface IndexGraph {
   /** The same of the slots from `from` on, each measured: what is not linked. */
   sweep(query: Uint8Array, options: GraphSearchOptions & { readonly from: Slot }): GraphSearch
   exact(query: Uint8Array, options: ExactOptions): GraphHits | Promise<GraphHits>
-  /** Edges, levels, timestamps, as blocks; no vectors. */
-  checkpoint(): Generator<Uint8Array>
+  /** Edges, levels, timestamps of the slots there are now, the first `linked` of which are linked; no vectors. Blocks are made when they are asked for. */
+  checkpoint(linked: Slot): Generator<Uint8Array>
   /** After a restore: the slot's vector. */
   setVector(slot: Slot, packed: Uint8Array): void
-  /** After a restore, when all vectors that there are were given: the others are dead. */
-  dropAbsent(): void
+  /** After a restore, when all vectors that there are were given: the others are dead. In slices. */
+  dropAbsent(): Promise<void>
   close(): void
 }
 
 export interface Graphs {
   create(spec: GraphSpec, limits: GraphLimits): IndexGraph
-  /** Throws CheckpointError on any mismatch. */
-  restore(spec: GraphSpec, limits: GraphLimits, blocks: Iterable<Uint8Array>): IndexGraph
+  /** Rejects with CheckpointError on any mismatch. */
+  restore(spec: GraphSpec, limits: GraphLimits, blocks: AsyncIterable<Uint8Array>): Promise<IndexGraph>
   close(): Promise<void>
 }

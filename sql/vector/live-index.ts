@@ -1,9 +1,9 @@
 /**
  * One vector index in memory: its graph, the keys of its slots, and what keeps them in step with the store.
  *
- *     loading   entries are being read (from a checkpoint's graph, or into an empty one); commits are followed meanwhile
+ *     loading   entries are being read (from a checkpoint's graph, or into an empty one: load.ts); commits are followed meanwhile
  *     pending   CREATE INDEX is building it in a transaction that has not committed: nobody else can name it
- *     ready     slots tell what each snapshot from `since` on sees; the linker moves the tail into the graph
+ *     ready     slots tell what each snapshot from `since` on sees; the linker (linker.ts) moves the tail into the graph
  *     failed    the graph could not be kept (memory): everyone scans exactly until it is opened anew
  *
  * The feed calls `#commit` before a commit is visible, so that whoever can see an entry finds its slot; a large commit is
@@ -17,16 +17,20 @@ import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
 import { packVector, unpackVector } from '../types/vector/packed.ts'
 import { Backlog } from './backlog.ts'
+import { BuildProgress } from './build-progress.ts'
 import { Calibration } from './calibration.ts'
 import { type CheckpointFile, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { type GraphElements, graphElements } from './elements.ts'
 import { TRAILER_BYTES } from './entry.ts'
 import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
+import { Linker } from './linker.ts'
 import { type Candidate, LiveSearch, nearer, ownEntries, type SearchSource } from './live-search.ts'
-import type { RowList } from './row-list.ts'
+import { EntryLoader } from './load.ts'
+import { Rebuild } from './rebuild.ts'
 import { graphTooLarge } from './settings.ts'
-import { SlotKeys } from './slot-keys.ts'
+import { pageRows, Slices } from './slices.ts'
+import { Slots } from './slots.ts'
 import type {
   BuildOptions,
   Hits,
@@ -37,25 +41,23 @@ import type {
   VectorSearch,
 } from './vector-index.ts'
 
-/** So many entries in the tail are linked at once; fewer when nothing has come for LINK_AFTER_MS. */
-const LINK_AT = 256
-const LINK_AFTER_MS = 50
-/** So few slots are linked in this thread: to wake others takes longer. */
-const LINKED_HERE = 64
-const LINK_SLICE_MS = 2
 /** Distances that are measured at once: few enough to be answered without a promise. */
 const GATHER_SLOTS = 1024
-/** Entries read between two turns of the event loop. */
-const SLICE_ROWS = 512
+/** A transaction that has gone on writing to the index it has built: so many entries are looked at in its commit. */
+const ADOPTED_AT_ONCE = 4096
 /** A graph is built anew when this share of its slots is dead. */
 const DEAD_SHARE = 0.22
 const VACUUM_DEAD_SHARE = 0.05
 const REBUILD_SLOTS_MIN = 1000
+/** After a rebuild that failed, this many times as many dead slots. */
+const REBUILD_AGAIN = 1.5
 /** Changes after which a new checkpoint is written: this many, and this share of the slots. */
 const CHECKPOINT_CHANGES = 5000
 const CHECKPOINT_SHARE = 0.1
 /** What a segment can hold. */
 const BYTES_MAX = 4 * 2 ** 30
+/** When slots of a transaction that builds were created: it has no timestamp yet, and nobody who sees them is older. */
+const BUILT = 0
 /** A store that is closed waits so long for a linker that is still at work; the tail it leaves is linked after the next start. */
 const CLOSE_MS = 3000
 
@@ -67,52 +69,43 @@ export interface LiveOptions {
   warn(message: string, fields?: Record<string, unknown>): void
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-/** What is in memory of an index, replaced as a whole when it is built anew. */
-interface Slots {
-  /** Searches that are open; a graph that was replaced is closed with the last of them. */
-  searches: number
-  isReplaced: boolean
-  readonly graph: IndexGraph
-  readonly keys: SlotKeys
-  /** The slot that a slot has replaced: the same row's version before. */
-  readonly older: Map<number, number>
-  /** Slots below are linked. */
-  linked: number
-  dead: number
-}
-
 export class LiveIndex implements VectorIndex {
   readonly spec: VectorIndexSpec
   readonly prefix: Key
   readonly isQuantized: boolean
   readonly #options: LiveOptions
   readonly #elements: GraphElements
-  readonly #calibration: Calibration
+  readonly #calibration = new Calibration()
+  readonly #progress = new BuildProgress()
+  readonly #backlog: Backlog
+  readonly #linker: Linker
+  readonly #unfollow: () => void
   #state: 'loading' | 'pending' | 'ready' | 'failed' | 'closed' = 'loading'
+  #error: unknown
   #slots: Slots
   #since = 0
-  readonly #unfollow: () => void
-  readonly #backlog = new Backlog()
-  /** While loading: ends of keys that commits have written since; the store's reader passes them over. */
-  #touched: Set<string> | undefined
+  /** While loading, once the checkpoint is read. */
+  #loader: EntryLoader | undefined
+  #reading: Promise<void> | undefined
+  /** While it is loaded from a checkpoint, or may be. */
+  #coming: Promise<void> | undefined
+  #arrived = (): void => {}
   /** While pending: what the building transaction had written when the graph was filled. */
   #mark: WritesMark | undefined
-  #linking: Promise<void> | undefined
-  #linkTimer: NodeJS.Timeout | undefined
-  /** While a new graph is made beside this one: what has changed here since. */
-  #rebuild: { readonly changes: ((to: Slots, slotOf: number[]) => void)[] } | undefined
+  /** While slots that were built get their transaction's timestamp. */
+  #stamping: Promise<void> | undefined
+  #rebuild: Rebuild | undefined
   #rebuilding: Promise<void> | undefined
+  /** So many dead slots are borne with: a rebuild has failed. */
+  #deadBorne = 0
+  /** Since the last checkpoint was begun; whether it could not be written; whether recall was measured since. */
   #changes = 0
+  #isUnsaved = false
+  #isMeasured = false
   #saving: Promise<void> | undefined
+  #isDropped = false
   /** Slots there were when recall was measured last. */
   #measuredSlots = 0
-  #phase = ''
-  #blocksDone = 0
-  #blocksTotal = 0
-  #builtAt: number | undefined
-  #buildMs: number | undefined
   readonly loaded: Promise<void>
 
   /** `load`: reads the store's entries in the background; else `build` fills it. `prefix`: of its entries (with a tenant's columns). */
@@ -122,12 +115,28 @@ export class LiveIndex implements VectorIndex {
     this.#options = options
     this.#elements = graphElements(spec)
     this.isQuantized = spec.quantization !== 'none' && spec.quantization !== spec.element
-    this.#calibration = new Calibration()
+    this.#backlog = new Backlog(spec.dimensions)
     this.#slots = this.#empty()
+    this.#linker = new Linker({
+      progress: this.#progress,
+      slots: () => this.#slots,
+      isReady: () => this.#state === 'ready',
+      isOver: () => this.#closed(),
+      linked: () => {
+        // Half of what a search walks through was not there when it was measured.
+        if (this.#slots.linked > this.#measuredSlots * 2) this.#measureSoon()
+      },
+      rests: () => this.#wantMaintenance(),
+      failed: (error) => this.#failed(error),
+    })
     this.#unfollow = options.kv.follow(prefix, (at, changes) => this.#commit(at, changes))
     if (load) {
-      this.#touched = new Set()
-      this.loaded = this.#load().catch((error: unknown) => this.#failed(error))
+      this.#coming = new Promise((resolve) => {
+        this.#arrived = resolve
+      })
+      this.loaded = this.#load()
+        .catch((error: unknown) => this.#failed(error))
+        .finally(() => this.#noLongerComing())
     } else {
       this.#state = 'pending'
       this.loaded = Promise.resolve()
@@ -141,26 +150,20 @@ export class LiveIndex implements VectorIndex {
   }
 
   #empty(): Slots {
-    return {
-      searches: 0,
-      isReplaced: false,
-      graph: this.#options.graphs.create(this.#graphSpec(), { bytesMax: BYTES_MAX }),
-      keys: new SlotKeys(),
-      older: new Map(),
-      linked: 0,
-      dead: 0,
-    }
+    return new Slots(this.#options.graphs.create(this.#graphSpec(), { bytesMax: BYTES_MAX }))
   }
 
   // ---- what the store says
 
   #commit(at: Timestamp, changes: Changes): void {
-    if (this.#state === 'closed' || this.#state === 'failed') return
+    if (this.#closed()) return
+    // What is committed while a checkpoint is read is among the entries that are read then.
+    if (this.#state === 'loading' && this.#loader === undefined) return
     try {
       if (this.#state === 'pending') this.#adopt(at, changes)
       else if (this.#backlog.takes(at, changes)) this.#drain()
       else changes.each((key, value) => this.#changed(at, key.slice(this.prefix.length), value))
-      this.#wantLink()
+      this.#linker.want()
     } catch (error) {
       // A commit must not fail because of what is derived from it.
       this.#failed(error)
@@ -170,203 +173,160 @@ export class LiveIndex implements VectorIndex {
   /** What waits while entries are read is applied to them afterwards. */
   #drain(): void {
     if (this.#state !== 'ready') return
-    const apply = (at: Timestamp, key: string, value: Uint8Array | undefined) => {
-      const name = key.slice(this.prefix.length)
-      const known = this.#slots.keys.find(name)
-      // It may have been read from the store already.
-      if (known === undefined || this.#slots.graph.created(known) < at) this.#changed(at, name, value)
-    }
+    const apply = (at: Timestamp, key: string, value: Uint8Array | undefined) =>
+      this.#apply(at, key.slice(this.prefix.length), value)
     const sliced = () => {
-      this.#wantLink()
+      this.#linker.want()
       return !this.#closed()
     }
     this.#backlog.drain(apply, sliced).catch((error: unknown) => this.#failed(error))
   }
 
+  /** A change that may be known: the entry was read from the store, or by the transaction that has built the index. */
+  #apply(at: Timestamp, name: string, value: Uint8Array | undefined): void {
+    const { graph, keys } = this.#slots
+    const known = keys.find(name)
+    if (known !== undefined) {
+      const created = graph.created(known)
+      if (created > at) return
+      const isOfThisCommit = created === at || created === BUILT
+      if (isOfThisCommit && value !== undefined && sameBytes(graph.vector(known), this.#pack(value))) return
+    }
+    this.#changed(at, name, value)
+  }
+
   /** The transaction that built the index commits. */
   #adopt(at: Timestamp, changes: Changes): void {
-    const { graph, keys } = this.#slots
-    if (this.#mark !== undefined && changes.isAsAt(this.#mark)) {
-      for (let slot = 0; slot < graph.slots; slot++) if (keys.has(slot)) graph.setCreated(slot, at)
-    } else {
-      const here = new Set<number>()
-      changes.each((key, value) => {
-        if (value === undefined) return
-        const name = key.slice(this.prefix.length)
-        const slot = keys.find(name)
-        if (slot !== undefined && sameBytes(graph.vector(slot), this.#pack(value))) graph.setCreated(slot, at)
-        else this.#append(at, name, value)
-        here.add(keys.find(name)!)
-      })
-      for (let slot = 0; slot < graph.slots; slot++)
-        if (!here.has(slot) && keys.has(slot)) {
-          graph.markDeleted(slot, 0)
-          this.#slots.dead++
-        }
-    }
+    const { graph } = this.#slots
     this.#since = at
     this.#state = 'ready'
+    if (this.#mark === undefined || !changes.isAsAt(this.#mark)) {
+      if (changes.most <= ADOPTED_AT_ONCE)
+        changes.each((key, value) => this.#apply(at, key.slice(this.prefix.length), value))
+      else if (this.#backlog.takes(at, changes)) this.#drain()
+    }
     this.#changes = graph.slots
-    this.#wantCheckpoint()
+    this.#stamping = this.#stamp(this.#slots, at).finally(() => {
+      this.#stamping = undefined
+      this.#wantCheckpoint()
+    })
     this.#measureSoon()
   }
 
+  /** Slots of the transaction that has built them are of its commit: a checkpoint's are known by that. */
+  async #stamp({ graph, keys }: Slots, at: Timestamp): Promise<void> {
+    const slices = new Slices()
+    for (let slot = 0, count = graph.slots; slot < count; slot++) {
+      if (keys.has(slot) && graph.created(slot) === BUILT) graph.setCreated(slot, at)
+      if (slot % 1024 === 1023 && slices.isOver) await slices.next()
+    }
+  }
+
   #changed(at: number, name: string, value: Uint8Array | undefined): void {
-    const { graph, keys } = this.#slots
-    this.#touched?.add(name)
-    const old = keys.find(name)
-    if (old !== undefined && graph.deleted(old) === Infinity) {
-      graph.markDeleted(old, at)
-      this.#slots.dead++
-      this.#rebuild?.changes.push((to, slotOf) => {
-        const slot = slotOf[old] ?? -1
-        if (slot < 0) return
-        to.graph.markDeleted(slot, at)
-        to.dead++
-      })
+    const slots = this.#slots
+    this.#loader?.touch(name)
+    const old = slots.keys.find(name)
+    if (old !== undefined && slots.isLive(old)) {
+      slots.markDeleted(old, at)
+      this.#rebuild?.deleted(old, at)
     }
     this.#changes++
     if (value === undefined) return
-    const slot = this.#append(at, name, value)
+    const packed = this.#pack(value)
+    const slot = slots.append(name, packed, at)
+    this.#rebuild?.appended(slot, name, packed, at)
     if (old === undefined) return
-    this.#slots.older.set(slot, old)
-    this.#rebuild?.changes.push((to, slotOf) => {
-      const before = slotOf[old] ?? -1
-      if (before >= 0) to.older.set(slotOf[slot]!, before)
-    })
+    slots.older.set(slot, old)
+    this.#rebuild?.replaced(slot, old)
   }
 
   #pack(value: Uint8Array): Uint8Array {
     return this.#elements.pack(value.subarray(0, value.length - TRAILER_BYTES))
   }
 
-  #append(at: number, name: string, value: Uint8Array): number {
-    const { graph, keys } = this.#slots
-    const slot = graph.append(this.#pack(value), at)
-    keys.add(name, slot)
-    if (this.#rebuild !== undefined) {
-      // The other graph's owner takes it over when it is complete.
-      const packed = Uint8Array.from(this.#pack(value))
-      this.#rebuild.changes.push((to, slotOf) => {
-        const there = to.graph.append(packed, at)
-        to.keys.add(name, there)
-        slotOf[slot] = there
-      })
-    }
-    return slot
-  }
-
   #failed(error: unknown): void {
     if (this.#state === 'closed') return
     this.#state = 'failed'
-    this.#phase = ''
+    this.#error = error
+    this.#progress.phase = ''
     this.#unfollow()
-    clearTimeout(this.#linkTimer)
+    this.#linker.close()
+    this.#noLongerComing()
     this.#options.warn(`the graph of index "${this.spec.name}" is given up: searches read all entries`, { err: error })
-  }
-
-  // ---- loading
-
-  async #load(): Promise<void> {
-    const { kv, file } = this.#options
-    this.#phase = 'loading'
-    const from = file === undefined ? undefined : await this.#restore(file)
-    if (this.#state === 'closed') return
-    const txn = kv.begin({ isolation: 'repeatable-read', readOnly: true, pid: 0, lockTimeoutMs: () => 0 })
-    const restored = from?.graph.slots ?? 0
-    try {
-      txn.beginStatement()
-      const scanner = txn.scan(prefixSpan(this.prefix))
-      try {
-        for (let page = scanner.next(SLICE_ROWS); page !== undefined; page = scanner.next(SLICE_ROWS)) {
-          const { buffer, bytes } = page
-          for (let o = 0; o < bytes; ) {
-            const start = o + PAGE_HEADER_BYTES
-            const valueAt = start + buffer.readUInt32LE(o)
-            const end = valueAt + buffer.readUInt32LE(o + 4)
-            const at = buffer.readUInt32LE(o + 8) + buffer.readUInt32LE(o + 12) * 2 ** 32
-            o = end
-            this.#found(
-              buffer.latin1Slice(start + this.prefix.length, valueAt),
-              at,
-              buffer.subarray(valueAt, end),
-              restored,
-            )
-          }
-          await turn()
-          if (this.#closed()) return
-        }
-      } finally {
-        scanner.close()
-      }
-      if (restored > 0) {
-        this.#slots.graph.dropAbsent()
-        this.#slots.dead = this.#countDead()
-      }
-      this.#since = kv.now()
-    } finally {
-      txn.rollback()
-    }
-    this.#touched = undefined
-    this.#state = 'ready'
-    this.#phase = ''
-    this.#drain()
-    if (this.#slots.linked < this.#slots.graph.slots) await this.#linkNow()
-    if (this.#closed()) return
-    if (this.#calibration.table.length === 0) this.#measureSoon()
-    else this.#measuredSlots = this.#slots.linked
   }
 
   #closed(): boolean {
     return this.#state === 'closed' || this.#state === 'failed'
   }
 
-  /** An entry of the store: a slot of the checkpoint's gets its vector, any other is a new slot. */
-  #found(name: string, at: number, value: Uint8Array, restored: number): void {
-    if (this.#touched!.has(name)) return
-    const { graph, keys } = this.#slots
-    const slot = keys.find(name)
-    const isKnown = slot !== undefined && slot < restored && graph.created(slot) === at
-    if (isKnown && graph.deleted(slot) === Infinity) graph.setVector(slot, this.#pack(value))
-    else {
-      this.#append(at, name, value)
-      this.#changes++
+  // ---- loading
+
+  get coming(): Promise<void> | undefined {
+    return this.#coming
+  }
+
+  #noLongerComing(): void {
+    this.#coming = undefined
+    this.#arrived()
+  }
+
+  async #load(): Promise<void> {
+    this.#progress.phase = 'loading'
+    this.#reading = this.#read()
+    await this.#reading
+    if (this.#state !== 'ready') return
+    this.#drain()
+    if (this.#slots.tail > 0) await this.#linker.all()
+    if (this.#closed()) return
+    if (this.#calibration.table.length === 0) this.#measureSoon()
+    else this.#measuredSlots = this.#slots.linked
+  }
+
+  async #read(): Promise<void> {
+    const { kv, file } = this.#options
+    const found = file === undefined ? undefined : await this.#restored(file)
+    if (found === undefined) this.#noLongerComing()
+    else this.#take(found)
+    if (this.#closed()) return
+    this.#loader = new EntryLoader(this.#slots, {
+      kv,
+      prefix: this.prefix,
+      dimensions: this.spec.dimensions,
+      pack: (value) => this.#pack(value),
+      isOver: () => this.#closed(),
+    })
+    const since = await this.#loader.run()
+    if (since === undefined || this.#closed()) return
+    this.#since = since
+    this.#changes += this.#loader.appended
+    this.#loader = undefined
+    this.#state = 'ready'
+    this.#progress.phase = ''
+    this.#noLongerComing()
+  }
+
+  #take({ graph, keys, notes }: CheckpointFile<IndexGraph>): void {
+    this.#slots.graph.close()
+    this.#slots = new Slots(graph, keys, Math.min(notes.linked, graph.slots))
+    this.#calibration.restore(notes.calibration)
+    this.#progress.builtAt = notes.builtAt
+    this.#progress.buildMs = notes.buildMs
+  }
+
+  /** A good checkpoint; a bad one is told of and forgotten. */
+  async #restored(file: string): Promise<CheckpointFile<IndexGraph> | undefined> {
+    const { graphs } = this.#options
+    const make = (blocks: AsyncIterable<Uint8Array>) => {
+      if (this.#closed()) throw new Error('the index was closed')
+      return graphs.restore(this.#graphSpec(), { bytesMax: BYTES_MAX }, blocks)
     }
-  }
-
-  #countDead(): number {
-    const { graph, keys } = this.#slots
-    let dead = 0
-    for (let slot = 0; slot < graph.slots; slot++) if (graph.deleted(slot) !== Infinity && keys.has(slot)) dead++
-    return dead
-  }
-
-  /** Takes over a good checkpoint; a bad one is told of and forgotten. */
-  async #restore(file: string): Promise<Slots | undefined> {
-    let found: CheckpointFile | undefined
     try {
-      found = await readCheckpoint(file, this.#fingerprint())
-      if (found === undefined) return undefined
-      const graph = this.#options.graphs.restore(this.#graphSpec(), { bytesMax: BYTES_MAX }, found.blocks)
-      const slots: Slots = {
-        searches: 0,
-        isReplaced: false,
-        graph,
-        keys: found.keys,
-        older: new Map(),
-        linked: Math.min(found.linked, graph.slots),
-        dead: 0,
-      }
-      this.#calibration.restore(found.calibration)
-      this.#slots.graph.close()
-      // What was committed while the file was read is in the store: it is read from there.
-      this.#touched!.clear()
-      this.#slots = slots
-      return slots
+      return await readCheckpoint(file, this.#fingerprint(), make)
     } catch (error) {
-      this.#options.warn(`the checkpoint of index "${this.spec.name}" is not usable: its graph is built anew`, {
-        err: error,
-      })
+      if (!this.#closed())
+        this.#options.warn(`the checkpoint of index "${this.spec.name}" is not usable: its graph is built anew`, {
+          err: error,
+        })
       return undefined
     }
   }
@@ -382,125 +342,65 @@ export class LiveIndex implements VectorIndex {
   /** Fills and links the graph with the transaction's own entries. Throws 53200 beyond the limit, and what `check` throws. */
   async build(txn: Txn, { bytesMax, check }: BuildOptions): Promise<void> {
     const began = performance.now()
-    this.#phase = 'building index: loading tuples'
-    const { graph, keys } = this.#slots
-    const empty = graph.bytes
+    this.#progress.phase = 'building index: loading tuples'
+    const slots = this.#slots
+    const { graph } = slots
+    await this.#fill(txn, slots, { bytesMax, check })
+    if (graph.slots === 0) {
+      // There is nothing to be hidden until the commit, and without entries the feed would not tell of it.
+      this.#state = 'ready'
+      this.#progress.phase = ''
+      return
+    }
+    this.#mark = txn.markOwn()
+    this.#progress.linking(graph.slots)
+    await this.#linker.until(graph.slots)
+    this.#checkOpen()
+    check()
+    this.#progress.built(began)
+  }
+
+  async #fill(txn: Txn, slots: Slots, { bytesMax, check }: BuildOptions): Promise<void> {
+    const rows = pageRows(this.spec.dimensions)
+    const empty = slots.graph.bytes
+    const slices = new Slices()
     const scanner = txn.scanNewest(prefixSpan(this.prefix))
     try {
-      for (let page = scanner.next(SLICE_ROWS); page !== undefined; page = scanner.next(SLICE_ROWS)) {
+      for (let page = scanner.next(rows); page !== undefined; page = scanner.next(rows)) {
         const { buffer, bytes } = page
         for (let o = 0; o < bytes; ) {
           const start = o + PAGE_HEADER_BYTES
           const valueAt = start + buffer.readUInt32LE(o)
           o = valueAt + buffer.readUInt32LE(o + 4)
-          // Nobody sees it before the commit says when that was.
-          this.#append(Infinity, buffer.latin1Slice(start + this.prefix.length, valueAt), buffer.subarray(valueAt, o))
+          const name = buffer.latin1Slice(start + this.prefix.length, valueAt)
+          slots.append(name, this.#pack(buffer.subarray(valueAt, o)), BUILT)
         }
-        if (graph.bytes - empty + keys.size > bytesMax) throw graphTooLarge(this.spec.name, bytesMax, keys.count)
-        await turn()
+        if (slots.bytes - empty > bytesMax) throw graphTooLarge(this.spec.name, bytesMax, slots.keys.named)
+        if (!slices.isOver) continue
+        await slices.next()
         this.#checkOpen()
         check()
       }
     } finally {
       scanner.close()
     }
-    if (graph.slots === 0) {
-      // There is nothing to be hidden until the commit, and without entries the feed would not tell of it.
-      this.#state = 'ready'
-      this.#phase = ''
-      return
-    }
-    this.#mark = txn.markOwn(this.prefix)
-    this.#blocksTotal = graph.slots
-    this.#phase = 'building index'
-    await this.#link(graph.slots)
-    this.#buildMs = performance.now() - began
-    this.#builtAt = Date.now()
-    this.#checkOpen()
-    check()
-    this.#phase = ''
   }
 
   /** The statement has been ended meanwhile. */
   #checkOpen(): void {
-    if (this.#closed()) throw sqlError('57014', 'canceling statement due to user request')
+    if (this.#state === 'failed') throw this.#error
+    if (this.#state === 'closed') throw sqlError('57014', 'canceling statement due to user request')
   }
 
-  // ---- the linker
-
-  #wantLink(): void {
-    if (this.#state !== 'ready' || this.#linking !== undefined) return
-    const waiting = this.#slots.graph.slots - this.#slots.linked
-    if (waiting <= 0) this.#wantMaintenance()
-    else if (waiting >= LINK_AT) this.#linkSoon()
-    else if (this.#linkTimer === undefined) {
-      this.#linkTimer = setTimeout(() => {
-        this.#linkTimer = undefined
-        this.#linkSoon()
-      }, LINK_AFTER_MS)
-      this.#linkTimer.unref()
-    }
-  }
-
-  #linkSoon(): void {
-    this.#linkNow().catch((error: unknown) => this.#failed(error))
-  }
-
-  async #linkNow(): Promise<void> {
-    if (this.#linking !== undefined || this.#closed()) return
-    const began = performance.now()
-    const { graph, linked } = this.#slots
-    const many = graph.slots - linked >= LINK_AT * 4
-    if (many) {
-      this.#phase = 'building index'
-      this.#blocksTotal = graph.slots
-    }
-    await this.#link(graph.slots)
-    if (many) {
-      this.#phase = ''
-      this.#buildMs = performance.now() - began
-      this.#builtAt = Date.now()
-    }
-    // Half of what a search walks through was not there when it was measured.
-    if (this.#slots.linked > this.#measuredSlots * 2) this.#measureSoon()
-    this.#wantLink()
-  }
-
-  /** Links the tail up to a slot: a few here, many in the threads. */
-  async #link(until: number): Promise<void> {
-    const slots = this.#slots
-    const { linked } = slots
-    const progress = (done: number) => {
-      this.#blocksDone = done
-    }
-    this.#linking = until - linked <= LINKED_HERE ? this.#linkHere(until) : slots.graph.linkAll(linked, until, progress)
-    try {
-      await this.#linking
-      slots.linked = until
-    } finally {
-      this.#linking = undefined
-    }
-  }
-
-  async #linkHere(until: number): Promise<void> {
-    const { graph, keys, linked } = this.#slots
-    let since = performance.now()
-    for (let slot = linked; slot < until; slot++) {
-      if (keys.has(slot)) graph.link(slot)
-      if (performance.now() - since < LINK_SLICE_MS) continue
-      await turn()
-      if (this.#closed()) return
-      since = performance.now()
-    }
-  }
+  // ---- many dead slots
 
   #wantMaintenance(): void {
     const { graph, dead } = this.#slots
-    if (graph.slots >= REBUILD_SLOTS_MIN && dead > graph.slots * DEAD_SHARE) {
+    if (graph.slots >= REBUILD_SLOTS_MIN && dead > Math.max(graph.slots * DEAD_SHARE, this.#deadBorne))
       this.#rebuilt().catch((error: unknown) =>
         this.#options.warn(`index "${this.spec.name}" could not be built anew`, { err: error }),
       )
-    } else this.#wantCheckpoint()
+    else this.#wantCheckpoint()
   }
 
   /** VACUUM: a smaller share of dead slots is reason enough. */
@@ -511,113 +411,118 @@ export class LiveIndex implements VectorIndex {
 
   /** Once at a time. */
   #rebuilt(): Promise<void> {
-    this.#rebuilding ??= this.#rebuildNow().finally(() => {
-      this.#rebuild = undefined
-      this.#rebuilding = undefined
-      if (!this.#closed()) this.#wantLink()
-    })
+    this.#rebuilding ??= this.#rebuildNow()
+      .catch((error: unknown) => {
+        this.#deadBorne = this.#slots.dead * REBUILD_AGAIN
+        throw error
+      })
+      .finally(() => {
+        this.#rebuild = undefined
+        this.#rebuilding = undefined
+        if (!this.#closed()) this.#linker.want()
+      })
     return this.#rebuilding
   }
 
-  /** A new graph of the live slots, made beside the old one, which goes on serving; then they change places. */
   async #rebuildNow(): Promise<void> {
+    await this.#stamping
+    if (this.#closed()) return
     const began = performance.now()
-    const from = this.#slots
-    const to = this.#empty()
-    const rebuild = { changes: [] as ((to: Slots, slotOf: number[]) => void)[] }
-    this.#rebuild = rebuild
-    const count = from.graph.slots
-    const copied = new Int32Array(count).fill(-1)
-    for (let slot = 0; slot < count; slot++) {
-      if (from.graph.deleted(slot) === Infinity && from.graph.created(slot) !== Infinity) {
-        const there = to.graph.append(Uint8Array.from(from.graph.vector(slot)), from.graph.created(slot))
-        to.keys.add(from.keys.key(slot), there)
-        copied[slot] = there
-      }
-      if (slot % SLICE_ROWS === 0) {
-        await turn()
-        if (this.#closed()) return to.graph.close()
-      }
-    }
-    // A slot that died before it was copied is missing for older snapshots.
-    const since = this.#options.kv.now()
-    this.#blocksTotal = to.graph.slots
-    this.#phase = 'building index'
-    await to.graph.linkAll(0, to.graph.slots, (done) => {
-      this.#blocksDone = done
+    let since = 0
+    this.#rebuild = new Rebuild(this.#slots, {
+      progress: this.#progress,
+      empty: () => this.#empty(),
+      isOver: () => this.#closed(),
+      linking: () => this.#linker.work,
     })
-    to.linked = to.graph.slots
-    const slotOf = [...copied]
-    for (let done = 0; done < rebuild.changes.length || this.#linking !== undefined; ) {
-      const began = performance.now()
-      while (done < rebuild.changes.length && performance.now() - began < LINK_SLICE_MS)
-        rebuild.changes[done++]!(to, slotOf)
-      await (this.#linking?.catch(() => undefined) ?? turn())
-      if (this.#closed()) return to.graph.close()
+    const copied = () => {
+      // A slot that died before it was copied is missing for older snapshots.
+      since = this.#options.kv.now()
     }
-    this.#rebuild = undefined
-    this.#slots = to
-    this.#since = Math.max(this.#since, since)
-    this.#phase = ''
-    this.#buildMs = performance.now() - began
-    this.#builtAt = Date.now()
-    this.#changes = to.graph.slots
-    // Searches that began in the old graph end there.
-    from.isReplaced = true
-    closeUnused(from)
-    this.#measureSoon()
+    const swap = (to: Slots) => {
+      const from = this.#slots
+      this.#rebuild = undefined
+      this.#slots = to
+      this.#since = Math.max(this.#since, since)
+      this.#progress.built(began)
+      this.#changes = to.graph.slots
+      this.#deadBorne = 0
+      // Searches that began in the old graph end there.
+      from.replace()
+      this.#measureSoon()
+    }
+    await this.#rebuild.run(copied, swap)
   }
 
   // ---- checkpoints
 
   #wantCheckpoint(): void {
     const { graph } = this.#slots
-    if (this.#options.file === undefined || this.#saving !== undefined) return
-    if (this.#changes < CHECKPOINT_CHANGES && this.#changes < graph.slots * CHECKPOINT_SHARE) return
-    this.save().catch((error: unknown) => this.#notSaved(error))
+    if (this.#options.file === undefined || this.#saving !== undefined || this.#state !== 'ready') return
+    const isWanted = this.#changes >= CHECKPOINT_CHANGES || this.#changes >= graph.slots * CHECKPOINT_SHARE
+    if (isWanted || this.#isMeasured) this.save().catch((error: unknown) => this.#notSaved(error))
   }
 
-  /** Writes a checkpoint, once the linker rests. */
+  /** Writes a checkpoint, beside all that goes on. */
   async save(): Promise<void> {
     const { file } = this.#options
     if (file === undefined || this.#state !== 'ready') return
     if (this.#saving !== undefined) return this.#saving
-    this.#saving = (async () => {
-      while (this.#linking !== undefined) await this.#linking.catch(() => undefined)
-      if (this.#state !== 'ready') return
-      const { graph, keys, linked } = this.#slots
-      this.#changes = 0
-      const calibration = this.#calibration.table
-      // Taken in one stretch: nothing is linked meanwhile.
-      const blocks = [...graph.checkpoint()]
-      await writeCheckpoint(file, { fingerprint: this.#fingerprint(), linked, keys, calibration, blocks })
-    })()
+    this.#saving = this.#write(file)
     try {
       await this.#saving
     } finally {
       this.#saving = undefined
     }
+    if (!this.#closed()) this.#linker.want()
+  }
+
+  async #write(file: string): Promise<void> {
+    await this.#stamping
+    if (this.#state !== 'ready') return
+    const { graph, keys, linked } = this.#slots
+    const { builtAt, buildMs } = this.#progress
+    this.#changes = 0
+    this.#isMeasured = false
+    this.#isUnsaved = true
+    const isWritten = await writeCheckpoint(
+      file,
+      {
+        fingerprint: this.#fingerprint(),
+        notes: { linked, calibration: this.#calibration.table, builtAt, buildMs },
+        keys,
+        keyCount: keys.count,
+        blocks: graph.checkpoint(linked),
+      },
+      () => this.#isDropped,
+    )
+    if (isWritten) this.#isUnsaved = false
   }
 
   /** `dropped`: for good; otherwise the store is being closed, and a checkpoint is left when something has changed. */
   async close(dropped: boolean): Promise<void> {
     this.#unfollow()
-    clearTimeout(this.#linkTimer)
-    if (!dropped) {
+    this.#linker.close()
+    if (dropped) this.#isDropped = true
+    else {
       const saved = this.#saveLast().catch((error: unknown) => this.#notSaved(error))
       await Promise.race([saved, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())])
     }
     this.#state = 'closed'
+    this.#noLongerComing()
     // A checkpoint that is being written must not appear after it was removed.
     await this.#saving?.catch((error: unknown) => this.#notSaved(error))
-    this.#slots.isReplaced = true
-    if (dropped) closeUnused(this.#slots)
+    // What reads the store ends before it is closed.
+    await this.#reading?.catch(() => undefined)
+    if (dropped) this.#slots.replace()
     else this.#slots.graph.close()
   }
 
   async #saveLast(): Promise<void> {
-    await this.#saving
-    if (this.#state === 'ready' && this.#changes > 0) await this.save()
+    await this.#saving?.catch((error: unknown) => this.#notSaved(error))
+    // What waits to be linked is linked after the start; while much is, that is done first.
+    await this.#linker.work
+    if (this.#state === 'ready' && (this.#changes > 0 || this.#isUnsaved)) await this.save()
   }
 
   #notSaved(error: unknown): void {
@@ -643,12 +548,8 @@ export class LiveIndex implements VectorIndex {
     // The graph and keys of now, also when the index is built anew meanwhile.
     const slots = this.#slots
     const { graph, keys, linked } = slots
-    slots.searches++
     const source: SearchSource = {
-      closed() {
-        slots.searches--
-        closeUnused(slots)
-      },
+      closed: slots.use(),
       spec: this.spec,
       graph,
       linked,
@@ -658,8 +559,8 @@ export class LiveIndex implements VectorIndex {
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
       effort: options.effort,
-      allow: allow && this.#bitmap(allow, txn.snapshot),
-      allowNames: own && allow && new Set(this.#names(allow)),
+      allow: names && slots.bitmap(names, txn.snapshot, own),
+      allowNames: names && new Set(names),
       own,
     })
   }
@@ -669,46 +570,20 @@ export class LiveIndex implements VectorIndex {
     return Uint8Array.from(this.#elements.pack(packVector(query, this.spec.element)))
   }
 
-  /** What the rows' keys are behind their table's prefix. */
-  #names(rows: RowList, from = 0, to = rows.count): string[] {
-    return rows.keys(from, to).map((key) => key.slice(this.spec.rowPrefix.length))
-  }
-
-  /** Bits of the slots that the rows have at the snapshot. A transaction's own rows come from elsewhere: their slots are passed over. */
-  #bitmap(rows: RowList, at: number): Uint8Array {
-    const bits = new Uint8Array((this.#slots.graph.slots + 7) >> 3)
-    for (let i = 0; i < rows.count; i++) {
-      const slot = this.#slotAt(rows, i, at)
-      if (slot >= 0) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
-    }
-    return bits
-  }
-
-  /** The slot of a row's entry that a snapshot sees, if it sees any; -1: there is none. */
-  #slotAt(rows: RowList, i: number, at: number): number {
-    const { graph, keys, older } = this.#slots
-    let slot = keys.findIn(rows.bytes, rows.start(i) + this.spec.rowPrefix.length, rows.end(i))
-    // The graph looks at the timestamps of those that it is asked for.
-    while (slot !== undefined && older.size > 0 && graph.created(slot) > at) slot = older.get(slot)
-    return slot ?? -1
-  }
-
-  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
-    if (txn.isolation === 'serializable')
-      for (const name of this.#names(rows, from, to)) txn.noteRead((this.prefix + name) as Key)
-    if (!this.isReadyFor(txn) || this.isQuantized)
-      return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
+  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {
+    const names = rows.map((key) => key.slice(this.spec.rowPrefix.length))
+    for (const name of names) txn.noteRead((this.prefix + name) as Key)
+    if (!this.isReadyFor(txn) || this.isQuantized) return this.#hits(this.#measured(txn, names, query), limit)
     const own = ownEntries(txn, this.prefix, this.spec)
     const { graph, keys } = this.#slots
     const slots = new Uint32Array(to - from)
     const found: Candidate[] = []
-    let count = 0
-    for (let i = from; i < to; i++) {
-      if (own !== undefined) {
-        const name = rows.key(i).slice(this.spec.rowPrefix.length)
-        const mine = own.get(name)
-        if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
-        if (own.has(name)) continue
+    for (const name of names) {
+      const mine = own?.get(name)
+      if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
+      else if (own?.has(name) !== true) {
+        const slot = this.#slots.at(name, txn.snapshot)
+        if (slot !== undefined) slots.push(slot)
       }
       const slot = this.#slotAt(rows, i, txn.snapshot)
       if (slot >= 0) slots[count++] = slot
@@ -760,8 +635,14 @@ export class LiveIndex implements VectorIndex {
   #measureSoon(): void {
     const slots = this.#slots
     this.#measuredSlots = slots.linked
+    const before = this.#calibration.table
     this.#calibration
       .run(slots.graph, slots.linked, () => this.#closed() || this.#slots !== slots)
+      .then(() => {
+        if (this.#calibration.table === before) return
+        this.#isMeasured = true
+        if (this.#linker.work === undefined) this.#wantCheckpoint()
+      })
       .catch((error: unknown) =>
         this.#options.warn(`index "${this.spec.name}" could not be calibrated`, { err: error }),
       )
@@ -772,28 +653,25 @@ export class LiveIndex implements VectorIndex {
   }
 
   get status(): VectorIndexStatus {
-    const { graph, keys, linked, dead } = this.#slots
+    const { keys, dead, tail, bytes } = this.#slots
+    const { builtAt, buildMs, blocksDone, blocksTotal, phase } = this.#progress
     return {
       state: STATES[this.#state],
       entries: keys.named - dead,
       dead,
-      tail: graph.slots - linked + this.#backlog.size,
-      bytes: graph.bytes + keys.size,
+      tail: tail + this.#backlog.size,
+      bytes,
       calibration: this.#calibration.table,
-      builtAt: this.#builtAt,
-      buildMs: this.#buildMs,
-      blocksDone: this.#blocksDone,
-      blocksTotal: this.#blocksTotal,
-      phase: this.#phase,
+      builtAt,
+      buildMs,
+      blocksDone,
+      blocksTotal,
+      phase,
     }
   }
 }
 
 const STATES = { loading: 'loading', pending: 'building', ready: 'ready', failed: 'failed', closed: 'failed' } as const
-
-function closeUnused(slots: Slots): void {
-  if (slots.isReplaced && slots.searches === 0) slots.graph.close()
-}
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0

@@ -1,25 +1,57 @@
 /**
  * The keys of a graph's slots, outside the JavaScript heap: a million strings would be walked by every garbage collection.
+ * Nothing here grows as a whole: no call takes longer because there are many keys.
  *
- *     bytes    | key of slot 0 | key of slot 1 | …            starts    where each key begins, and where the last one ends
- *     table    hash of a key → the newest slot that has it (open addressing, linear steps; 0 empty, -1 removed)
+ *     groups     of 4,096 slots: bytes | key | key | …   starts: where each begins, and where the last one ends
+ *     segments   hash of a key → slot + 1, the newest that has it (open addressing, linear steps; 0 empty, -1 removed)
+ *     directory  by the hash's low bits: its segment. One that is full is parted by one bit more (extendible hashing: Fagin,
+ *                Nievergelt, Pippenger, Strong, "Extendible hashing - a fast access method for dynamic files", 1979)
  */
 import type { Key } from '../../storage/keys/brand.ts'
 
-const FIRST_SLOTS = 64
+const GROUP_BITS = 12
+const GROUP_SLOTS = 1 << GROUP_BITS
+const FIRST_BYTES = 1024
+const SEGMENT_BITS = 11
+const SEGMENT_PLACES = 1 << SEGMENT_BITS
+/** Bits of a hash that choose the segment; those above choose the place in it. Keys that share them all are in one that grows. */
+const DIRECTORY_BITS = 20
 const EMPTY = 0
 const REMOVED = -1
 
+interface Group {
+  bytes: Buffer
+  /** `filled` + 1 of them count. */
+  readonly starts: Uint32Array
+  filled: number
+}
+
+interface Segment {
+  readonly places: Int32Array
+  /** Low bits of the hash that all its keys share. */
+  readonly bits: number
+  /** Places that are not empty. */
+  used: number
+}
+
+/** The keys of some slots, as they lie: `count` + 1 starts, and the bytes between the first and the last. */
+export interface PackedKeys {
+  readonly starts: Uint32Array
+  readonly bytes: Buffer
+}
+
+const newSegment = (bits: number, places = SEGMENT_PLACES): Segment => ({
+  places: new Int32Array(places),
+  bits,
+  used: 0,
+})
+
 export class SlotKeys {
-  #bytes = Buffer.allocUnsafeSlow(FIRST_SLOTS * 16)
-  #starts = new Float64Array(FIRST_SLOTS + 1)
+  readonly #groups: Group[] = []
   #count = 0
   #named = 0
-  /** Slot + 1. */
-  #table = new Int32Array(FIRST_SLOTS * 2)
-  /** Places of the table that are not empty. */
-  #used = 0
-  #live = 0
+  #directory: Segment[] = [newSegment(0)]
+  #size = SEGMENT_PLACES * 4
 
   /** One more than the last slot. */
   get count(): number {
@@ -31,56 +63,112 @@ export class SlotKeys {
     return this.#named
   }
 
-  /** All keys one after the other, and where each begins: for a checkpoint. */
-  get packed(): { readonly bytes: Buffer; readonly starts: Float64Array } {
-    return {
-      bytes: this.#bytes.subarray(0, this.#starts[this.#count]),
-      starts: this.#starts.subarray(0, this.#count + 1),
+  /** Memory in use. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The keys of the slots below `count`, in order, some thousand at a time: for a checkpoint. They do not change any more. */
+  *packed(count: number): Generator<PackedKeys> {
+    for (let from = 0, number = 0; from < count; from += GROUP_SLOTS, number++) {
+      const { starts, bytes } = this.#groups[number]!
+      const slots = Math.min(GROUP_SLOTS, count - from)
+      yield { starts: starts.subarray(0, slots + 1), bytes: bytes.subarray(0, starts[slots]) }
     }
   }
 
-  /** Memory in use. */
-  get size(): number {
-    return this.#bytes.length + this.#starts.byteLength + this.#table.byteLength
+  /** So many `packed` gives. */
+  packedBlocks(count: number): number {
+    return Math.ceil(count / GROUP_SLOTS)
+  }
+
+  /** What `packed` gave, one after the other, into what is empty. False: it cannot be such. */
+  restore({ starts, bytes }: PackedKeys): boolean {
+    const slots = starts.length - 1
+    if (this.#count !== this.#groups.length * GROUP_SLOTS || slots < 1 || slots > GROUP_SLOTS) return false
+    if (starts[0] !== 0 || starts[slots] !== bytes.length) return false
+    for (let i = 0; i < slots; i++) if (starts[i + 1]! < starts[i]!) return false
+    const group = this.#newGroup(bytes)
+    group.starts.set(starts)
+    group.filled = slots
+    const from = this.#count
+    this.#count += slots
+    for (let i = 0; i < slots; i++) {
+      const [start, end] = [starts[i]!, starts[i + 1]!]
+      if (start === end) continue
+      this.#named++
+      let hash = SEED
+      for (let at = start; at < end; at++) hash = step(hash, bytes[at]!)
+      this.#enter(mix(hash), from + i)
+    }
+    return true
   }
 
   /** Names a slot, the next one or a later one. The key now finds this slot. */
   add(key: string, slot: number): void {
-    if (slot + 2 > this.#starts.length) {
-      const bigger = new Float64Array(Math.max(slot + 2, this.#starts.length * 2))
-      bigger.set(this.#starts)
-      this.#starts = bigger
-    }
-    const start = this.#starts[this.#count]!
     // Slots in between are no vectors' (graph.ts: sparse ones take several numbers).
-    for (let between = this.#count + 1; between <= slot; between++) this.#starts[between] = start
+    while (this.#count < slot) this.#next().filled++
+    const group = this.#next()
+    const { starts } = group
+    const start = starts[group.filled]!
     const end = start + key.length
-    if (end > this.#bytes.length) {
-      const bigger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2))
-      this.#bytes.copy(bigger, 0, 0, start)
-      this.#bytes = bigger
+    if (end > group.bytes.length) {
+      const bigger = Buffer.allocUnsafeSlow(Math.max(end, group.bytes.length * 2))
+      group.bytes.copy(bigger, 0, 0, start)
+      this.#size += bigger.length - group.bytes.length
+      group.bytes = bigger
     }
-    this.#bytes.latin1Write(key, start)
-    this.#starts[slot + 1] = end
-    this.#count = slot + 1
+    group.bytes.latin1Write(key, start)
+    starts[++group.filled] = end
     this.#named++
-    this.#enter(key, slot)
+    this.#enter(hashText(key), slot)
+  }
+
+  /** The group of the next slot, which has a start for its end. */
+  #next(): Group {
+    const group = this.#groups[this.#count++ >> GROUP_BITS] ?? this.#newGroup(Buffer.allocUnsafeSlow(FIRST_BYTES))
+    group.starts[group.filled + 1] = group.starts[group.filled]!
+    return group
+  }
+
+  #newGroup(bytes: Buffer): Group {
+    const group = { bytes, starts: new Uint32Array(GROUP_SLOTS + 1), filled: 0 }
+    this.#groups.push(group)
+    this.#size += bytes.length + group.starts.byteLength
+    return group
   }
 
   /** The key of a slot, behind `prefix`. */
   key(slot: number): Key {
-    return this.#bytes.latin1Slice(this.#starts[slot], this.#starts[slot + 1]) as Key
+    const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
+    const i = slot & (GROUP_SLOTS - 1)
+    return bytes.latin1Slice(starts[i], starts[i + 1]) as Key
   }
 
   /** Whether the slot was named: it is a vector's. */
   has(slot: number): boolean {
-    return this.#starts[slot + 1]! > this.#starts[slot]!
+    if (slot >= this.#count) return false
+    const { starts } = this.#groups[slot >> GROUP_BITS]!
+    const i = slot & (GROUP_SLOTS - 1)
+    return starts[i + 1]! > starts[i]!
+  }
+
+  /** Whether the slot is there and has the key that lies in [start, end) of a buffer. */
+  isAt(slot: number, buffer: Buffer, start: number, end: number): boolean {
+    if (slot >= this.#count) return false
+    const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
+    const from = starts[slot & (GROUP_SLOTS - 1)]! - start
+    if (starts[(slot & (GROUP_SLOTS - 1)) + 1]! - from !== end) return false
+    // Keys of one table differ at their ends.
+    for (let i = end - 1; i >= start; i--) if (bytes[from + i] !== buffer[i]) return false
+    return true
   }
 
   /** The newest slot of a key, unless it was forgotten. */
   find(key: string): number | undefined {
-    const at = this.#place(key)
-    const value = this.#table[at]!
+    const hash = hashText(key)
+    const { places } = this.#segment(hash)
+    const value = places[this.#place(places, hash, key)]!
     return value > 0 ? value - 1 : undefined
   }
 
@@ -99,80 +187,96 @@ export class SlotKeys {
 
   /** The key finds nothing any more; its slots keep it. */
   forget(key: string): void {
-    const at = this.#place(key)
-    if (this.#table[at]! <= 0) return
-    this.#table[at] = REMOVED
-    this.#live--
+    const hash = hashText(key)
+    const { places } = this.#segment(hash)
+    const at = this.#place(places, hash, key)
+    if (places[at]! > 0) places[at] = REMOVED
   }
 
-  #enter(key: string, slot: number): void {
-    if ((this.#used + 1) * 3 > this.#table.length * 2) this.#rehash()
-    const at = this.#place(key)
-    const value = this.#table[at]!
-    if (value === EMPTY) this.#used++
-    if (value <= 0) this.#live++
-    this.#table[at] = slot + 1
+  #segment(hash: number): Segment {
+    return this.#directory[hash & (this.#directory.length - 1)]!
   }
 
-  /** Where the key is, or the place to put it: the first removed one on its way, or the empty one at its end. */
-  #place(key: string): number {
-    const table = this.#table
-    const mask = table.length - 1
+  #enter(hash: number, slot: number): void {
+    let segment = this.#segment(hash)
+    while (segment.used * 3 >= segment.places.length * 2) {
+      this.#part(segment, hash)
+      segment = this.#segment(hash)
+    }
+    const at = this.#place(segment.places, hash, slot)
+    if (segment.places[at] === EMPTY) segment.used++
+    segment.places[at] = slot + 1
+  }
+
+  /** Where the key (or the key of the slot) is, or the place to put it: the first removed one on its way, or the empty one at its end. */
+  #place(places: Int32Array, hash: number, key: string | number): number {
     let free = -1
-    for (let at = hashText(key) & mask; ; at = (at + 1) & mask) {
-      const value = table[at]!
+    for (let at = hash >>> DIRECTORY_BITS; ; at++) {
+      at &= places.length - 1
+      const value = places[at]!
       if (value === EMPTY) return free >= 0 ? free : at
       if (value === REMOVED) {
         if (free < 0) free = at
-      } else if (this.#isKey(value - 1, key)) return at
+      } else if (typeof key === 'string' ? this.#isKey(value - 1, key) : this.#isSame(value - 1, key)) return at
     }
   }
 
   #isKey(slot: number, key: string): boolean {
-    const start = this.#starts[slot]!
-    if (this.#starts[slot + 1]! - start !== key.length) return false
-    const bytes = this.#bytes
-    // Keys of one table differ at their ends.
-    for (let i = key.length - 1; i >= 0; i--) if (bytes[start + i] !== key.charCodeAt(i)) return false
+    const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
+    const i = slot & (GROUP_SLOTS - 1)
+    const start = starts[i]!
+    if (starts[i + 1]! - start !== key.length) return false
+    for (let c = key.length - 1; c >= 0; c--) if (bytes[start + c] !== key.charCodeAt(c)) return false
     return true
   }
 
-  #isIn(slot: number, bytes: Uint8Array, from: number, to: number): boolean {
-    const start = this.#starts[slot]!
-    const length = to - from
-    if (this.#starts[slot + 1]! - start !== length) return false
-    const own = this.#bytes
-    for (let i = length - 1; i >= 0; i--) if (own[start + i] !== bytes[from + i]) return false
-    return true
+  #isSame(slot: number, other: number): boolean {
+    const { bytes, starts } = this.#groups[other >> GROUP_BITS]!
+    const i = other & (GROUP_SLOTS - 1)
+    return this.isAt(slot, bytes, starts[i]!, starts[i + 1]!)
   }
 
-  #rehash(): void {
-    const old = this.#table
-    let length = old.length
-    while ((this.#live + 1) * 2 > length) length *= 2
-    this.#table = new Int32Array(length)
-    this.#used = 0
-    const mask = length - 1
-    for (const value of old) {
+  /** The segment's keys into two, by one bit more of their hashes; into one, when most of it was removed ones. */
+  #part(full: Segment, hash: number): void {
+    const { bits, places } = full
+    let live = 0
+    for (const value of places) if (value > 0) live++
+    const isSpacious = live * 3 < places.length
+    const isParted = !isSpacious && bits < DIRECTORY_BITS
+    if (isParted && this.#directory.length === 1 << bits) this.#directory = [...this.#directory, ...this.#directory]
+    const low = newSegment(isParted ? bits + 1 : bits, isParted || isSpacious ? places.length : places.length * 2)
+    const high = isParted ? newSegment(bits + 1) : low
+    for (const value of places) {
       if (value <= 0) continue
-      let at = this.#hashSlot(value - 1) & mask
-      while (this.#table[at] !== EMPTY) at = (at + 1) & mask
-      this.#table[at] = value
-      this.#used++
+      const own = this.#hashSlot(value - 1)
+      const to = (own >>> bits) & 1 ? high : low
+      const mask = to.places.length - 1
+      let at = (own >>> DIRECTORY_BITS) & mask
+      while (to.places[at] !== EMPTY) at = (at + 1) & mask
+      to.places[at] = value
+      to.used++
     }
+    this.#size += 4 * (low.places.length - places.length + (isParted ? high.places.length : 0))
+    for (let i = hash & ((1 << bits) - 1); i < this.#directory.length; i += 1 << bits)
+      this.#directory[i] = (i >>> bits) & 1 ? high : low
   }
 
   #hashSlot(slot: number): number {
+    const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
+    const i = slot & (GROUP_SLOTS - 1)
     let hash = SEED
-    for (let i = this.#starts[slot]!, end = this.#starts[slot + 1]!; i < end; i++) hash = step(hash, this.#bytes[i]!)
+    for (let at = starts[i]!, end = starts[i + 1]!; at < end; at++) hash = step(hash, bytes[at]!)
     return mix(hash)
   }
 }
 
-/** FNV-1a, its bits mixed at the end. */
+/** FNV-1a, its bits mixed at the end: 31 of them. */
 const SEED = 0x811c9dc5
 const step = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193)
-const mix = (hash: number): number => Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 1
+const mix = (hash: number): number => {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+  return (mixed ^ (mixed >>> 13)) >>> 1
+}
 
 function hashText(key: string): number {
   let hash = SEED

@@ -76,6 +76,8 @@ export interface VectorIndex {
   readonly spec: VectorIndexSpec
   /** Whether a search at the transaction's snapshot can be served: if not, scan exactly (being built, too old a snapshot). */
   isReadyFor(txn: Txn): boolean
+  /** While the graph is being loaded from its checkpoint: to wait for that takes less time than to scan. */
+  readonly coming: Promise<void> | undefined
   /** `query` is a value of the indexed type, checked: not NULL, of the right dimensions. Registers the read with a SERIALIZABLE transaction. */
   search(txn: Txn, query: Value, options: SearchOptions): VectorSearch
   /** The `limit` nearest of some rows (those from `from` to before `to`), where the index holds them, each measured, without walking the graph. */

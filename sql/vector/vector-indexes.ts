@@ -53,6 +53,7 @@ class Registry implements VectorIndexes {
   }
 
   #add(spec: VectorIndexSpec, load: boolean): LiveIndex | TenantIndex {
+    this.#makeFolder()
     const make = (prefix: Key, loads: boolean) => new LiveIndex(spec, prefix, this.#liveOptions(spec, prefix), loads)
     const index =
       spec.tenantColumns > 0
@@ -79,7 +80,6 @@ class Registry implements VectorIndexes {
   async build(spec: VectorIndexSpec, txn: Txn, options: BuildOptions): Promise<void> {
     const index = this.#add(spec, false)
     if (!(index instanceof LiveIndex)) return
-    this.#makeFolder()
     try {
       await index.build(txn, options)
     } catch (error) {
@@ -126,7 +126,6 @@ class Registry implements VectorIndexes {
     const kept = new Set<string>()
     for (const spec of specs) {
       kept.add(fileName(spec.prefix, spec.prefix))
-      this.#makeFolder()
       this.open(spec)
     }
     const { folder } = this.#options

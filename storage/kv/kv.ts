@@ -11,7 +11,8 @@
 import type { Found, Page, Scanner } from '../engine/engine.ts'
 import type { Key, Timestamp, TxnId } from '../keys/brand.ts'
 import type { LockStrength, TableLockMode, WaitPolicy } from '../mvcc/lock-modes.ts'
-import type { Follower, WritesMark } from '../range/feed.ts'
+import type { WritesMark } from '../mvcc/write-buffer.ts'
+import type { Follower } from '../range/feed.ts'
 
 export type { Found, Page, Scanner } from '../engine/engine.ts'
 export { PAGE_HEADER_BYTES } from '../engine/engine.ts'
@@ -21,7 +22,8 @@ export { modesConflict, modeTitle, TABLE_LOCK_MODES } from '../mvcc/lock-modes.t
 /** The version timestamp of a row that the transaction itself wrote. */
 export { OWN_WRITE } from '../mvcc/own-writes.ts'
 /** What a commit wrote under a prefix, for those who keep something derived from it. */
-export type { Changes, Follower, KeptChanges, WritesMark } from '../range/feed.ts'
+export type { WritesMark } from '../mvcc/write-buffer.ts'
+export type { Changes, Follower, KeptChanges } from '../range/feed.ts'
 
 export interface Span {
   readonly from: Key
@@ -139,8 +141,8 @@ export interface Txn {
    * values are valid during the call. Answers whether there were any.
    */
   eachOwn(prefix: Key, visit: (key: Key, value: Uint8Array | undefined) => void): boolean
-  /** What the transaction has written under a prefix until now: see Changes.isAsAt. */
-  markOwn(prefix: Key): WritesMark
+  /** What the transaction has written until now: see Changes.isAsAt. */
+  markOwn(): WritesMark
   /** A SERIALIZABLE transaction has read what lies under the prefix, by other ways than these. */
   noteRead(prefix: Key): void
 

@@ -17,9 +17,9 @@ import { BULK_FROM, type Bulk, LockOwner, type LockTable } from '../mvcc/locks.t
 import { MergedPage, OWN_WRITE, scanWithOwnWrites } from '../mvcc/own-writes.ts'
 import { Reads } from '../mvcc/reads.ts'
 import { SnapshotHolder } from '../mvcc/snapshots.ts'
-import type { WriteBuffer } from '../mvcc/write-buffer.ts'
+import type { WriteBuffer, WritesMark } from '../mvcc/write-buffer.ts'
 import { KvError } from '../range/errors.ts'
-import { eachWrite, markOf, type WritesMark } from '../range/feed.ts'
+import { eachWrite } from '../range/feed.ts'
 import type {
   BeginOptions,
   Isolation,
@@ -240,8 +240,8 @@ export class KvTxn extends SnapshotHolder implements Txn {
     return any
   }
 
-  markOwn(prefix: Key): WritesMark {
-    return this.#writes === undefined ? { count: 0, top: 0 } : markOf(this.#writes, prefix)
+  markOwn(): WritesMark {
+    return this.#writes === undefined ? { writes: 0, undone: 0 } : this.#writes.markNow()
   }
 
   noteRead(prefix: Key): void {

@@ -22,6 +22,8 @@ const CHUNK_UNITS = 64
 const LEAF_ENTRIES = 128
 /** No entry: nothing was there before; in the journal, nothing was written (a mark). */
 const NONE = 0xffff_ffff
+/** So many writes behind a mark are looked at: a millisecond. */
+const WRITES_LOOKED_AT = 16_384
 /** Below this a loop copies faster than a call. */
 const COPY_LOOP_MAX = 48
 
@@ -44,6 +46,12 @@ function makeChunk(units: number, base: number): Chunk {
 
 const makeLeaf = (): Leaf => ({ entries: new Uint32Array(LEAF_ENTRIES), count: 0 })
 
+/** What a transaction had written at some time. */
+export interface WritesMark {
+  readonly writes: number
+  readonly undone: number
+}
+
 /** Where a key's entry is, or would be: see `seek`. */
 export interface Position {
   leaf: number
@@ -60,6 +68,9 @@ export class WriteBuffer {
   /** The entries in the order they were written. */
   #journal = new Uint32Array(16)
   #writes = 0
+  /** Writes there were at the newest `markNow`, and how often writes before such a mark were undone. */
+  #marked = 0
+  #undone = 0
   /** Result of the last #find, or the place of the last write: whoever goes through the keys in order finds the next one beside it. */
   #leaf = 0
   #slot = 0
@@ -430,8 +441,31 @@ export class WriteBuffer {
     return -this.#compare(key, entry)
   }
 
+  /** For `writtenSince`. */
+  markNow(): WritesMark {
+    this.#marked = this.#writes
+    return { writes: this.#writes, undone: this.#undone }
+  }
+
+  /**
+   * Whether one of the writes since the mark is of a key in [from, to), or what was there then has been undone. They are looked at
+   * one by one; when there are very many the answer is true.
+   */
+  writtenSince(mark: WritesMark, from: Key, to: Key): boolean {
+    if (mark.undone !== this.#undone || this.#writes - mark.writes > WRITES_LOOKED_AT) return true
+    for (let i = mark.writes; i < this.#writes; i++) {
+      const at = this.#journal[i]!
+      if (at !== NONE && this.#compare(from, at) <= 0 && this.#compare(to, at) > 0) return true
+    }
+    return false
+  }
+
   /** Undoes every write after the first `writes`. */
   rollbackTo(writes: number): void {
+    if (writes < this.#marked) {
+      this.#marked = writes
+      this.#undone++
+    }
     let top = this.#top
     while (this.#writes > writes) {
       const at = this.#journal[--this.#writes]!
@@ -462,6 +496,8 @@ export class WriteBuffer {
     this.#end = UNIT_BYTES
     this.#count = 0
     this.#writes = 0
+    this.#marked = 0
+    this.#undone = 0
     if (this.#journal.length > 1024) this.#journal = new Uint32Array(16)
   }
 

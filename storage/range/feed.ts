@@ -6,13 +6,7 @@
  */
 import type { Key, Timestamp } from '../keys/brand.ts'
 import { successor } from '../keys/map.ts'
-import type { Position, WriteBuffer } from '../mvcc/write-buffer.ts'
-
-/** What a transaction had written under a prefix at some time. */
-export interface WritesMark {
-  readonly count: number
-  readonly top: number
-}
+import type { Position, WriteBuffer, WritesMark } from '../mvcc/write-buffer.ts'
 
 /** A commit's writes under one prefix; valid during the call. */
 export interface Changes {
@@ -20,7 +14,7 @@ export interface Changes {
   readonly most: number
   /** In key order; undefined: removed. `value` is valid during the call. */
   each(visit: (key: Key, value: Uint8Array | undefined) => void): void
-  /** Whether they are exactly what was there when the mark was made. */
+  /** Whether they are what was there when the mark was made; false also where that is not quickly seen. */
   isAsAt(mark: WritesMark): boolean
   /** The same for later: what is too much for one call. Holds the memory of the commit's writes until it is forgotten. */
   keep(): KeptChanges
@@ -95,24 +89,8 @@ class WrittenUnder implements Changes {
   }
 
   isAsAt(mark: WritesMark): boolean {
-    const now = markOf(this.#writes, this.#prefix)
-    return now.count === mark.count && now.newest < mark.top
+    return !this.#writes.writtenSince(mark, this.#prefix, successor(this.#prefix))
   }
-}
-
-/** Number of keys written under the prefix, and the newest of those writes. */
-export function markOf(writes: WriteBuffer, prefix: Key): WritesMark & { readonly newest: number } {
-  const position: Position = { leaf: 0, slot: 0 }
-  const to = successor(prefix)
-  let count = 0
-  let newest = -1
-  writes.seek(position, prefix)
-  for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
-    if (writes.compareEntry(entry, to) >= 0) break
-    count++
-    if (entry > newest) newest = entry
-  }
-  return { count, newest, top: writes.bytes }
 }
 
 /** Writes under the prefix in key order; `hidden`: those from that address on stay out. */

@@ -51,7 +51,7 @@ test('commits are told in order, before they are visible, and only what lies und
 test('own writes: what a statement may see, and whether they are as they were', async () => {
   const kv = await open()
   const told: boolean[] = []
-  let mark: WritesMark = { count: 0, top: 0 }
+  let mark: WritesMark = { writes: 0, undone: 0 }
   kv.follow(prefix, (_, changes) => told.push(changes.isAsAt(mark)))
   const own = (txn: ReturnType<typeof begin>) => {
     const seen: string[] = []
@@ -63,7 +63,7 @@ test('own writes: what a statement may see, and whether they are as they were', 
   const txn = begin(kv)
   expect(own(txn)).toBe('')
   txn.put(key('a'), bytes('1'))
-  mark = txn.markOwn(prefix)
+  mark = txn.markOwn()
   const before = txn.savepoint()
   txn.remove(key('a'))
   txn.put(key('b'), bytes('2'))
@@ -79,7 +79,7 @@ test('own writes: what a statement may see, and whether they are as they were', 
   await txn.commit()
   const other = begin(kv)
   other.put(key('a'), bytes('1'))
-  mark = other.markOwn(prefix)
+  mark = other.markOwn()
   other.put(key('a'), bytes('2'))
   await other.commit()
   expect(told).toEqual([true, false])

@@ -50,7 +50,7 @@ class ArrayGraph implements IndexGraph {
   setVector(slot: number, packed: Uint8Array) {
     this.#vectors[slot] = Uint8Array.from(packed)
   }
-  dropAbsent() {
+  async dropAbsent() {
     for (let slot = 0; slot < this.slots; slot++) if (this.#vectors[slot] === undefined) this.markDeleted(slot, 0)
   }
   link() {}
@@ -99,9 +99,9 @@ class ArrayGraph implements IndexGraph {
   *checkpoint() {
     yield Buffer.from(JSON.stringify([this.#created, this.#deleted.map((at) => (at === Infinity ? -1 : at))]))
   }
-  static restore(spec: GraphSpec, blocks: Iterable<Uint8Array>) {
+  static async restore(spec: GraphSpec, blocks: AsyncIterable<Uint8Array>) {
     const graph = new ArrayGraph(spec)
-    for (const block of blocks) {
+    for await (const block of blocks) {
       const [created, deleted] = JSON.parse(Buffer.from(block).toString()) as [number[], number[]]
       graph.#created.push(...created)
       graph.#deleted.push(...deleted.map((at) => (at < 0 ? Infinity : at)))

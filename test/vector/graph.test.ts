@@ -146,21 +146,21 @@ describe('the graph', () => {
     const all = generated.slice(0, 3000)
     for (const vector of all) graph.link(graph.append(vector, 4))
     for (let slot = 0; slot < 3000; slot += 11) graph.markDeleted(slot, 6)
-    const blocks = [...graph.checkpoint()]
-    const whole = Graph.restore(SPEC, LIMITS, blocks)
+    const blocks = [...graph.checkpoint(3000)]
+    const whole = await Graph.restore(SPEC, LIMITS, blocks)
     all.forEach((vector, slot) => {
       whole.setVector(slot, vector)
     })
-    whole.dropAbsent()
+    await whole.dropAbsent()
     const queries = generated.slice(3000)
     for (const query of queries)
       for (const at of [3, 5, 7])
         expect(whole.search(query, { effort: 20, at }).next()).toEqual(graph.search(query, { effort: 20, at }).next())
-    const part = Graph.restore(SPEC, LIMITS, blocks)
+    const part = await Graph.restore(SPEC, LIMITS, blocks)
     all.forEach((vector, slot) => {
       if (slot % 5 !== 0) part.setVector(slot, vector)
     })
-    part.dropAbsent()
+    await part.dropAbsent()
     expect(part.append(all[0]!, 8)).toBe(3000)
     part.link(3000)
     expect(await recall(part, queries, 60)).toBeGreaterThan(0.95)
@@ -173,10 +173,34 @@ describe('the graph', () => {
     )
   })
 
-  test('a damaged checkpoint is refused', () => {
+  test('a checkpoint that is written while slots are linked has those that were before', async () => {
+    const graph = Graph.create(SPEC, LIMITS)
+    const generated = vectors(3030, SPEC.dimensions)
+    const all = generated.slice(0, 3000)
+    for (const vector of all) graph.append(vector, 4)
+    for (let slot = 0; slot < 2000; slot++) graph.link(slot)
+    const making = graph.checkpoint(2000)
+    const blocks = [making.next().value as Uint8Array]
+    for (let slot = 2000; slot < 2500; slot++) graph.link(slot)
+    blocks.push(...making)
+    const restored = await Graph.restore(SPEC, LIMITS, blocks)
+    all.forEach((vector, slot) => {
+      restored.setVector(slot, vector)
+    })
+    await restored.dropAbsent()
+    const queries = generated.slice(3000)
+    for (const query of queries) {
+      const hits = (await restored.search(query, { effort: 1000, until: 2000 }).next())!
+      expect(hits.slots).toHaveLength(1000)
+    }
+    for (let slot = 2000; slot < 3000; slot++) restored.link(slot)
+    expect(await recall(restored, queries, 60)).toBeGreaterThan(0.95)
+  })
+
+  test('a damaged checkpoint is refused', async () => {
     const graph = Graph.create(SPEC, LIMITS)
     for (const vector of vectors(200, SPEC.dimensions)) graph.link(graph.append(vector, 1))
-    const blocks = [...graph.checkpoint()]
+    const blocks = [...graph.checkpoint(200)]
     const damaged: (readonly Uint8Array[])[] = [[], blocks.slice(0, -1), [...blocks, blocks[1]!], blocks.toReversed()]
     blocks.forEach((block, i) => {
       for (const at of [0, 4, block.length >> 1, block.length - 1]) {
@@ -186,13 +210,13 @@ describe('the graph', () => {
       }
       damaged.push(blocks.with(i, block.subarray(0, block.length - 3)))
     })
-    for (const given of damaged) expect(() => Graph.restore(SPEC, LIMITS, given)).toThrow(CheckpointError)
+    for (const given of damaged) await expect(Graph.restore(SPEC, LIMITS, given)).rejects.toThrow(CheckpointError)
     for (const spec of [
       { ...SPEC, m: 9 },
       { ...SPEC, dimensions: 25 },
       { ...SPEC, metric: 'l1' as const },
     ])
-      expect(() => Graph.restore(spec, LIMITS, blocks)).toThrow(CheckpointError)
-    expect(() => Graph.restore(SPEC, { bytesMax: 10_000 }, blocks)).toThrow(CheckpointError)
+      await expect(Graph.restore(spec, LIMITS, blocks)).rejects.toThrow(CheckpointError)
+    await expect(Graph.restore(SPEC, { bytesMax: 10_000 }, blocks)).rejects.toThrow(CheckpointError)
   })
 })

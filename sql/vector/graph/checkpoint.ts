@@ -3,17 +3,21 @@
  *
  *     block    | CRC-32 of what follows u32 | bytes … |
  *     first    JSON: version, what the graph is made of, slots, entry, bytes of the upper lists
- *     then     for every CHUNK slots: created f64 … | deleted f64 … | level lists' place u32 … | count and ids of layer 0 … | head u8 …
+ *     then     for so many slots (chunkOf): created f64 … | deleted f64 … | level lists' place u32 … | count and ids of layer 0 … | head u8 …
  *     last     the upper lists as they lie
  *
- * A link to a slot behind the last one written (appended meanwhile) is left out. https://en.wikipedia.org/wiki/Cyclic_redundancy_check
+ * Each is made when it is asked for, and the graph goes on being used between them: slots from `linked` on are written without
+ * links, and links to them are left out, so that they can be linked after a restore.
+ * https://en.wikipedia.org/wiki/Cyclic_redundancy_check
  */
 import { crc32 } from 'node:zlib'
 import type { GraphSpec } from './graph.ts'
 import { type Layout, RECORD } from './layout.ts'
 
-const VERSION = 1
-const CHUNK = 8192
+const VERSION = 2
+/** Of a block: a millisecond's work. */
+const BLOCK_BYTES = 1 << 18
+const chunkOf = (width: number): number => Math.max(1, Math.floor(BLOCK_BYTES / (21 + 4 * width)))
 
 /** The blocks are damaged, or of another graph. */
 export class CheckpointError extends Error {
@@ -44,14 +48,17 @@ function sealed(content: Uint8Array): Uint8Array {
 export function* blocksOf(
   spec: GraphSpec,
   layout: Layout,
-  graph: Written & { readonly views: () => Views },
+  graph: Written & { readonly linked: number; readonly views: () => Views },
 ): Generator<Uint8Array> {
-  const { slots, entry, upperUsed, views } = graph
+  const { slots, linked, entry, upperUsed, views } = graph
+  /** Where the upper lists of slots that are not linked begin: they lie in the order of slots. */
+  let upperLinked = upperUsed
   const head = { version: VERSION, kind: kindOf(spec), slots, entry, upperUsed }
   yield sealed(Buffer.from(JSON.stringify(head)))
   const width = 1 + 2 * spec.m
-  for (let from = 0; from < slots; from += CHUNK) {
-    const count = Math.min(CHUNK, slots - from)
+  const chunk = chunkOf(width)
+  for (let from = 0; from < slots; from += chunk) {
+    const count = Math.min(chunk, slots - from)
     const { words, floats, bytes } = views()
     const content = new ArrayBuffer(count * (20 + 4 * width + 1))
     const times = new Float64Array(content, 0, 2 * count)
@@ -67,39 +74,43 @@ export function* blocksOf(
       times[count + i] = floats[record / 2 + RECORD.deleted]!
       const upper = words[record + RECORD.upper]!
       uppers[i] = upper === 0 ? 0 : upper - layout.upper + 1
-      copyList(words, record + RECORD.count, links, i * width, slots)
+      if (slot < linked) copyList(words, record + RECORD.count, links, i * width, linked)
+      else if (upper !== 0) upperLinked = Math.min(upperLinked, upper - layout.upper)
     }
     yield sealed(new Uint8Array(content))
   }
   const { words, bytes } = views()
   const upper = new Uint32Array(bytes.slice(layout.upper, layout.upper + upperUsed).buffer)
   for (let at = 0; at < upper.length; ) {
+    const isLinked = at * 4 < upperLinked
     const level = upper[at]!
     at++
     for (let layer = 0; layer < level; layer++, at += spec.m + 1)
-      copyList(words, layout.upper / 4 + at, upper, at, slots)
+      if (isLinked) copyList(words, layout.upper / 4 + at, upper, at, linked)
+      else upper[at] = 0
   }
   yield sealed(new Uint8Array(upper.buffer))
 }
 
-function copyList(from: Uint32Array, at: number, to: Uint32Array, place: number, slots: number): void {
+/** Links to slots below `linked`. */
+function copyList(from: Uint32Array, at: number, to: Uint32Array, place: number, linked: number): void {
   let kept = 0
   for (let j = 1; j <= from[at]!; j++) {
     const id = from[at + j]!
-    if (id < slots) to[place + ++kept] = id
+    if (id < linked) to[place + ++kept] = id
   }
   to[place] = kept
 }
 
 /** Fills a new graph's memory; `reserve` makes it reach to an address. Throws CheckpointError. */
-export function fillFrom(
-  blocks: Iterable<Uint8Array>,
+export async function fillFrom(
+  blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   spec: GraphSpec,
   layout: Layout,
   reserve: (end: number) => Views,
-): Written {
+): Promise<Written> {
   const contents = contentsOf(blocks)
-  const first = contents.next()
+  const first = await contents.next()
   if (first.done === true) throw new CheckpointError('there are no blocks')
   const head = headOf(first.value)
   if (head.version !== VERSION) throw new CheckpointError(`version ${head.version} is not ${VERSION}`)
@@ -109,25 +120,28 @@ export function fillFrom(
     throw new CheckpointError('it is larger than the graph may be')
   const views = reserve(layout.records + slots * layout.stride)
   const width = 1 + 2 * spec.m
-  for (let from = 0; from < slots; from += CHUNK) {
-    const count = Math.min(CHUNK, slots - from)
-    const block = contents.next()
+  const chunk = chunkOf(width)
+  for (let from = 0; from < slots; from += chunk) {
+    const count = Math.min(chunk, slots - from)
+    const block = await contents.next()
     if (block.done === true || block.value.length !== count * (20 + 4 * width + 1))
       throw new CheckpointError('a block of slots is missing')
     fillSlots(block.value.slice().buffer as ArrayBuffer, from, count, head, spec, layout, views)
   }
-  const last = contents.next()
+  const last = await contents.next()
   if (last.done === true || last.value.length !== upperUsed) throw new CheckpointError('the upper lists are missing')
   const upper = new Uint32Array(last.value.slice().buffer)
   checkUpper(upper, spec.m, slots)
   views.words.set(upper, layout.upper / 4)
-  if (contents.next().done !== true) throw new CheckpointError('there are more blocks than slots')
+  if ((await contents.next()).done !== true) throw new CheckpointError('there are more blocks than slots')
   return { slots, entry, upperUsed }
 }
 
-function* contentsOf(blocks: Iterable<Uint8Array>): Generator<Uint8Array, undefined> {
+async function* contentsOf(
+  blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, undefined> {
   let number = 0
-  for (const block of blocks) {
+  for await (const block of blocks) {
     const content = block.subarray(4)
     const sum = block.length < 4 ? -1 : new DataView(block.buffer, block.byteOffset).getUint32(0, true)
     if (sum !== crc32(content)) throw new CheckpointError(`block ${number} is damaged`)
@@ -163,21 +177,21 @@ function fillSlots(
     if (heads[i] === 0) continue
     const slot = from + i
     const record = (layout.records + slot * layout.stride) / 4
-    const list = links.subarray(i * width, (i + 1) * width)
     const upper = uppers[i]!
-    if (!isList(list, spec.m * 2, slots) || upper > upperUsed) throw new CheckpointError(`slot ${slot} has bad links`)
+    if (!isList(links, i * width, spec.m * 2, slots) || upper > upperUsed)
+      throw new CheckpointError(`slot ${slot} has bad links`)
     if (layout.heads > 0) bytes[layout.heads + (slot >> 3)]! |= 1 << (slot & 7)
     floats[record / 2 + RECORD.created] = times[i]!
     floats[record / 2 + RECORD.deleted] = times[count + i]!
     words[record + RECORD.upper] = upper === 0 ? 0 : upper - 1 + layout.upper
-    words.set(list, record + RECORD.count)
+    for (let j = 0; j < width; j++) words[record + RECORD.count + j] = links[i * width + j]!
   }
 }
 
-function isList(list: Uint32Array, max: number, slots: number): boolean {
-  const count = list[0]!
+function isList(lists: Uint32Array, at: number, max: number, slots: number): boolean {
+  const count = lists[at]!
   if (count > max) return false
-  for (let j = 1; j <= count; j++) if (list[j]! >= slots) return false
+  for (let j = 1; j <= count; j++) if (lists[at + j]! >= slots) return false
   return true
 }
 
@@ -186,7 +200,6 @@ function checkUpper(upper: Uint32Array, m: number, slots: number): void {
     const level = upper[at]!
     at++
     for (let layer = 0; layer < level; layer++, at += m + 1)
-      if (at + m >= upper.length || !isList(upper.subarray(at, at + m + 1), m, slots))
-        throw new CheckpointError('an upper list is bad')
+      if (at + m >= upper.length || !isList(upper, at, m, slots)) throw new CheckpointError('an upper list is bad')
   }
 }

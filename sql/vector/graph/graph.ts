@@ -84,6 +84,9 @@ export interface ExactOptions {
 /** Slots linked at once in this thread, when there is no pool. */
 const LINKED_AT_ONCE = 4
 const PROGRESS_MS = 50
+/** After a restore, slots that are looked at between looks at the clock, and how long others may wait. */
+const DROPPED_AT_ONCE = 256
+const DROP_SLICE_MS = 2
 
 export class Graph {
   readonly spec: GraphSpec
@@ -95,8 +98,8 @@ export class Graph {
   #bytes = new Uint8Array(0)
   #words = new Uint32Array(0)
   #floats = new Float64Array(0)
-  /** After a restore: slots that have no vector yet. */
-  #absent: Set<Slot> | undefined
+  /** After a restore: 1 for a slot that has no vector yet. */
+  #absent: Uint8Array | undefined
   #linking: Promise<void> | undefined
 
   /** Throws 53200 when the memory is not to be had. Without a pool everything is done in this thread, in slices. */
@@ -106,21 +109,26 @@ export class Graph {
 
   /**
    * The graph that `checkpoint` wrote: links, levels, timestamps. Its vectors are missing: setVector for each that there
-   * is, then dropAbsent. Throws CheckpointError when a block is damaged or of a graph of another kind.
+   * is, then dropAbsent. Rejects with CheckpointError when a block is damaged or of a graph of another kind.
    */
-  static restore(spec: GraphSpec, limits: GraphLimits, blocks: Iterable<Uint8Array>, pool?: GraphPool): Graph {
+  static async restore(
+    spec: GraphSpec,
+    limits: GraphLimits,
+    blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    pool?: GraphPool,
+  ): Promise<Graph> {
     const graph = new Graph(spec, limits, pool)
     try {
       const layout = graph.#layout
-      const filled = fillFrom(blocks, spec, layout, (end) => {
+      const filled = await fillFrom(blocks, spec, layout, (end) => {
         graph.#reserve(end)
         return { words: graph.#words, floats: graph.#floats, bytes: graph.#bytes }
       })
       graph.#upperUsed = filled.upperUsed
       graph.#set('slots', filled.slots)
       graph.#set('entry', filled.entry)
-      graph.#absent = new Set()
-      for (let slot = 0; slot < filled.slots; slot++) if (graph.#isHead(slot)) graph.#absent.add(slot)
+      graph.#absent = new Uint8Array(filled.slots)
+      for (let slot = 0; slot < filled.slots; slot++) if (graph.#isHead(slot)) graph.#absent[slot] = 1
       return graph
     } catch (error) {
       graph.close()
@@ -312,21 +320,35 @@ export class Graph {
     return new ExactSearch(this.#inside, query, { ...options, until: options.until ?? this.slots }).all()
   }
 
-  /** Links, levels, timestamps and the entry point, as blocks with a CRC each; no vectors. Not while slots are being linked. */
-  *checkpoint(): Generator<Uint8Array> {
-    yield* blocksOf(this.spec, this.#layout, {
+  /**
+   * Links, levels, timestamps and the entry point, as blocks with a CRC each; no vectors. Of the slots there are now, the first
+   * `linked` of which are linked: blocks may be asked for one after the other while the graph is used, linking included.
+   */
+  checkpoint(linked: Slot): Generator<Uint8Array> {
+    return blocksOf(this.spec, this.#layout, {
       slots: this.slots,
-      entry: this.#word('entry'),
+      linked,
+      entry: this.#entryBelow(linked),
       upperUsed: this.#upperUsed,
       views: () => ({ words: this.#words, floats: this.#floats, bytes: this.#bytes }),
     })
+  }
+
+  /** Where searches begin; one that is just being linked is not yet the entry of those before it. */
+  #entryBelow(linked: Slot): number {
+    const entry = this.#word('entry')
+    if (entry <= linked) return entry
+    let below = 0
+    for (let slot = 0; slot < linked; slot++)
+      if (this.#isHead(slot) && (below === 0 || this.#level(slot) > this.#level(below - 1))) below = slot + 1
+    return below
   }
 
   /** After a restore: the slot's vector. */
   setVector(slot: Slot, packed: Uint8Array): void {
     invariant(this.#absent !== undefined, 'vectors are set after a restore')
     invariant(this.#fits(slot, packed.length), 'a vector has the room it had before')
-    this.#absent.delete(slot)
+    this.#absent[slot] = 0
     this.#write(slot, packed)
   }
 
@@ -334,37 +356,47 @@ export class Graph {
    * After a restore, when every vector that there is was given: slots without one are dead, and the graph is made not to
    * lead through them; their neighbours are joined with each other instead.
    */
-  dropAbsent(): void {
+  async dropAbsent(): Promise<void> {
     const absent = this.#absent
     invariant(absent !== undefined, 'nothing was restored')
     this.#absent = undefined
-    if (absent.size === 0) return
-    OpenSearch.claim(this.#inside, undefined)
-    const { kernel, context } = this.#inside
-    const listAt = this.#words[(context.at >> 2) + CONTEXT.listAt]!
-    for (const slot of absent) this.markDeleted(slot, -Infinity)
+    if (!absent.includes(1)) return
     let entry = 0
     let top = -1
-    for (let slot = 0; slot < this.slots; slot++) {
-      if (!this.#isHead(slot) || absent.has(slot)) continue
-      const level = this.#level(slot)
-      const linked = this.#words[this.#list(slot, 0)]! > 0 || slot === this.#word('entry') - 1
-      if (linked && level > top) {
-        top = level
-        entry = slot + 1
+    let since = performance.now()
+    for (let slot = 0; slot < absent.length; slot++) {
+      if (slot % DROPPED_AT_ONCE === 0 && performance.now() - since > DROP_SLICE_MS) {
+        await new Promise(setImmediate)
+        since = performance.now()
       }
-      for (let layer = 0; layer <= level; layer++) {
-        const ids = this.#links(slot, layer)
-        if (!ids.some((id) => absent.has(id))) continue
-        const candidates = new Set<Slot>()
-        for (const id of ids)
-          if (!absent.has(id)) candidates.add(id)
-          else for (const next of this.#links(id, layer)) if (next !== slot && !absent.has(next)) candidates.add(next)
-        this.#words.set([...candidates], listAt >> 2)
-        kernel.choose_again(HEADER_AT, context.at, slot, layer, listAt, candidates.size)
+      if (absent[slot] === 1) this.markDeleted(slot, -Infinity)
+      else if (this.#isHead(slot)) {
+        const level = this.#level(slot)
+        if (level > top && (this.#words[this.#list(slot, 0)]! > 0 || slot === this.#word('entry') - 1)) {
+          top = level
+          entry = slot + 1
+        }
+        for (let layer = 0; layer <= level; layer++) this.#leadRound(slot, layer, absent)
       }
     }
     this.#set('entry', entry)
+  }
+
+  /** A slot's list without those that are absent: in their place stand the best of what they lead to. */
+  #leadRound(slot: Slot, layer: number, absent: Uint8Array): void {
+    const list = this.#list(slot, layer)
+    let i = this.#words[list]!
+    while (i > 0 && absent[this.#words[list + i]!] !== 1) i--
+    if (i === 0) return
+    const candidates = new Set<Slot>()
+    for (const id of this.#links(slot, layer))
+      if (absent[id] !== 1) candidates.add(id)
+      else for (const next of this.#links(id, layer)) if (next !== slot && absent[next] !== 1) candidates.add(next)
+    OpenSearch.claim(this.#inside, undefined)
+    const { kernel, context } = this.#inside
+    const listAt = this.#words[(context.at >> 2) + CONTEXT.listAt]!
+    this.#words.set([...candidates], listAt >> 2)
+    kernel.choose_again(HEADER_AT, context.at, slot, layer, listAt, candidates.size)
   }
 
   /** Frees the memory as soon as no search holds it; searches that are open must not be used any more. */

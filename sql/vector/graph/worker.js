@@ -6,7 +6,15 @@
  *     run    { id, graph, image } -> { id, result: image }     a search's image; comes back when its next answer lies in it
  *     link   { id, graph, until } -> { id }                    takes the next slots until none is left; slices, searches go before
  */
+import { setPriority } from 'node:os'
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
+
+/**
+ * The thread that serves all sessions goes before these, when there are not cores for all. On Linux a priority is a thread's,
+ * and 0 names the calling one; elsewhere it would be the whole process's.
+ */
+const NICE = 5
+if (process.platform === 'linux') setPriority(0, NICE)
 
 /** Slots linked before the messages are looked at: some milliseconds. */
 const LINKED_AT_ONCE = 16
