@@ -28,6 +28,7 @@ import { Linker } from './linker.ts'
 import { type Candidate, LiveSearch, nearer, ownEntries, type SearchSource } from './live-search.ts'
 import { EntryLoader } from './load.ts'
 import { Rebuild } from './rebuild.ts'
+import type { RowList } from './row-list.ts'
 import { graphTooLarge } from './settings.ts'
 import { pageRows, Slices } from './slices.ts'
 import { Slots } from './slots.ts'
@@ -559,8 +560,9 @@ export class LiveIndex implements VectorIndex {
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
       effort: options.effort,
-      allow: names && slots.bitmap(names, txn.snapshot, own),
-      allowNames: names && new Set(names),
+      // A transaction's own rows come from elsewhere: their slots are passed over.
+      allow: allow && slots.bitmap(allow, this.spec.rowPrefix.length, txn.snapshot),
+      allowNames: own && allow && new Set(this.#names(allow)),
       own,
     })
   }
@@ -570,22 +572,30 @@ export class LiveIndex implements VectorIndex {
     return Uint8Array.from(this.#elements.pack(packVector(query, this.spec.element)))
   }
 
-  nearestOf(txn: Txn, query: Value, rows: readonly Key[], limit: number): Hits {
-    const names = rows.map((key) => key.slice(this.spec.rowPrefix.length))
-    for (const name of names) txn.noteRead((this.prefix + name) as Key)
-    if (!this.isReadyFor(txn) || this.isQuantized) return this.#hits(this.#measured(txn, names, query), limit)
+  /** What the rows' keys are behind their table's prefix. */
+  #names(rows: RowList, from = 0, to = rows.count): string[] {
+    return rows.keys(from, to).map((key) => key.slice(this.spec.rowPrefix.length))
+  }
+
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
+    if (txn.isolation === 'serializable')
+      for (const name of this.#names(rows, from, to)) txn.noteRead((this.prefix + name) as Key)
+    if (!this.isReadyFor(txn) || this.isQuantized)
+      return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
     const own = ownEntries(txn, this.prefix, this.spec)
     const { graph, keys } = this.#slots
+    const skip = this.spec.rowPrefix.length
     const slots = new Uint32Array(to - from)
     const found: Candidate[] = []
-    for (const name of names) {
-      const mine = own?.get(name)
-      if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
-      else if (own?.has(name) !== true) {
-        const slot = this.#slots.at(name, txn.snapshot)
-        if (slot !== undefined) slots.push(slot)
+    let count = 0
+    for (let i = from; i < to; i++) {
+      if (own !== undefined) {
+        const name = rows.key(i).slice(skip)
+        const mine = own.get(name)
+        if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
+        if (own.has(name)) continue
       }
-      const slot = this.#slotAt(rows, i, txn.snapshot)
+      const slot = this.#slots.at(rows.bytes, rows.start(i) + skip, rows.end(i), txn.snapshot)
       if (slot >= 0) slots[count++] = slot
     }
     const packed = this.#packQuery(query)

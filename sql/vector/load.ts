@@ -91,21 +91,17 @@ export class EntryLoader {
   /** An entry of the store: a slot of the checkpoint's gets its vector, any other is a new slot. */
   #found(buffer: Buffer, start: number, valueAt: number, end: number, at: number): void {
     const { graph, keys } = this.#slots
-    let name: string | undefined
-    if (this.#touched.size > 0) {
-      name = buffer.latin1Slice(start, valueAt)
-      if (this.#touched.has(name)) return
-    }
+    if (this.#touched.size > 0 && this.#touched.has(buffer.latin1Slice(start, valueAt))) return
     let slot: number | undefined = this.#near + 1
     const isNext = slot < this.#restored && graph.created(slot) === at && keys.isAt(slot, buffer, start, valueAt)
-    if (!isNext) slot = keys.find((name ??= buffer.latin1Slice(start, valueAt)))
+    if (!isNext) slot = keys.findIn(buffer, start, valueAt)
     const packed = this.#options.pack(buffer.subarray(valueAt, end))
     if (slot !== undefined && slot < this.#restored && graph.created(slot) === at && this.#slots.isLive(slot)) {
       graph.setVector(slot, packed)
       this.#near = slot
       return
     }
-    this.#slots.append(name ?? buffer.latin1Slice(start, valueAt), packed, at)
+    this.#slots.append(buffer.latin1Slice(start, valueAt), packed, at)
     this.appended++
   }
 

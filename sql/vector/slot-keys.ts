@@ -154,7 +154,7 @@ export class SlotKeys {
   }
 
   /** Whether the slot is there and has the key that lies in [start, end) of a buffer. */
-  isAt(slot: number, buffer: Buffer, start: number, end: number): boolean {
+  isAt(slot: number, buffer: Uint8Array, start: number, end: number): boolean {
     if (slot >= this.#count) return false
     const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
     const from = starts[slot & (GROUP_SLOTS - 1)]! - start
@@ -172,16 +172,17 @@ export class SlotKeys {
     return value > 0 ? value - 1 : undefined
   }
 
-  /** The same for the key that lies in `bytes` from `from` to before `to`. */
-  findIn(bytes: Uint8Array, from: number, to: number): number | undefined {
-    const table = this.#table
-    const mask = table.length - 1
+  /** The same for the key that lies in [start, end) of a buffer. */
+  findIn(buffer: Uint8Array, start: number, end: number): number | undefined {
     let hash = SEED
-    for (let i = from; i < to; i++) hash = step(hash, bytes[i]!)
-    for (let at = mix(hash) & mask; ; at = (at + 1) & mask) {
-      const value = table[at]!
+    for (let i = start; i < end; i++) hash = step(hash, buffer[i]!)
+    hash = mix(hash)
+    const { places } = this.#segment(hash)
+    for (let at = hash >>> DIRECTORY_BITS; ; at++) {
+      at &= places.length - 1
+      const value = places[at]!
       if (value === EMPTY) return undefined
-      if (value !== REMOVED && this.#isIn(value - 1, bytes, from, to)) return value - 1
+      if (value !== REMOVED && this.isAt(value - 1, buffer, start, end)) return value - 1
     }
   }
 

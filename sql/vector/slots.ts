@@ -8,7 +8,7 @@
  */
 
 import type { IndexGraph } from './index-graph.ts'
-import type { OwnEntries } from './live-search.ts'
+import type { RowList } from './row-list.ts'
 import { SlotKeys } from './slot-keys.ts'
 
 export class Slots {
@@ -53,21 +53,23 @@ export class Slots {
     return this.graph.deleted(slot) === Infinity
   }
 
-  /** The slot of a row's entry that a snapshot sees. */
-  at(name: string, snapshot: number): number | undefined {
+  /**
+   * The slot of the entry whose row's key lies in [start, end) of a buffer that a snapshot sees, if it sees any; -1: there is none.
+   * The graph looks at the timestamps of those that it is asked for.
+   */
+  at(buffer: Uint8Array, start: number, end: number, snapshot: number): number {
     const { graph, keys, older } = this
-    for (let slot = keys.find(name); slot !== undefined; slot = older.get(slot))
-      if (graph.created(slot) <= snapshot) return snapshot < graph.deleted(slot) ? slot : undefined
-    return undefined
+    let slot = keys.findIn(buffer, start, end)
+    while (slot !== undefined && older.size > 0 && graph.created(slot) > snapshot) slot = older.get(slot)
+    return slot ?? -1
   }
 
-  /** Bits of the slots that the names have at the snapshot, but for those that the transaction has written itself. */
-  bitmap(names: readonly string[], snapshot: number, own: OwnEntries | undefined): Uint8Array {
+  /** Bits of the slots that the rows have at the snapshot. `skip`: bytes of the table's own prefix in a row's key. */
+  bitmap(rows: RowList, skip: number, snapshot: number): Uint8Array {
     const bits = new Uint8Array((this.graph.slots + 7) >> 3)
-    for (const name of names) {
-      if (own?.has(name) === true) continue
-      const slot = this.at(name, snapshot)
-      if (slot !== undefined) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
+    for (let i = 0; i < rows.count; i++) {
+      const slot = this.at(rows.bytes, rows.start(i) + skip, rows.end(i), snapshot)
+      if (slot >= 0) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
     }
     return bits
   }
