@@ -17,7 +17,7 @@ import type { CompileEnv } from './env.ts'
 import { ForeignQueue } from './modify-foreign.ts'
 import { IndexRun, TableRun } from './modify-rows.ts'
 import { indexWriter, keyDescription, type TableWriter, tableFields, tableWriter } from './modify-table.ts'
-import { BATCH_ROWS, type Execution, type MutableRow, type Pause, SLICE_OVER } from './operator.ts'
+import { type Execution, type MutableRow, type Pause, SLICE_OVER } from './operator.ts'
 
 /**
  * Writes the entries of `index` for every row of `table`. Descriptors as they will be; `index` need not be in
@@ -99,10 +99,13 @@ function findRow(x: Execution, table: RelationRow, test: (row: Row, key: Key) =>
   return []
 }
 
+/** Some pages go by between two looks at the clock: rows with vectors are long. */
+const PAGE_ROWS = 128
+
 function* newestPages(x: Execution, table: RelationRow): Generator<Page, void, undefined> {
   const scanner = x.txn.scanNewest(rowSpan(x.catalog.databaseOid, table))
   try {
-    for (let page = scanner.next(BATCH_ROWS); page !== undefined; page = scanner.next(BATCH_ROWS)) yield page
+    for (let page = scanner.next(PAGE_ROWS); page !== undefined; page = scanner.next(PAGE_ROWS)) yield page
   } finally {
     scanner.close()
   }
