@@ -22,7 +22,7 @@ provideContainers({ subquery: (b, scope, node) => bindQuery(b, scope, node), cal
 provideQueryBinders({ modify: bindModify, view: bindView })
 
 export { canCoerce, coerceTo } from './coerce.ts'
-export type { BindContext } from './context.ts'
+export type { BindContext, ViewAccess } from './context.ts'
 export { errorAt, typeName } from './context.ts'
 export { findCollation } from './expression.ts'
 export { outputColumns, requireRelation } from './from.ts'
@@ -69,6 +69,7 @@ function bindView(b: BindContext, view: RelationRow): Query {
       parametersFixed: true,
       relationsUsed: new Set(),
       accesses: new Map(),
+      viewAccesses: [],
     }
     known = { query: bind(context, parsed[0]!.node), used: context.relationsUsed }
     systemViews.set(view.oid, known)

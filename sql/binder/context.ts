@@ -5,6 +5,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Catalog, RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
+import type { Query } from '../plan/query.ts'
 import { forEachChild } from '../plan/walk.ts'
 import { type ErrorFields, type SqlError, sqlError } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
@@ -26,8 +27,20 @@ export interface BindContext {
   readonly relationsUsed: Set<Oid>
   /** Privileges wanted on what the statement itself names, as letters of PostgreSQL's ACLs (r, a, w, d). */
   readonly accesses: Map<Oid, string>
+  /** Privileges wanted on what the views that it names are made of. */
+  readonly viewAccesses: ViewAccess[]
   /** Sees a relation named in the query before the catalog is asked; undefined: no such thing. For transition tables and rules; unused otherwise. */
   notice(severity: 'NOTICE' | 'WARNING', code: string, message: string): void
+}
+
+/** A privilege that a view's own query needs. */
+export interface ViewAccess {
+  /** Who must have it: the view's owner; undefined: whoever runs the statement. */
+  readonly role: Oid | undefined
+  readonly relation: Oid
+  readonly letters: string
+  /** Where the relation is named: its columns are asked for where the table as a whole is not granted. */
+  readonly query: Query
 }
 
 /** A character position, from 1, for a byte offset into `source`. */

@@ -3,10 +3,12 @@
  * rows that come out at the top are locked, not those that later conditions drop.
  */
 import type { Node, SelectStmt } from '@pgsql/types'
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { Query, Relation, RowLock } from '../plan/query.ts'
 import type { SqlError } from '../types/error.ts'
 import { type BindContext, errorAt, wantAccess } from './context.ts'
 import type { Scope } from './scope.ts'
+import { relationOf, viewRole } from './view-options.ts'
 
 const STRENGTHS = {
   LCS_NONE: 'key-share',
@@ -109,7 +111,14 @@ function lockNamed(
   lockRelation(b, scope.relations, at, lock, locks)
 }
 
-function lockRelation(b: BindContext, relations: Relation[], at: number, lock: Lock, locks: RowLock[]): void {
+function lockRelation(
+  b: BindContext,
+  relations: Relation[],
+  at: number,
+  lock: Lock,
+  locks: RowLock[],
+  role?: Oid,
+): void {
   const source = relations[at]!
   if (source.kind === 'table') {
     const row = b.catalog.relation(source.oid)
@@ -118,17 +127,26 @@ function lockRelation(b: BindContext, relations: Relation[], at: number, lock: L
     if (row !== undefined && lock.implied !== true) wantAccess(b, row.oid, 'w')
   } else if (source.kind === 'subquery') {
     if (source.viewOid !== undefined && lock.implied !== true) wantAccess(b, source.viewOid, 'w')
-    relations[at] = { ...source, query: lockInside(b, source.query, lock) }
+    const inside = source.viewOid === undefined ? role : viewRole(b.catalog.relation(source.viewOid))
+    relations[at] = { ...source, query: lockInside(b, source.query, lock, inside) }
   }
 }
 
-/** The subquery with the lock on everything it reads: implied, so that it may still be merged with the query around. */
-function lockInside(b: BindContext, query: Query, lock: Lock): Query {
+/**
+ * The subquery with the lock on everything it reads: implied, so that it may still be merged with the query around.
+ * `role`: whose view it is the query of.
+ */
+function lockInside(b: BindContext, query: Query, lock: Lock, role: Oid | undefined): Query {
   if (query.command !== 'select') return query
   const what = refusal(query)
   if (what !== undefined) throw cannot(b, lock, what)
   const relations = [...query.relations]
   const locks: RowLock[] = []
-  relations.forEach((_, i) => lockRelation(b, relations, i, { ...lock, implied: true }, locks))
-  return { ...query, relations, rowLocks: [...query.rowLocks, ...locks] }
+  relations.forEach((_, i) => lockRelation(b, relations, i, { ...lock, implied: true }, locks, role))
+  const locked = { ...query, relations, rowLocks: [...query.rowLocks, ...locks] }
+  for (const each of relations) {
+    const relation = relationOf(each)
+    if (relation !== undefined) b.viewAccesses.push({ role, relation, letters: 'w', query: locked })
+  }
+  return locked
 }

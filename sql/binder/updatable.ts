@@ -11,8 +11,8 @@ import type { Modify, OnConflict, Query, Relation, Target } from '../plan/query.
 import { replaceVars } from '../plan/walk.ts'
 import { sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { type BindContext, wantAccess } from './context.ts'
-import { asksInvoker } from './view-options.ts'
+import type { BindContext } from './context.ts'
+import { relationOf, viewRole, wantInside } from './view-options.ts'
 
 /** Why a view's rows cannot be changed, in PostgreSQL's words; undefined: they can. */
 export function notUpdatable(query: Query): string | undefined {
@@ -99,6 +99,13 @@ const CANNOT = {
 export function throughViews(b: BindContext, query: Query): Query {
   let current = query
   let cascaded = false
+  // What is wanted of the view named is wanted of everything below it; its columns are known here only.
+  const named = query.relations[query.modify!.relation]!
+  const letters = (named.kind === 'subquery' && b.accesses.get(named.viewOid!)) || ''
+  if (named.kind === 'subquery') {
+    b.accesses.delete(named.viewOid!)
+    b.viewAccesses.push({ role: undefined, relation: named.viewOid!, letters, query })
+  }
   for (;;) {
     const modify = current.modify!
     const target = current.relations[modify.relation]!
@@ -108,16 +115,21 @@ export function throughViews(b: BindContext, query: Query): Query {
     const checked = cascaded || option !== undefined
     cascaded ||= option === 'cascaded'
     current = throughView(current, modify, target, view, checked)
-    if (asksInvoker(view)) {
-      const base = current.relations[modify.relation]!
-      const below = base.kind === 'table' ? base.oid : base.kind === 'subquery' ? base.viewOid : undefined
-      const reads = target.query.where !== undefined || b.accesses.get(view.oid)?.includes('r') === true
-      if (below !== undefined) {
-        wantAccess(b, below, ({ insert: 'a', update: 'w', delete: 'd', select: 'r' } as const)[query.command])
-        if (reads) wantAccess(b, below, 'r')
-      }
-    }
+    wantBelow(b, view, target.query, letters, current)
   }
+}
+
+/**
+ * The same privileges on what a view is made of, of the columns that the change comes to; to read, of all that the view
+ * shows (rewriteTargetView). `moved`: the change as it stands below the view.
+ */
+function wantBelow(b: BindContext, view: RelationRow, source: Query, letters: string, moved: Query): void {
+  const { relation: base } = baseOf(source)!
+  const relation = relationOf(base)!
+  const role = viewRole(view)
+  b.viewAccesses.push({ role, relation, letters: letters.replace('r', ''), query: moved })
+  if (letters.includes('r')) b.viewAccesses.push({ role, relation, letters: 'r', query: source })
+  wantInside(b, view, source, base)
 }
 
 const checkOption = (view: RelationRow): 'local' | 'cascaded' | undefined => {

@@ -3,10 +3,11 @@
  * owner. security_barrier: no condition from outside is asked of a row before the view's own, which OFFSET 0 sees to.
  * https://www.postgresql.org/docs/15/sql-createview.html
  */
+import type { Oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Query, Relation } from '../plan/query.ts'
 import { OID } from '../types/oids.ts'
-import { type BindContext, wantAccess } from './context.ts'
+import type { BindContext } from './context.ts'
 
 const TRUE = /^(t|tr|tru|true|y|ye|yes|on|1)$/i
 
@@ -15,9 +16,14 @@ const isSet = (view: RelationRow | undefined, option: string): boolean =>
 
 export const asksInvoker = (view: RelationRow | undefined): boolean => isSet(view, 'security_invoker')
 
+/** Whose privileges a view's query needs: its owner's, or (undefined) those of whoever runs the statement. */
+export const viewRole = (view: RelationRow | undefined): Oid | undefined =>
+  view === undefined || asksInvoker(view) ? undefined : view.owner
+
 /** The query of a view that is read: its privileges noted, its conditions kept before those around it. */
 export function readThrough(b: BindContext, view: RelationRow, query: Query): Query {
-  if (view.oid >= FIRST_USER_OID) wantInside(b, query, asksInvoker(view))
+  // PostgreSQL's own views read what they please.
+  if (view.oid >= FIRST_USER_OID) wantInside(b, view, query)
   return fenced(b, view, query)
 }
 
@@ -39,22 +45,40 @@ function fenced(b: BindContext, view: RelationRow | undefined, query: Query): Qu
 const FIRST_USER_OID = 16384
 
 /**
- * SELECT on the tables and views that a view for its invoker names, wherever it stands: inside a view of another kind too, as
- * PostgreSQL checks it. What other views name is their owners' business.
+ * SELECT on the tables and views that a view names, for its owner or its invoker; then the same of the views among them. A
+ * view for its invoker asks the one who runs the statement wherever it stands, inside another's view too. `besides`: the
+ * relation of the query that is asked for elsewhere.
  */
-function wantInside(b: BindContext, tree: unknown, invoker: boolean): void {
-  if (typeof tree !== 'object' || tree === null) return
-  if (Array.isArray(tree)) {
-    for (const each of tree) wantInside(b, each, invoker)
-    return
+export function wantInside(b: BindContext, view: RelationRow, query: Query, besides?: Relation): void {
+  const role = viewRole(view)
+  const nested: (readonly [RelationRow, Query])[] = []
+  const wanted = new Set<Oid>()
+  const visit = (tree: unknown): void => {
+    if (typeof tree !== 'object' || tree === null || tree === besides) return
+    if (Array.isArray(tree)) {
+      for (const each of tree) visit(each)
+      return
+    }
+    if (Object.getPrototypeOf(tree) !== Object.prototype) return
+    const relation = relationOf(tree)
+    if (relation !== undefined) wanted.add(relation)
+    if ('viewOid' in tree && relation !== undefined) {
+      const below = b.catalog.relation(relation)
+      if (below !== undefined && below.oid >= FIRST_USER_OID)
+        nested.push([below, (tree as unknown as { query: Query }).query])
+      return
+    }
+    for (const value of Object.values(tree)) visit(value)
   }
-  if (Object.getPrototypeOf(tree) !== Object.prototype) return
-  const { kind, oid, viewOid, columns } = tree as Partial<Record<string, unknown>>
-  let inside = invoker
-  if (kind === 'table' && columns !== undefined && invoker) wantAccess(b, oid as RelationRow['oid'], 'r')
-  if (kind === 'subquery' && viewOid !== undefined) {
-    if (invoker) wantAccess(b, viewOid as RelationRow['oid'], 'r')
-    inside = asksInvoker(b.catalog.relation(viewOid as RelationRow['oid']))
-  }
-  for (const value of Object.values(tree)) wantInside(b, value, inside)
+  visit(query)
+  for (const relation of wanted) b.viewAccesses.push({ role, relation, letters: 'r', query })
+  for (const [below, inner] of nested) wantInside(b, below, inner)
+}
+
+/** The table or view that an entry of a query's relations stands for. */
+export function relationOf(entry: object): Oid | undefined {
+  const { kind, oid, viewOid, columns } = entry as Partial<Record<string, unknown>>
+  if (columns === undefined) return undefined
+  if (kind === 'table') return oid as Oid
+  return kind === 'subquery' ? (viewOid as Oid | undefined) : undefined
 }

@@ -3,34 +3,51 @@
  * a statement is made ready, for the role of that moment; what a view reads is its owner's business.
  */
 import type { Oid } from '../../storage/keys/brand.ts'
+import type { ViewAccess } from '../binder/binder.ts'
 import type { Catalog, ColumnRow, RelationRow } from '../catalog/catalog.ts'
 import { allows, columnAllows, isSuperuser, type Securable, securable } from '../catalog/privileges.ts'
 import type { Query } from '../plan/query.ts'
 import { sqlError } from '../types/error.ts'
 import { PG_CATALOG } from '../types/oids.ts'
 
+export type { ViewAccess } from '../binder/binder.ts'
+
 /** Letters of acl.ts wanted, by relation: 'r' select, 'a' insert, 'w' update, 'd' delete. */
 export type Accesses = ReadonlyMap<Oid, string>
 
 const WORDS: Readonly<Record<string, string>> = { v: 'view', m: 'materialized view', S: 'sequence' }
 
+/** What a statement wants of what it names, and of what its views are made of. */
+export interface Wanted {
+  readonly accesses: Accesses
+  readonly viewAccesses: readonly ViewAccess[]
+}
+
+/** Throws 42501 `permission denied for table x`. A view's query is checked for its owner, whoever runs the statement. */
+export function checkAccess(catalog: Catalog, role: Oid, { accesses, viewAccesses }: Wanted, query: Query): void {
+  if (accesses.size > 0 && !isSuperuser(catalog, role)) {
+    for (const [relation, letters] of accesses) checkRelation(catalog, role, { relation, letters, query })
+  }
+  for (const wanted of viewAccesses) {
+    const of = wanted.role ?? role
+    if (!isSuperuser(catalog, of)) checkRelation(catalog, of, wanted)
+  }
+}
+
 /**
- * Throws 42501 `permission denied for table x`. Where the table as a whole is not granted, the columns that the query names
- * are asked for one by one (PostgreSQL's ExecCheckRTEPerms).
+ * Where the table as a whole is not granted, the columns that the query names are asked for one by one (PostgreSQL's
+ * ExecCheckRTEPerms).
  */
-export function checkAccess(catalog: Catalog, role: Oid, accesses: Accesses, query: Query): void {
-  if (accesses.size === 0 || isSuperuser(catalog, role)) return
-  for (const [oid, letters] of accesses) {
-    const row = catalog.relation(oid)
-    if (row === undefined) continue
-    checkSchema(catalog, role, row)
-    const object = securable(catalog, row.kind === 'S' ? 'sequence' : 'relation', oid)
-    if (object === undefined) continue
-    for (const letter of letters) {
-      if (allows(catalog, role, object, letter)) continue
-      if (letter !== 'd' && columnsAllow(catalog, role, row, object, letter, query)) continue
-      throw sqlError('42501', `permission denied for ${WORDS[row.kind] ?? 'table'} ${row.name}`)
-    }
+function checkRelation(catalog: Catalog, role: Oid, wanted: Omit<ViewAccess, 'role'>): void {
+  const row = catalog.relation(wanted.relation)
+  if (row === undefined) return
+  checkSchema(catalog, role, row)
+  const object = securable(catalog, row.kind === 'S' ? 'sequence' : 'relation', row.oid)
+  if (object === undefined) return
+  for (const letter of wanted.letters) {
+    if (allows(catalog, role, object, letter)) continue
+    if (letter !== 'd' && columnsAllow(catalog, role, row, object, letter, wanted.query)) continue
+    throw sqlError('42501', `permission denied for ${WORDS[row.kind] ?? 'table'} ${row.name}`)
   }
 }
 
@@ -46,7 +63,6 @@ function columnsAllow(
   const may = (column: ColumnRow): boolean => columnAllows(catalog, role, object, column, letter)
   if (!live.some(may)) return false
   const uses = usesOf(query, row.oid, catalog)
-  // A view that is changed has made room for its table: all its columns are meant.
   if (uses.length === 0) return live.every(may)
   return uses.every((use) => {
     const columns = letter === 'r' ? use.selected : letter === 'a' ? use.inserted : use.updated

@@ -20,7 +20,7 @@ import { plan } from '../planner/planner.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import type { Value } from '../types/value.ts'
-import { type Accesses, checkAccess } from './access.ts'
+import { type Accesses, checkAccess, type ViewAccess } from './access.ts'
 import type { SessionContext } from './call-context.ts'
 import { selectInto } from './ddl/select-into.ts'
 import { ShapeCache } from './lift.ts'
@@ -42,6 +42,7 @@ export interface PreparedQuery {
   readonly parameterTypes: readonly Oid[]
   readonly relationsUsed: ReadonlySet<Oid>
   readonly accesses: Accesses
+  readonly viewAccesses: readonly ViewAccess[]
   readonly catalogVersion: number
   /** Settings the statement's literals were read under; undefined: they do not matter. */
   readonly settingsEpoch: number | undefined
@@ -129,6 +130,7 @@ export function bindContext(host: StatementHost, source: string, types: readonly
     dependsOnClock: false,
     relationsUsed: new Set(),
     accesses: new Map(),
+    viewAccesses: [],
     notice: (severity, code, message) => host.context.notice(severity, code, message),
   }
 }
@@ -147,7 +149,7 @@ export function prepareQuery(
     known.catalogVersion === host.catalog.version &&
     (known.settingsEpoch === undefined || known.settingsEpoch === host.settings.epoch)
   ) {
-    checkAccess(host.catalog, host.context.userOid, known.accesses, known.query)
+    checkAccess(host.catalog, host.context.userOid, known, known.query)
     return known
   }
   const b = bindContext(host, statement.source, statement.givenTypes, !parameters)
@@ -196,7 +198,7 @@ export function planQuery(
   repeated: boolean,
   peek?: readonly Value[],
 ): PreparedQuery {
-  checkAccess(host.catalog, host.context.userOid, b.accesses, query)
+  checkAccess(host.catalog, host.context.userOid, b, query)
   const planned = planOnly(host, query, peek)
   const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
   const columns = outputColumns(query)
@@ -213,6 +215,7 @@ export function planQuery(
     }),
     relationsUsed: b.relationsUsed,
     accesses: b.accesses,
+    viewAccesses: b.viewAccesses,
     catalogVersion: host.catalog.version,
     settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,
     peeks: repeated && query.command === 'select' && peek === undefined ? peeksOf(query, host.catalog) : [],

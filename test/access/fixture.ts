@@ -116,6 +116,7 @@ export class Database {
       dependsOnClock: false,
       relationsUsed: new Set(),
       accesses: new Map(),
+      viewAccesses: [],
       notice: () => undefined,
     }
   }

@@ -171,6 +171,7 @@ describe('views are printed back', async () => {
       dependsOnClock: false,
       relationsUsed: new Set(),
       accesses: new Map(),
+      viewAccesses: [],
       notice() {},
     }
     const query = bind(b, parsed!.node)

@@ -40,6 +40,7 @@ test('system views are printed as PostgreSQL prints them', async () => {
       dependsOnClock: false,
       relationsUsed: new Set(),
       accesses: new Map(),
+      viewAccesses: [],
       notice() {},
     }
     try {
