@@ -17,6 +17,7 @@ import { CopySource } from './copy-source.ts'
 import type { Log } from './log.ts'
 import { readInto } from './read-buffer.ts'
 import { type CopyHost, IdleSink, WireSink } from './sink.ts'
+import { type Pumped, type PumpedSocket, pumpSocket } from './socket-pump.ts'
 import * as messages from './wire/messages.ts'
 import { Body, type FrameReader, MessageError } from './wire/reader.ts'
 import type { Output } from './wire/writer.ts'
@@ -58,7 +59,7 @@ export interface Wire {
   readonly output: Output
 }
 
-export class Connection implements CopyHost {
+export class Connection implements CopyHost, Pumped {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #output: Output
@@ -69,6 +70,7 @@ export class Connection implements CopyHost {
   readonly sink: WireSink
   readonly idleSink: IdleSink
   #session: Session | undefined
+  #pumped: PumpedSocket | undefined
 
   /** A session call has not finished, or the rest waits for the next turn. */
   #busy = false
@@ -97,42 +99,60 @@ export class Connection implements CopyHost {
     return this.#session
   }
 
-  /** Takes the socket over from start-up, with whatever has come already; `ended`: nothing more will. */
-  start(session: Session, ended: boolean): void {
+  /** Takes the socket over from start-up, with whatever has come already; `ended`: nothing more will; `pumped`: if it can be. */
+  start(session: Session, ended: boolean, pumped: boolean): void {
     this.#session = session
     this.#ended = ended
     this.sink.attach(session)
     this.#reader.framing = 'query'
-    const received = (chunk: Buffer): void => this.#received(chunk)
-    if (!readInto(this.#socket, received)) this.#socket.on('data', received)
+    const received = (chunk: Buffer): void => this.received(chunk, 0, chunk.length)
+    const kept = readInto(this.#socket, received)
+    if (!kept) this.#socket.on('data', received)
     this.#socket.on('end', () => this.#inputEnded())
     this.#socket.on('close', () => this.#socketClosed())
-    this.#socket.resume()
+    this.#socket.pause()
+    if (kept && pumped && !ended) this.#pumped = this.#output.pumped = pumpSocket(this.#socket, this)
+    if (this.#pumped === undefined) this.#socket.resume()
     this.#ready()
     this.#pump()
   }
 
   // -- bytes in ------------------------------------------------------------------------------------------------
 
-  #received(chunk: Buffer): void {
+  received(chunk: Buffer, start: number, end: number): void {
     if (this.#state === 'closed') return
-    this.#reader.push(chunk)
+    this.#reader.push(chunk, start, end)
     if (!this.#busy) {
       this.#pump()
+      if (this.#reader.backlog > 0) this.#reader.own()
       return
     }
+    this.#reader.own()
     const copy = this.#copy
     copy?.wake()
     // A COPY that waits for the rest of a long message has to be let have it.
     if (this.#reader.backlog <= BACKLOG_BYTES_MAX || this.#paused || copy?.hungry === true) return
     this.#paused = true
-    this.#socket.pause()
+    const reading = this.#pumped ?? this.#socket
+    reading.pause()
   }
 
   #unpause(): void {
     if (!this.#paused) return
     this.#paused = false
+    const reading = this.#pumped ?? this.#socket
+    reading.resume()
+  }
+
+  inputOver(): void {
+    this.#unpump()
     this.#socket.resume()
+  }
+
+  /** From here on the socket is Node's again, and still paused. */
+  #unpump(): void {
+    this.#pumped?.detach()
+    this.#pumped = this.#output.pumped = undefined
   }
 
   #inputEnded(): void {
@@ -422,6 +442,7 @@ export class Connection implements CopyHost {
     }
     this.#state = 'closed'
     this.#output.flush()
+    this.#unpump()
     this.#socket.resume()
     this.#socket.end()
     const timer = setTimeout(() => this.#socket.destroy(), FAREWELL_MS)
@@ -433,6 +454,7 @@ export class Connection implements CopyHost {
     const running = this.#busy
     this.#state = 'closed'
     this.#ended = true
+    this.#unpump()
     this.#output.discard()
     this.#copy?.lose()
     if (running) this.#session!.terminate()

@@ -16,6 +16,7 @@ import { type HbaRule, matchHba, plainAddress } from './auth/hba.ts'
 import { Connection } from './connection.ts'
 import { ClientGone, Handshake } from './handshake.ts'
 import type { Log } from './log.ts'
+import { pumpIsBuilt } from './socket-pump.ts'
 import { PROTOCOL_VERSION, readStartupPacket, type StartupPacket } from './startup-packet.ts'
 import * as messages from './wire/messages.ts'
 import { Output } from './wire/writer.ts'
@@ -37,6 +38,8 @@ export interface ListenerOptions {
   readonly hba: readonly HbaRule[]
   readonly tls?: TlsFiles | undefined
   readonly messageBytesMax?: number
+  /** False: Node's own streams read and write all sockets. Default: they do where the socket pump is not built. */
+  readonly pump?: boolean
 }
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
@@ -67,6 +70,7 @@ class PgListener implements Listener {
   readonly #database: Database
   readonly #log: Log
   readonly #messageBytesMax: number | undefined
+  readonly #pump: boolean
   readonly #servers: Server[] = []
   readonly #sockets = new Set<Socket>()
   readonly #running = new Set<Connection>()
@@ -79,6 +83,8 @@ class PgListener implements Listener {
     this.#database = options.database
     this.#log = options.log
     this.#messageBytesMax = options.messageBytesMax
+    this.#pump = options.pump !== false && pumpIsBuilt()
+    if (options.pump !== false && !this.#pump) this.#log.warn('the socket pump is not built: run `npm run install`')
     this.#hba = options.hba
     this.#identity = identityOf(options.tls)
   }
@@ -249,7 +255,7 @@ class PgListener implements Listener {
     for (const [name, value] of session.reportedParameters) messages.parameterStatus(output.to, name, value)
     messages.backendKeyData(output.to, session.pid, session.secret)
     this.#running.add(connection)
-    connection.start(session, handshake.gone)
+    connection.start(session, handshake.gone, this.#pump)
     if (this.#closing) connection.terminate(sqlError('57P03', 'the database system is shutting down'))
   }
 

@@ -56,6 +56,9 @@ export class FrameReader {
 
   #chunk: Buffer = EMPTY
   #position = 0
+  #chunkEnd = 0
+  /** The chunk is a part of one that others have parts of too. */
+  #borrowed = false
   readonly #waiting: Buffer[] = []
   readonly #limits: Int32Array
 
@@ -63,17 +66,26 @@ export class FrameReader {
     this.#limits = limitsOf(messageBytesMax)
   }
 
-  push(chunk: Buffer): void {
-    this.backlog += chunk.length
-    if (this.#position === this.#chunk.length && this.#waiting.length === 0) {
+  /** The next bytes. A part of a chunk is borrowed: what of it is not read soon should become the reader's `own`. */
+  push(chunk: Buffer, start = 0, end = chunk.length): void {
+    this.backlog += end - start
+    if (this.#position === this.#chunkEnd && this.#waiting.length === 0) {
       this.#chunk = chunk
-      this.#position = 0
+      this.#position = start
+      this.#chunkEnd = end
+      this.#borrowed = end - start !== chunk.length
       return
     }
+    const part = end - start === chunk.length ? chunk : Buffer.from(chunk.subarray(start, end))
     const last = this.#waiting.at(-1)
-    if (last !== undefined && last.length + chunk.length <= JOIN_BYTES) {
-      this.#waiting[this.#waiting.length - 1] = Buffer.concat([last, chunk])
-    } else this.#waiting.push(chunk)
+    if (last !== undefined && last.length + part.length <= JOIN_BYTES) {
+      this.#waiting[this.#waiting.length - 1] = Buffer.concat([last, part])
+    } else this.#waiting.push(part)
+  }
+
+  /** Copies what is borrowed and has not been read. */
+  own(): void {
+    if (this.#borrowed) this.#take(Buffer.from(this.#chunk.subarray(this.#position, this.#chunkEnd)))
   }
 
   /** Moves to the next whole message; false when its bytes are not all here. Throws FATAL 08P01 when the framing is broken. */
@@ -94,7 +106,7 @@ export class FrameReader {
     this.start = this.#position + header
     this.end = this.#position += whole
     this.backlog -= whole
-    if (this.#position === this.#chunk.length) this.#advance()
+    if (this.#position === this.#chunkEnd) this.#advance()
     return true
   }
 
@@ -105,15 +117,15 @@ export class FrameReader {
   absorb(): boolean {
     const chunk = this.#chunk
     const at = this.#position
-    if (chunk !== this.buffer || chunk.length - at < 5 || chunk[at] !== this.type) return false
+    if (chunk !== this.buffer || this.#chunkEnd - at < 5 || chunk[at] !== this.type) return false
     const length = (chunk[at + 1]! << 24) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 8) | chunk[at + 4]!
-    if (length < 4 || chunk.length - at <= length) return false
+    if (length < 4 || this.#chunkEnd - at <= length) return false
     const to = at + 1 + length
     chunk.copyWithin(this.end, at + 5, to)
     this.end += length - 4
     this.#position = to
     this.backlog -= length + 1
-    if (to === chunk.length) this.#advance()
+    if (to === this.#chunkEnd) this.#advance()
     return true
   }
 
@@ -134,9 +146,9 @@ export class FrameReader {
 
   /** Makes the next `count` bytes, which are all here, lie in the current chunk. */
   #gather(count: number): void {
-    let have = this.#chunk.length - this.#position
+    let have = this.#chunkEnd - this.#position
     if (have >= count) return
-    const parts = [this.#chunk.subarray(this.#position)]
+    const parts = [this.#chunk.subarray(this.#position, this.#chunkEnd)]
     while (have < count) {
       const part = this.#waiting.shift()!
       parts.push(part)
@@ -148,13 +160,18 @@ export class FrameReader {
       parts[parts.length - 1] = last.subarray(0, last.length - over)
       this.#waiting.unshift(last.subarray(last.length - over))
     }
-    this.#chunk = Buffer.concat(parts)
-    this.#position = 0
+    this.#take(Buffer.concat(parts))
   }
 
   #advance(): void {
-    this.#chunk = this.#waiting.shift() ?? EMPTY
+    this.#take(this.#waiting.shift() ?? EMPTY)
+  }
+
+  #take(chunk: Buffer): void {
+    this.#chunk = chunk
     this.#position = 0
+    this.#chunkEnd = chunk.length
+    this.#borrowed = false
   }
 }
 

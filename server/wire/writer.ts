@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import { createByteWriter, type ResettableByteWriter } from '../../sql/types/bytes.ts'
 import { sqlError } from '../../sql/types/error.ts'
+import type { PumpedSocket } from '../socket-pump.ts'
 
 /** A buffer that has grown to this is written out in the middle of a result. */
 const FLUSH_BYTES = 64 * 1024
@@ -27,6 +28,8 @@ export class Output {
   #writer: ResettableByteWriter | undefined
   /** Something was written that the client waits for: the end of a turn must flush. */
   #due = false
+  /** While the pump has the socket. */
+  pumped: PumpedSocket | undefined
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -57,20 +60,25 @@ export class Output {
     const writer = this.#writer
     if (writer === undefined) return
     const socket = this.#socket
-    if (writer.length > 0 && !socket.destroyed && socket.writable) {
-      const bytes = writer.buffer.subarray(0, writer.length)
-      const copied = this.#encrypted && bytes.length <= COPY_BYTES
-      socket.write(copied ? Buffer.from(bytes) : bytes)
-      if (!copied && socket.writableLength > 0) {
-        this.#writer = undefined
-        return
-      }
+    if (writer.length > 0 && !socket.destroyed && socket.writable && !this.#sent(socket, writer)) {
+      this.#writer = undefined
+      return
     }
     this.#writer = undefined
     if (writer.buffer.length <= KEEP_BYTES && pool.length < POOL_MAX) {
       writer.reset()
       pool.push(writer)
     }
+  }
+
+  /** False: the socket needs the buffer for some time yet. */
+  #sent(socket: Socket, writer: ResettableByteWriter): boolean {
+    const { pumped } = this
+    if (pumped !== undefined && socket.writableLength === 0) return pumped.send(writer.buffer, writer.length)
+    const bytes = writer.buffer.subarray(0, writer.length)
+    const copied = this.#encrypted && bytes.length <= COPY_BYTES
+    socket.write(copied ? Buffer.from(bytes) : bytes)
+    return copied || socket.writableLength === 0
   }
 
   /** After each row: keeps the buffer small while a result is long. */

@@ -1,39 +1,15 @@
-// Compiles the native engine: the root package's install script, also run by hand after a change in this folder.
+// Compiles the native engine: part of the root package's install script, also run by hand after a change in this folder.
 //
 // On Linux x64 it links the RocksDB library that the npm package `rocksdb` brings along; elsewhere it compiles that
-// package's sources (4 to 5 minutes; ALOPEX_ROCKSDB_FROM_SOURCE=1 asks for it anywhere). It uses the node-gyp of npm
-// itself and Node's own headers where they are installed, so that nothing is downloaded.
+// package's sources (4 to 5 minutes; ALOPEX_ROCKSDB_FROM_SOURCE=1 asks for it anywhere).
 'use strict'
-const { execFileSync, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const addon = require('./addon.cjs')
 
 const ROCKSDB_PACKAGE = '5.2.1'
 const here = __dirname
-const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)))
-
-function stop(message) {
-  console.error(`alopex: the native storage engine cannot be built: ${message}`)
-  process.exit(1)
-}
-
-function runs(command, ...args) {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
-}
-
-function checkTools() {
-  if (process.platform === 'win32') stop('Windows is not supported; use Linux, macOS or WSL')
-  const missing = []
-  if (!runs(process.env.npm_config_python || process.env.PYTHON || 'python3', '--version')) missing.push('python3')
-  if (!runs('make', '--version')) missing.push('make')
-  if (!runs(process.env.CXX || (process.platform === 'darwin' ? 'c++' : 'g++'), '--version')) {
-    missing.push('a C++17 compiler (g++)')
-  }
-  if (missing.length > 0) {
-    const hint = 'It needs python3, make and a C++17 compiler, e.g. apt-get install python3 make g++'
-    stop(`missing ${missing.join(', ')}. ${hint}`)
-  }
-}
+const { run, stop } = addon(here, 'the native storage engine')
 
 function rocksdbFolder() {
   let manifest
@@ -64,44 +40,9 @@ function stringAbi(library) {
   return stop(`${library} does not export RocksDB's C++ interface`)
 }
 
-function nodeGyp() {
-  const candidates = [
-    process.env.npm_config_node_gyp,
-    path.join(prefix, 'lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js'),
-  ]
-  try {
-    candidates.push(require.resolve('node-gyp/bin/node-gyp.js', { paths: [here] }))
-  } catch (error) {
-    if (error.code !== 'MODULE_NOT_FOUND') throw error
-  }
-  const found = candidates.find((file) => file && fs.existsSync(file))
-  return found ?? stop('node-gyp was not found; it is part of npm')
-}
-
-function headers() {
-  if (process.env.npm_config_nodedir) return process.env.npm_config_nodedir
-  return fs.existsSync(path.join(prefix, 'include/node/node_api.h')) ? prefix : undefined
-}
-
-checkTools()
 const rocksdb = rocksdbFolder()
 const library = prebuiltLibrary(rocksdb)
 const release = path.join(here, 'build', 'Release')
-const gyp = nodeGyp()
-const nodedir = headers()
-
-function run(step, ...gypArguments) {
-  const args = [gyp, step, '--directory', here, '--jobs', process.env.JOBS || 'max']
-  if (nodedir) args.push('--nodedir', nodedir)
-  if (gypArguments.length > 0) args.push('--', ...gypArguments)
-  const stdio = process.env.ALOPEX_BUILD_VERBOSE ? 'inherit' : 'pipe'
-  try {
-    execFileSync(process.execPath, args, { stdio, encoding: 'utf8' })
-  } catch (error) {
-    stop(`node-gyp ${step} failed\n${error.stdout ?? ''}${error.stderr ?? ''}`)
-  }
-}
-
 const variables = [`-Drocksdb_root=${path.relative(here, rocksdb)}`]
 if (library) variables.push(`-Drocksdb_library=${release}`, `-Dcxx11_abi=${stringAbi(library)}`)
 run('configure', ...variables)
