@@ -105,6 +105,8 @@ export class Connection implements CopyHost, Pumped {
     this.#ended = ended
     this.sink.attach(session)
     this.#reader.framing = 'query'
+    // What the stream holds because it was paused would never be told to `readInto`.
+    for (let chunk = this.#socket.read(); chunk !== null; chunk = this.#socket.read()) this.#reader.push(chunk)
     const received = (chunk: Buffer): void => this.received(chunk, 0, chunk.length)
     const kept = readInto(this.#socket, received)
     if (!kept) this.#socket.on('data', received)

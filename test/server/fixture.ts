@@ -17,7 +17,13 @@ export interface Served {
 }
 
 export async function serveFake(
-  options: { database?: FakeDatabase; hba?: readonly HbaRule[]; tls?: TlsFiles; messageBytesMax?: number } = {},
+  options: {
+    database?: FakeDatabase
+    hba?: readonly HbaRule[]
+    tls?: TlsFiles
+    messageBytesMax?: number
+    pump?: boolean
+  } = {},
 ): Promise<Served> {
   const logged: string[] = []
   const database = options.database ?? new FakeDatabase()
@@ -26,6 +32,7 @@ export async function serveFake(
     log: createLog('debug', (line) => logged.push(line)),
     hba: options.hba ?? defaultRules(false),
     tls: options.tls,
+    ...(options.pump === undefined ? {} : { pump: options.pump }),
     ...(options.messageBytesMax === undefined ? {} : { messageBytesMax: options.messageBytesMax }),
   })
   const address = await listener.listen({ host: '127.0.0.1', port: 0 })
