@@ -14,6 +14,7 @@ import { coerceToBoolean, settleUnknown } from './coerce.ts'
 import type { BindContext } from './context.ts'
 import { bindExpression, provideContainers } from './expression.ts'
 import { columnsOf } from './from.ts'
+import { bindMerge } from './merge.ts'
 import { bindDelete, bindInsert, bindUpdate } from './modify.ts'
 import { type Clause, createScope, itemOf, type Scope } from './scope.ts'
 import { bindQuery, provideQueryBinders } from './select.ts'
@@ -30,11 +31,11 @@ export { findBinaryOperator } from './resolve.ts'
 export { columnName } from './select.ts'
 export { findType, namesOf, resolveTypeName } from './typename.ts'
 
-const BINDABLE = ['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt'] as const
+const BINDABLE = ['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'] as const
 /** Whether a statement is a query that this binder takes (others are utility statements). */
 export const isQuery = (node: Node): boolean => BINDABLE.some((tag) => tag in node)
 
-/** Binds SELECT, VALUES, INSERT, UPDATE or DELETE. */
+/** Binds SELECT, VALUES, INSERT, UPDATE, DELETE or MERGE. */
 export function bind(b: BindContext, node: Node): Query {
   return bindQuery(b, undefined, node)
 }
@@ -43,7 +44,7 @@ function bindModify(b: BindContext, parent: Scope | undefined, node: Node): Quer
   if ('InsertStmt' in node) return bindInsert(b, parent, node.InsertStmt)
   if ('UpdateStmt' in node) return bindUpdate(b, parent, node.UpdateStmt, bindView)
   if ('DeleteStmt' in node) return bindDelete(b, parent, node.DeleteStmt, bindView)
-  if ('MergeStmt' in node) throw notSupported('MERGE')
+  if ('MergeStmt' in node) return bindMerge(b, parent, node.MergeStmt, bindView)
   throw notSupported('this statement inside a query')
 }
 

@@ -56,6 +56,7 @@ function addItems(b: BindContext, scope: Scope, names: readonly Item[]): void {
       scope.items.some(
         (other) =>
           other.qualified &&
+          other.target !== 'merge' &&
           other.alias === item.alias &&
           (other.schema === item.schema || other.schema === undefined || item.schema === undefined),
       )

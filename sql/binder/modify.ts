@@ -28,7 +28,7 @@ import { bindWith, finishCte } from './with.ts'
 
 /** The table, or the view, that is changed: relation 0 of the query. */
 /** Whether something reads the rows that are there, inside subqueries too: it needs SELECT on the target as well. */
-function readsTarget(tree: unknown, depth = 0): boolean {
+export function readsTarget(tree: unknown, depth = 0): boolean {
   if (typeof tree !== 'object' || tree === null) return false
   if (Array.isArray(tree)) return tree.some((each) => readsTarget(each, depth))
   if (Object.getPrototypeOf(tree) !== Object.prototype) return false
@@ -38,7 +38,7 @@ function readsTarget(tree: unknown, depth = 0): boolean {
   return Object.values(tree).some((value) => readsTarget(value, inside))
 }
 
-function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
+export function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
   const row = requireRelation(b, node.relation!)
   if (row.kind === 'S') throw errorAt(b, '42809', `cannot change sequence "${row.name}"`, node.relation!.location)
   if (row.kind === 'm')
@@ -58,7 +58,7 @@ function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertS
   return withBaseColumns(b, row, query)
 }
 
-const targetItem = (b: BindContext, scope: Scope, row: RelationRow) => {
+export const targetItem = (b: BindContext, scope: Scope, row: RelationRow) => {
   const relation = scope.relations[0]!
   const schema = relation.aliased ? undefined : b.catalog.namespace(row.namespace)?.name
   return itemOf(0, relation, { rowType: row.rowType, ...(schema === undefined ? {} : { schema }) })
@@ -85,7 +85,7 @@ function defaultOf(b: BindContext, column: ColumnRow): Expression {
 }
 
 /** A value on its way into a column: 42804 with PostgreSQL's words when the type does not fit. */
-function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number, part?: Part): Expression {
+export function assignTo(b: BindContext, column: ColumnRow, e: Expression, location?: number, part?: Part): Expression {
   if (e.kind === 'default' && part !== undefined) {
     throw errorAt(
       b,
@@ -214,7 +214,7 @@ function fieldOf(b: BindContext, column: string, whole: Expression, step: Node, 
 
 // ── INSERT ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const OVERRIDING = {
+export const OVERRIDING = {
   OVERRIDING_NOT_SET: 'none',
   OVERRIDING_USER_VALUE: 'user',
   OVERRIDING_SYSTEM_VALUE: 'system',
@@ -228,19 +228,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   if (node.onConflictClause?.infer !== undefined) wantAccess(b, row.oid, 'r')
   if (node.onConflictClause?.action === 'ONCONFLICT_UPDATE') wantAccess(b, row.oid, 'w')
   const live = row.columns.filter((column) => !column.dropped)
-  const listed = (node.cols ?? []).map((col) => {
-    if (!('ResTarget' in col)) throw notSupported('this column reference')
-    const { name, location, indirection } = col.ResTarget
-    const column = findTargetColumn(b, row, name!, location)
-    return { column, location, part: partOf(b, scope, column, indirection ?? [], location) }
-  })
-  listed.forEach(({ column, location, part }, i) => {
-    if (
-      listed.some((other, j) => j < i && other.column === column && (part === undefined || other.part === undefined))
-    ) {
-      throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
-    }
-  })
+  const listed = listedColumns(b, scope, row, node.cols ?? [])
   const places = listed.length > 0 ? listed.map((each) => each.location) : undefined
   const overriding = OVERRIDING[node.override ?? 'OVERRIDING_NOT_SET']
   const select =
@@ -259,12 +247,7 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
           overriding,
         )
   const used = (listed.length > 0 ? listed.map((each) => each.column) : live).slice(0, source.values.length)
-  const values = new Map<ColumnRow, Expression>()
-  used.forEach((column, i) => {
-    const part = listed[i]?.part
-    const value = source.values[i]!
-    values.set(column, part === undefined ? value : part.assign(values.get(column) ?? nullOf(column), value))
-  })
+  const values = valuesByColumn(used, listed, source.values)
   if (row.kind === 'v') {
     // A view's own defaults; the table's are its own business.
     const own = b.catalog.relation(row.oid)!
@@ -300,6 +283,68 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   })
 }
 
+interface Listed {
+  readonly column: ColumnRow
+  readonly location: number | undefined
+  readonly part: Part | undefined
+}
+
+/** The columns that INSERT lists. */
+export function listedColumns(b: BindContext, scope: Scope, row: RelationRow, nodes: readonly Node[]): Listed[] {
+  const listed = nodes.map((col): Listed => {
+    if (!('ResTarget' in col)) throw notSupported('this column reference')
+    const { name, location, indirection } = col.ResTarget
+    const column = findTargetColumn(b, row, name!, location)
+    return { column, location, part: partOf(b, scope, column, indirection ?? [], location) }
+  })
+  listed.forEach(({ column, location, part }, i) => {
+    if (
+      listed.some((other, j) => j < i && other.column === column && (part === undefined || other.part === undefined))
+    ) {
+      throw errorAt(b, '42701', `column "${column.name}" specified more than once`, location)
+    }
+  })
+  return listed
+}
+
+/** Values for columns, and for parts of columns, as one value a column. */
+export function valuesByColumn(
+  columns: readonly ColumnRow[],
+  listed: readonly Listed[],
+  given: readonly Expression[],
+): Map<ColumnRow, Expression> {
+  const values = new Map<ColumnRow, Expression>()
+  given.forEach((value, i) => {
+    const column = columns[i]!
+    const part = listed[i]?.part
+    values.set(column, part === undefined ? value : part.assign(values.get(column) ?? nullOf(column), value))
+  })
+  return values
+}
+
+/** 42601 when there are more values than columns, or fewer than are listed. */
+export function checkWidth(
+  b: BindContext,
+  given: readonly Expression[],
+  columns: number,
+  listed: readonly (number | undefined)[] | undefined,
+): void {
+  if (given.length > columns) {
+    const place = placeOf(given[columns]!)
+    throw errorAt(b, '42601', 'INSERT has more expressions than target columns', place)
+  }
+  if (listed === undefined || given.length >= columns) return
+  const only = given.length === 1 ? given[0]! : undefined
+  const row = only?.kind === 'row' && only.fields.length === columns
+  throw errorAt(b, '42601', 'INSERT has more target columns than expressions', listed[given.length], {
+    ...(row
+      ? {
+          hint: 'The insertion source is a row expression containing the same number of columns expected by the INSERT. Did you accidentally use extra parentheses?',
+        }
+      : {}),
+  })
+}
+
 function bindSource(
   b: BindContext,
   scope: Scope,
@@ -310,22 +355,7 @@ function bindSource(
   parts: readonly (Part | undefined)[],
   overriding: 'none' | 'user' | 'system',
 ): { from: Query['from']; values: Expression[] } {
-  const check = (given: readonly Expression[]): void => {
-    if (given.length > columns.length) {
-      const place = placeOf(given[columns.length]!)
-      throw errorAt(b, '42601', 'INSERT has more expressions than target columns', place)
-    }
-    if (listed === undefined || given.length >= columns.length) return
-    const only = given.length === 1 ? given[0]! : undefined
-    const row = only?.kind === 'row' && only.fields.length === columns.length
-    throw errorAt(b, '42601', 'INSERT has more target columns than expressions', listed[given.length], {
-      ...(row
-        ? {
-            hint: 'The insertion source is a row expression containing the same number of columns expected by the INSERT. Did you accidentally use extra parentheses?',
-          }
-        : {}),
-    })
-  }
+  const check = (given: readonly Expression[]): void => checkWidth(b, given, columns.length, listed)
   const bareValues =
     select.valuesLists !== undefined &&
     select.valuesLists.length > 0 &&
@@ -426,7 +456,7 @@ function settleColumns(b: BindContext, query: Query, columns: readonly ColumnRow
   }
 }
 
-function checkGenerated(
+export function checkGenerated(
   b: BindContext,
   column: ColumnRow,
   e: Expression,
@@ -449,7 +479,7 @@ function checkGenerated(
 }
 
 /** DEFAULT stands for a whole value only. */
-const bindOrDefault = (b: BindContext, scope: Scope, node: Node): Expression =>
+export const bindOrDefault = (b: BindContext, scope: Scope, node: Node): Expression =>
   'SetToDefault' in node ? { kind: 'default', type: OID.unknown, typmod: -1 } : bindExpression(b, scope, node)
 
 function bindOnConflict(b: BindContext, scope: Scope, row: RelationRow, node: OnConflictClause): OnConflict {
@@ -537,7 +567,7 @@ function findTargetColumn2(b: BindContext, row: RelationRow, name: string, locat
 
 // ── UPDATE and DELETE ────────────────────────────────────────────────────────────────────────────────────────────
 
-function bindAssignments(
+export function bindAssignments(
   b: BindContext,
   scope: Scope,
   row: RelationRow,
@@ -617,7 +647,7 @@ function assignedValue(b: BindContext, scope: Scope, node: Node): Expression {
   throw errorAt(b, '0A000', 'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression', place)
 }
 
-const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({
+export const binders = (b: BindContext, view: FromBinders['view']): FromBinders => ({
   query: bindQuery,
   view: (context, row) => view(context ?? b, row),
 })

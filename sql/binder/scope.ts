@@ -30,8 +30,8 @@ export interface Item {
   lateralOk: boolean
   /** How many of the columns `*` stands for; absent: all. */
   readonly starred?: number
-  /** What UPDATE or DELETE changes: FROM's items do not see it. */
-  readonly target?: boolean
+  /** What UPDATE or DELETE changes: FROM's items do not see it. MERGE's: nor does what is about source rows alone. */
+  readonly target?: true | 'merge'
 }
 
 export interface CteScope {
@@ -84,6 +84,7 @@ export type Clause =
   | 'returning'
   | 'insert'
   | 'update'
+  | 'merge when'
   | 'join'
   | 'filter'
   | 'window'
@@ -184,13 +185,19 @@ export function findColumn(b: BindContext, scope: Scope, name: string, location?
 
 function checkLateral(b: BindContext, item: Item, location?: number): void {
   if (item.lateralOnly && !item.lateralOk) {
-    throw errorAt(b, '42P10', `invalid reference to FROM-clause entry for table "${item.alias}"`, location, {
-      ...(item.target
-        ? {
-            hint: `There is an entry for table "${item.alias}", but it cannot be referenced from this part of the query.`,
-          }
-        : { detail: 'The combining JOIN type must be INNER or LEFT for a LATERAL reference.' }),
-    })
+    throw errorAt(
+      b,
+      item.target === 'merge' ? '42P01' : '42P10',
+      `invalid reference to FROM-clause entry for table "${item.alias}"`,
+      location,
+      {
+        ...(item.target
+          ? {
+              hint: `There is an entry for table "${item.alias}", but it cannot be referenced from this part of the query.`,
+            }
+          : { detail: 'The combining JOIN type must be INNER or LEFT for a LATERAL reference.' }),
+      },
+    )
   }
 }
 

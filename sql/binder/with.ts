@@ -35,6 +35,7 @@ export function bindWith(
       throw errorAt(b, '42712', `WITH query name "${node.ctename}" specified more than once`, node.location)
     }
     const changes = !('SelectStmt' in node.ctequery!)
+    if ('MergeStmt' in node.ctequery!) throw errorAt(b, '0A000', 'MERGE not supported in WITH query', node.location)
     if (changes && scope.parent !== undefined) {
       throw errorAt(
         b,

@@ -4,6 +4,7 @@ import { compileDelete } from './delete.ts'
 import type { CompileEnv } from './env.ts'
 import { compileInsert } from './insert.ts'
 import { compileLockRows } from './lock-rows.ts'
+import { compileMerge } from './merge.ts'
 import type { Operator } from './operator.ts'
 import { registerCompiler } from './registry.ts'
 import { compileScan } from './scan.ts'
@@ -23,6 +24,8 @@ function compile(plan: Plan, env: CompileEnv): Operator {
       return compileUpdate(plan, env)
     case 'delete':
       return compileDelete(plan, env)
+    case 'merge':
+      return compileMerge(plan, env)
     case 'lock-rows':
       return compileLockRows(plan, env)
     default:
@@ -31,5 +34,8 @@ function compile(plan: Plan, env: CompileEnv): Operator {
 }
 
 export function registerTableOperators(): void {
-  registerCompiler(['seq-scan', 'index-scan', 'vector-scan', 'insert', 'update', 'delete', 'lock-rows'], compile)
+  registerCompiler(
+    ['seq-scan', 'index-scan', 'vector-scan', 'insert', 'update', 'delete', 'merge', 'lock-rows'],
+    compile,
+  )
 }

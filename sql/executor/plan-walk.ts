@@ -19,6 +19,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
     case 'insert':
     case 'update':
     case 'delete':
+    case 'merge':
       return [plan.input]
     case 'nested-loop':
     case 'hash-join':
@@ -114,6 +115,12 @@ function maybeExpressionsOf(plan: Plan): readonly (Expression | undefined)[] {
       return [...plan.assignments.map((a) => a.value), ...(plan.returning ?? [])]
     case 'delete':
       return plan.returning ?? []
+    case 'merge':
+      return plan.actions.flatMap((action) => [
+        action.condition,
+        ...(action.kind === 'update' ? action.assignments.map((a) => a.value) : []),
+        ...(action.kind === 'insert' ? action.values : []),
+      ])
     default:
       return []
   }

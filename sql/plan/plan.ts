@@ -221,6 +221,7 @@ export type PlanNode =
   | ({ readonly kind: 'insert' } & InsertPlan)
   | ({ readonly kind: 'update' } & UpdatePlan)
   | ({ readonly kind: 'delete' } & DeletePlan)
+  | ({ readonly kind: 'merge' } & MergePlan)
 
 /**
  * Rows by ascending distance from a value: `ORDER BY v <-> $1 LIMIT k` over an index whose operator class has `<->`. The
@@ -301,6 +302,19 @@ export interface DeletePlan {
   readonly returning: readonly Expression[] | undefined
 }
 
+/** Input rows: the target row's live columns, anything else, and last its key, NULL for a source row without a partner. */
+export interface MergePlan {
+  readonly table: Oid
+  readonly alias: string
+  readonly input: Plan
+  /** Over the input row. An INSERT's values are those of all live columns. */
+  readonly actions: readonly ({ readonly matched: boolean; readonly condition: Expression | undefined } & (
+    | { readonly kind: 'update'; readonly assignments: UpdatePlan['assignments'] }
+    | { readonly kind: 'insert'; readonly values: readonly Expression[] }
+    | { readonly kind: 'delete' | 'nothing' }
+  ))[]
+}
+
 /** A subquery after planning, as an Expression of kind 'subplan'. */
 export interface SubplanExpression {
   readonly kind: 'subplan'
@@ -324,6 +338,6 @@ export interface PlannedStatement {
   /** Tables read and written, for locks and invalidation. */
   readonly reads: readonly Oid[]
   readonly writes: readonly Oid[]
-  readonly command: 'select' | 'insert' | 'update' | 'delete'
+  readonly command: 'select' | 'insert' | 'update' | 'delete' | 'merge'
   readonly catalogVersion: number
 }

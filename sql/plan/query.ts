@@ -6,7 +6,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { Expression } from './expression.ts'
 
 export interface Query {
-  readonly command: 'select' | 'insert' | 'update' | 'delete'
+  readonly command: 'select' | 'insert' | 'update' | 'delete' | 'merge'
   readonly ctes: readonly Cte[]
   readonly recursive: boolean
   /** What FROM names, joins' inputs, the target of INSERT/UPDATE/DELETE, subqueries of a set operation. Vars index this. */
@@ -189,7 +189,17 @@ export interface Modify {
   readonly returning: readonly Target[]
   /** Views' WITH CHECK OPTION: what new rows must satisfy (vars of the target). */
   readonly checks?: readonly { readonly view: string; readonly condition: Expression }[]
+  /** MERGE: the WHEN clauses, in their order. FROM is one join of the target with the source. */
+  readonly merge?: readonly MergeAction[]
 }
+
+/** One WHEN clause: for pairs, or (`matched` false) for source rows without a partner. */
+export type MergeAction = { readonly matched: boolean; readonly condition: Expression | undefined } & (
+  | { readonly kind: 'update'; readonly assignments: Modify['assignments'] }
+  /** `columns`: what is not listed gets its default. */
+  | { readonly kind: 'insert'; readonly columns: readonly number[]; readonly values: readonly Expression[] }
+  | { readonly kind: 'delete' | 'nothing' }
+)
 
 export type OnConflict =
   /** `indexes`: unique indexes inferred; empty for ON CONFLICT DO NOTHING without a target: any unique violation. */

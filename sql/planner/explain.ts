@@ -149,6 +149,8 @@ const JOINS = { inner: '', left: ' Left', right: ' Right', full: ' Full', semi: 
 const JOIN_TYPES = { inner: 'Inner', left: 'Left', right: 'Right', full: 'Full', semi: 'Semi', anti: 'Anti' } as const
 const NO_LEVELS: readonly Level[] = []
 
+const OPERATIONS = { insert: 'Insert', update: 'Update', delete: 'Delete', merge: 'Merge' } as const
+
 class Builder {
   readonly #scope: NameScope
   readonly #verbose: boolean
@@ -223,7 +225,7 @@ class Builder {
     const built = this.#make(plan, slots, level)
     if (built.node.plans[0] !== plan) built.node.plans.unshift(plan)
     built.node.estimate =
-      plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete'
+      plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' || plan.kind === 'merge'
         ? { ...plan.estimate, ...(plan.columns.length === 0 ? { rows: 0, width: 0 } : {}) }
         : plan.estimate
     built.node.output = built.entries.map((entry) => entry.text(this.#outputPrefix))
@@ -373,6 +375,7 @@ class Builder {
       case 'insert':
       case 'update':
       case 'delete':
+      case 'merge':
         return this.#modify(plan, slots, level)
     }
   }
@@ -629,8 +632,8 @@ class Builder {
     return { node, entries: [...keys, ...aggregates, ...groupings] }
   }
 
-  #modify(plan: Extract<Plan, { kind: 'insert' | 'update' | 'delete' }>, slots: Slots, level: QueryLevel): Built {
-    const operation = plan.kind === 'insert' ? 'Insert' : plan.kind === 'update' ? 'Update' : 'Delete'
+  #modify(plan: Extract<Plan, { kind: keyof typeof OPERATIONS }>, slots: Slots, level: QueryLevel): Built {
+    const operation = OPERATIONS[plan.kind]
     const node = this.#node(plan, operation, [
       ['Node Type', 'ModifyTable'],
       ['Operation', operation],
@@ -668,6 +671,7 @@ class Builder {
         : plan.kind === 'update'
           ? [...own, ...below.entries.slice(live.length)]
           : below.entries
+    if (plan.kind === 'merge') return { node, entries: [] }
     const print = this.#printing(shown, slots, node, level)
     return { node, entries: (plan.returning ?? []).map((e) => this.#entryOf(e, print, shown, node)) }
   }

@@ -1,9 +1,9 @@
-/** INSERT, UPDATE and DELETE: the plan that finds or makes the rows, with the modifying operator on top. */
+/** INSERT, UPDATE, DELETE and MERGE: the plan that finds or makes the rows, with the modifying operator on top. */
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import { domainDefault } from '../catalog/domains.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { InsertPlan, Plan, PlanNode, ViewCheck } from '../plan/plan.ts'
+import type { InsertPlan, MergePlan, Plan, PlanNode, ViewCheck } from '../plan/plan.ts'
 import type { Modify, Query } from '../plan/query.ts'
 import { replaceVars } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
@@ -29,6 +29,7 @@ export function planModify(level: Level, query: Query, planQuery: QueryPlanner):
       return withCtes(ctes, planInsert(level, query, modify, row, planQuery))
     case 'update':
     case 'delete':
+    case 'merge':
       return withCtes(ctes, planChange(level, query, modify, row, planQuery))
     case 'select':
       throw notSupported('this modification')
@@ -53,17 +54,7 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
   const values = live.map((column): Expression => {
     const at = modify.insertColumns.indexOf(column.number)
     const given = at >= 0 ? source.targets[at]!.expression : undefined
-    const e =
-      given ??
-      (column.default !== undefined && column.generated === undefined
-        ? column.default
-        : ((column.generated === undefined ? domainDefault(level.shared.catalog, column.type) : undefined) ?? {
-            kind: 'const',
-            value: null,
-            type: column.type,
-            typmod: column.typmod,
-          }))
-    return level.shared.fold(level.lower(e, path.layout))
+    return level.shared.fold(level.lower(given ?? defaultOf(level, column), path.layout))
   })
   const columns = live.map((column) => ({ name: column.name, type: column.type, typmod: column.typmod }))
   const input: Plan =
@@ -89,6 +80,14 @@ function planInsert(level: Level, query: Query, modify: Modify, row: RelationRow
     modify,
     input,
   )
+}
+
+/** What a new row has in a column that nothing is given for. */
+function defaultOf(level: Level, column: RelationRow['columns'][number]): Expression {
+  const { type, typmod } = column
+  const nothing: Expression = { kind: 'const', value: null, type, typmod }
+  if (column.generated !== undefined) return nothing
+  return column.default ?? domainDefault(level.shared.catalog, type) ?? nothing
 }
 
 /** A whole-row reference to the table (or to EXCLUDED) becomes a record of its columns; tableoid a constant. */
@@ -170,17 +169,37 @@ function planChange(level: Level, query: Query, modify: Modify, row: RelationRow
   const lower = (e: Expression): Expression =>
     level.shared.fold(level.lower(wholeRows(e, modify.relation, row), layout))
   const alias = query.relations[modify.relation]!.alias
+  if (query.command === 'merge') {
+    const actions = planned.modify!.merge!.map((action): MergePlan['actions'][number] => {
+      const { matched } = action
+      const condition = action.condition && lower(action.condition)
+      if (action.kind === 'update')
+        return { kind: 'update', matched, condition, assignments: lowered(action.assignments, lower) }
+      if (action.kind !== 'insert') return { kind: action.kind, matched, condition }
+      const values = live.map((column): Expression => {
+        const at = action.columns.indexOf(column.number)
+        return lower(at >= 0 ? action.values[at]! : defaultOf(level, column))
+      })
+      return { kind: 'insert', matched, condition, values }
+    })
+    return finish({ kind: 'merge', table: row.oid, alias, input, actions }, modify, input)
+  }
   const returning =
     planned.modify!.returning.length === 0 ? undefined : planned.modify!.returning.map((each) => lower(each.expression))
   if (query.command === 'delete')
     return finish({ kind: 'delete', table: row.oid, alias, input, returning }, modify, input)
-  const assignments = planned.modify!.assignments.map(({ column, value }) => ({ column, value: lower(value) }))
+  const assignments = lowered(planned.modify!.assignments, lower)
   return finish(
     { kind: 'update', table: row.oid, alias, input, assignments, returning, checks: planChecks(level, modify, row) },
     modify,
     input,
   )
 }
+
+const lowered = (
+  assignments: Modify['assignments'],
+  lower: (e: Expression) => Expression,
+): { column: number; value: Expression }[] => assignments.map(({ column, value }) => ({ column, value: lower(value) }))
 
 function finish(node: PlanNode, modify: Modify, input: Plan): Plan {
   const columns = modify.returning.map((target) => infoOf(target.expression, target.name))

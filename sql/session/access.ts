@@ -124,10 +124,16 @@ function useOf(query: Query, relation: number, catalog: Catalog): TableUse {
   const arbiters = (onConflict?.indexes ?? []).flatMap((index) =>
     (catalog.relation(index)?.index?.keys ?? []).map((key) => key.column),
   )
-  const assigned = onConflict?.kind === 'update' ? onConflict.assignments : modify.assignments
+  const merge = modify.merge ?? []
+  const assigned =
+    onConflict?.kind === 'update'
+      ? onConflict.assignments
+      : [...modify.assignments, ...merge.flatMap((action) => (action.kind === 'update' ? action.assignments : []))]
+  const inserted = merge.flatMap((action) => (action.kind === 'insert' ? action.columns : []))
   return {
     selected: new Set(arbiters.filter((column) => column > 0)),
-    inserted: query.command === 'insert' ? new Set(modify.insertColumns) : undefined,
+    inserted:
+      query.command === 'insert' ? new Set(modify.insertColumns) : inserted.length > 0 ? new Set(inserted) : undefined,
     updated: new Set(assigned.map((each) => each.column)),
     isTarget: true,
   }

@@ -157,6 +157,7 @@ async function copyTo(
     requireRight(session, table, 'r', columns)
     query = selectOf(node.relation, columns)
   }
+  if ('MergeStmt' in query!) throw sqlError('0A000', 'MERGE not supported in COPY')
   if ('SelectStmt' in query! && query.SelectStmt.intoClause !== undefined)
     throw sqlError('0A000', 'COPY (SELECT INTO) is not supported')
   const { prepared, parameters } = innerQuery(session, statement, query!, call.parameters)

@@ -167,7 +167,11 @@ const LOCK_CLAUSES = {
 
 const below = (plan: Plan): readonly Plan[] => [...inputsOf(plan), ...subplansOf(plan).map((subplan) => subplan.plan)]
 const modifies = (plan: Plan): boolean =>
-  plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete' || below(plan).some(modifies)
+  plan.kind === 'insert' ||
+  plan.kind === 'update' ||
+  plan.kind === 'delete' ||
+  plan.kind === 'merge' ||
+  below(plan).some(modifies)
 
 /** How often a plan opens a scan over stored rows; a loop may open it any number of times. */
 function scans(plan: Plan): number {
