@@ -58,6 +58,8 @@ export interface Execution {
   readonly workMemBytes: number
   /** True when the statement's time slice is over: scans and long loops then yield SLICE_OVER. Cheap: compares a counter before it looks at the clock. Throws 57014 when cancelled. */
   sliceOver(): boolean
+  /** Asked before work of some hundred microseconds: true when others have had this turn of the event loop; yield SLICE_OVER then. */
+  crowded(): boolean
   /** Set while an operator evaluates what it can evaluate again: subqueries in it throw SLICE_OVER when the slice is over (pace.ts). */
   mayPause: boolean
   /** WHERE CURRENT OF: the key of the row that a cursor stands on; undefined when that is no row of the table. Throws 34000, 24000. */

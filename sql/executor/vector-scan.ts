@@ -118,7 +118,10 @@ function* nearest(site: Site, x: Execution): Steps {
   if (plan.others && (plan.nulls === 'first' || plan.nans === 'first')) {
     yield* site.exact(run, { rows: yield* leftOut(site, x, tenant), firstOnly: true })
   }
-  if (fits && index.coming !== undefined && x.kept.get(MUST_NOT_WAIT) !== true) yield* settled(index.coming)
+  if (x.kept.get(MUST_NOT_WAIT) !== true) {
+    if (fits && index.coming !== undefined) yield* settled(index.coming)
+    if (x.crowded()) yield SLICE_OVER
+  }
   if (fits && index.isReadyFor(x.txn) && !sure()) {
     const isComplete = yield* searched(site, run, index, tenant)
     if (isComplete) return

@@ -91,4 +91,7 @@ export class PointExecution implements Execution {
   sliceOver(): boolean {
     return false
   }
+  crowded(): boolean {
+    return false
+  }
 }

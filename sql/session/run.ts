@@ -18,7 +18,7 @@ import type { Backend } from './backend.ts'
 import { currentRow } from './current-row.ts'
 import { PointExecution, type PointRead } from './point.ts'
 import { newPortal, type Portal } from './portal.ts'
-import { sliceOver, startSlice } from './scheduler.ts'
+import { crowded, sliceOver, startSlice } from './scheduler.ts'
 import type { Format, MaybePromise, Sink } from './session.ts'
 import {
   changedResult,
@@ -182,6 +182,7 @@ export class Runner {
         session.checkInterrupts()
         return true
       },
+      crowded,
       mayPause: false,
       instruments,
       deferred: this.#session.deferred,

@@ -63,6 +63,7 @@ export function execution(options: Partial<Execution> = {}): Execution {
     affected: 0,
     workMemBytes: 64 << 20,
     sliceOver: () => false,
+    crowded: () => false,
     mayPause: false,
     instruments: undefined,
     ...options,
