@@ -40,8 +40,11 @@ const OUTBOX_BYTES = 64 * 1024
 const ENTRY_BYTES_MAX = 4096
 /** Shorter ones are copied by a loop: a call costs more. */
 const LOOP_BYTES_MAX = 192
-/** Answers that wait for one another. More: fewer changes between server and clients; fewer: clients go on while the rest is answered. */
-const TOGETHER = 8
+/**
+ * Answers that are sent together: half of a turn's, so that clients go on while the other half is answered, and no more than
+ * this. Fewer: more changes between server and clients.
+ */
+const TOGETHER_MAX = 8
 
 /** Words of the control buffer, as in native/pump.cc. */
 const SLAB_USED = 0
@@ -99,6 +102,7 @@ class SocketPump {
   readonly #outbox = Buffer.allocUnsafeSlow(OUTBOX_BYTES)
   /** Counts outboxes: a socket has at most one answer in each, so that one that is left over in part is in order. */
   #outboxes = 0
+  #together = TOGETHER_MAX
   readonly #sockets: (PumpedSocket | undefined)[] = []
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
 
@@ -153,7 +157,7 @@ class SocketPump {
     words[entry + 2] = length
     words[OUTBOX_USED] = at + length
     words[ENTRIES] = entries + 1
-    if (entries + 1 === TOGETHER) this.#send()
+    if (entries + 1 >= this.#together) this.#send()
   }
 
   sendNow(pumped: PumpedSocket, bytes: Buffer, length: number): boolean {
@@ -193,6 +197,7 @@ class SocketPump {
       this.native.slab(this.#slab)
     }
     words[READS] = 0
+    this.#together = Math.min(TOGETHER_MAX, (reads + 1) >> 1)
     for (let i = 0; i < reads; i++) {
       const entry = READS_AT + 3 * i
       const pumped = this.#sockets[words[entry]!]
@@ -205,6 +210,7 @@ class SocketPump {
         pumped.connection.inputOver()
       }
     }
+    this.#together = TOGETHER_MAX
   }
 }
 
