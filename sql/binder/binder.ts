@@ -18,6 +18,7 @@ import { bindMerge } from './merge.ts'
 import { bindDelete, bindInsert, bindUpdate } from './modify.ts'
 import { type Clause, createScope, itemOf, type Scope } from './scope.ts'
 import { bindQuery, provideQueryBinders } from './select.ts'
+import { readThrough } from './view-options.ts'
 
 provideContainers({ subquery: (b, scope, node) => bindQuery(b, scope, node), call: bindCall })
 provideQueryBinders({ modify: bindModify, view: bindView })
@@ -78,6 +79,9 @@ function bindView(b: BindContext, view: RelationRow): Query {
   for (const used of known.used) b.relationsUsed.add(used)
   return known.query
 }
+
+/** The query of a view, to be read as in FROM: its tables noted, its privileges wanted. */
+export const readView = (b: BindContext, view: RelationRow): Query => readThrough(b, view, bindView(b, view))
 
 function noteRelations(b: BindContext, query: Query): void {
   for (const relation of query.relations) {

@@ -123,6 +123,7 @@ function lockRelation(
   if (source.kind === 'table') {
     const row = b.catalog.relation(source.oid)
     if (row?.kind === 'S') throw errorAt(b, '42809', `cannot lock rows in sequence "${row.name}"`)
+    if (row?.kind === 'm') throw errorAt(b, '42809', `cannot lock rows in materialized view "${row.name}"`)
     if (row?.virtual !== true) locks.push({ relation: at, ...lock })
     if (row !== undefined && lock.implied !== true) wantAccess(b, row.oid, 'w')
   } else if (source.kind === 'subquery') {

@@ -41,8 +41,7 @@ export function readsTarget(tree: unknown, depth = 0): boolean {
 export function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
   const row = requireRelation(b, node.relation!)
   if (row.kind === 'S') throw errorAt(b, '42809', `cannot change sequence "${row.name}"`, node.relation!.location)
-  if (row.kind === 'm')
-    throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`, node.relation!.location)
+  if (row.kind === 'm') throw errorAt(b, '42809', `cannot change materialized view "${row.name}"`)
   if (row.kind === 'i') throw errorAt(b, '42809', `"${row.name}" is an index`, node.relation!.location)
   if (row.kind === 'c') throw errorAt(b, '42809', `"${row.name}" is a composite type`, node.relation!.location)
   if (row.virtual && row.kind !== 'v')

@@ -162,6 +162,8 @@ export interface RelationRow {
   readonly sequence?: SequenceRow
   /** Views: a bound query (user views) or SQL text (system views, bound when used). */
   readonly view?: { readonly query: Query } | { readonly sql: string }
+  /** Materialized views without their rows: false. */
+  readonly populated?: boolean
   /** A system catalog whose rows come from Catalog.virtualRows. */
   readonly virtual?: boolean
   readonly options?: readonly string[]

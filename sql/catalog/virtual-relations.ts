@@ -49,7 +49,7 @@ function* classRows(view: CatalogView, lookup: Parameters<RowSource>[1]): Iterab
       relhassubclass: false,
       relrowsecurity: false,
       relforcerowsecurity: false,
-      relispopulated: true,
+      relispopulated: row.populated !== false,
       relreplident: row.kind === 'r' || row.kind === 'm' ? 'd' : 'n',
       relispartition: false,
       relrewrite: 0,

@@ -124,7 +124,11 @@ export class Runner {
   }
 
   #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
-    const { planned } = portal.prepared!
+    const { planned, unpopulated } = portal.prepared!
+    if (unpopulated !== undefined)
+      throw sqlError('55000', `materialized view "${unpopulated}" has not been populated`, {
+        hint: 'Use the REFRESH MATERIALIZED VIEW command.',
+      })
     if (planned.writes.length > 0 && this.#session.transaction.readOnly && !this.#onlyTemporary(planned.writes))
       this.#session.requireWritable(planned.command === 'select' ? 'SELECT FOR UPDATE' : planned.command.toUpperCase())
     const { transaction } = this.#session

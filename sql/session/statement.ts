@@ -50,6 +50,8 @@ export interface PreparedQuery {
   readonly peeks: readonly Peek[]
   /** Calls a function that waits (pg_sleep …): its rows are held back until it is complete. */
   readonly suspends: boolean
+  /** A materialized view among its relations has no rows yet: it may be planned, not run. */
+  readonly unpopulated: string | undefined
   /** Bound with the clock in it ('now'): for one execution only. */
   readonly once: boolean
   /** Binds and plans a query inside another statement once more, under the catalog as it is then. */
@@ -221,7 +223,16 @@ export function planQuery(
     peeks: repeated && query.command === 'select' && peek === undefined ? peeksOf(query, host.catalog) : [],
     suspends: callsOne(query, WAITING),
     once: b.dependsOnClock,
+    unpopulated: unpopulatedOf(host.catalog, b.relationsUsed),
   }
+}
+
+function unpopulatedOf(catalog: Catalog, used: ReadonlySet<Oid>): string | undefined {
+  for (const each of used) {
+    const row = catalog.relation(each)
+    if (row?.populated === false) return row.name
+  }
+  return undefined
 }
 
 /** `peek`: values the parameters will have, for estimates. */

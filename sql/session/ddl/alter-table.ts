@@ -119,6 +119,21 @@ function lockOf(node: AlterTableStmt): 'access-exclusive' | 'share-row-exclusive
 /** What each kind of relation may be altered by; tables by everything. */
 const ALLOWED: Partial<Record<RelationRow['kind'], readonly Subtype[]>> = {
   v: ['AT_ColumnDefault', 'AT_ChangeOwner', 'AT_SetRelOptions', 'AT_ResetRelOptions', 'AT_ReplaceRelOptions'],
+  m: [
+    'AT_SetStatistics',
+    'AT_SetOptions',
+    'AT_ResetOptions',
+    'AT_SetStorage',
+    'AT_SetCompression',
+    'AT_ClusterOn',
+    'AT_DropCluster',
+    'AT_ChangeOwner',
+    'AT_SetTableSpace',
+    'AT_SetRelOptions',
+    'AT_ResetRelOptions',
+    'AT_ReplaceRelOptions',
+    'AT_SetAccessMethod',
+  ],
   i: ['AT_SetRelOptions', 'AT_ResetRelOptions', 'AT_SetStatistics', 'AT_ChangeOwner', 'AT_SetTableSpace'],
   S: ['AT_ChangeOwner', 'AT_SetLogged', 'AT_SetUnLogged'],
   c: ['AT_AddColumn', 'AT_DropColumn', 'AT_AlterColumnType', 'AT_ChangeOwner'],

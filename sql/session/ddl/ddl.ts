@@ -8,6 +8,7 @@ import { registerExtensions } from './extensions.ts'
 import { registerGrants } from './grants.ts'
 import { registerIndexes } from './index-statements.ts'
 import { registerMaintenance } from './maintenance.ts'
+import { registerMaterialized } from './materialized.ts'
 import { registerOwned } from './owned.ts'
 import { registerOwners } from './owner.ts'
 import { registerRangeTypes } from './range-types.ts'
@@ -26,6 +27,7 @@ export function registerDdl(): void {
   registerSchemas()
   registerCreateTable()
   registerTableAs()
+  registerMaterialized()
   registerMaintenance()
   registerAlterTable()
   registerOwners()

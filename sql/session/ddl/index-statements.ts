@@ -50,7 +50,8 @@ export function registerIndexes(): void {
       }
       case 'REINDEX_OBJECT_TABLE': {
         const table = await requireOpen(ddl, node.relation!, 'share')
-        if (table.kind !== 'r') throw sqlError('42809', `"${table.name}" is not a table or materialized view`)
+        if (table.kind !== 'r' && table.kind !== 'm')
+          throw sqlError('42809', `"${table.name}" is not a table or materialized view`)
         requireOwner(ddl, table.owner, 'table', table.name)
         if (table.indexes.length === 0) notice(ddl, `table "${table.name}" has no indexes to reindex`)
         await reindexTable(ddl, table)
@@ -60,7 +61,7 @@ export function registerIndexes(): void {
         const namespace = requireSchema(ddl, node.name!)
         requireOwner(ddl, namespace.owner, 'schema', namespace.name)
         for (const row of [...ddl.editor.ownAll('relation')])
-          if (row.kind === 'r' && row.namespace === namespace.oid) await reindexTable(ddl, row)
+          if ((row.kind === 'r' || row.kind === 'm') && row.namespace === namespace.oid) await reindexTable(ddl, row)
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_SYSTEM':
@@ -76,7 +77,10 @@ export function registerIndexes(): void {
         requireOwner(ddl, database.owner, 'database', database.name)
         if (node.kind === 'REINDEX_OBJECT_DATABASE')
           for (const row of [...ddl.editor.ownAll('relation')])
-            if (row.kind === 'r' && (row.session === undefined || row.session === ddl.session.pid))
+            if (
+              (row.kind === 'r' || row.kind === 'm') &&
+              (row.session === undefined || row.session === ddl.session.pid)
+            )
               await reindexTable(ddl, row)
         return 'REINDEX'
       }
@@ -98,7 +102,7 @@ async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   if (concurrently) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
   const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod
   const table = await requireOpen(ddl, node.relation!, concurrently ? 'share-update-exclusive' : 'share')
-  if (table.kind !== 'r') {
+  if (table.kind !== 'r' && table.kind !== 'm') {
     throw sqlError('42809', `cannot create index on relation "${table.name}"`, {
       detail: `This operation is not supported for ${table.kind === 'i' ? 'indexes' : `${KIND_WORDS[table.kind]}s`}.`,
     })

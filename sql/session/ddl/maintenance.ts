@@ -62,7 +62,7 @@ export function registerMaintenance(): void {
       return 'CLUSTER'
     }
     const table = await requireOpen(ddl, node.relation, 'access-exclusive')
-    if (table.kind !== 'r') throw sqlError('42809', `"${table.name}" is not a table`)
+    if (table.kind !== 'r' && table.kind !== 'm') throw sqlError('42809', `"${table.name}" is not a table`)
     requireOwner(ddl, table.owner, 'table', table.name)
     if (node.indexname === undefined || node.indexname === '') {
       if (!table.indexes.some((each) => ddl.editor.relation(each)?.index?.clustered === true))
@@ -167,7 +167,8 @@ async function tablesOf(ddl: Ddl, node: VacuumStmt, command: string): Promise<Ta
   }
   if (node.rels === undefined || node.rels.length === 0) {
     for (const row of [...ddl.editor.ownAll('relation')]) {
-      if (row.kind !== 'r' || (row.session !== undefined && row.session !== ddl.session.pid)) continue
+      if ((row.kind !== 'r' && row.kind !== 'm') || (row.session !== undefined && row.session !== ddl.session.pid))
+        continue
       if (!mine(row)) continue
       await lockRelation(ddl, row.oid, 'share-update-exclusive')
       const now = ddl.editor.relation(row.oid)
@@ -180,7 +181,7 @@ async function tablesOf(ddl: Ddl, node: VacuumStmt, command: string): Promise<Ta
     const { relation, va_cols } = each.VacuumRelation
     const row = await openRelation(ddl, relation!, 'share-update-exclusive')
     if (row === undefined) throw noRelation(relation!)
-    if (row.kind !== 'r' && row.kind !== 't') {
+    if (row.kind !== 'r' && row.kind !== 'm' && row.kind !== 't') {
       warning(ddl, '01000', `skipping "${row.name}" --- cannot ${verb} non-tables or special system tables`)
       continue
     }

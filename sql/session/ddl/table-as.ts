@@ -8,6 +8,7 @@ import type { Value } from '../../types/value.ts'
 import { bindContext, makeStatement, planQuery } from '../statement.ts'
 import type { Ddl } from './context.ts'
 import { defineDdl } from './context.ts'
+import { createMaterialized } from './materialized.ts'
 import { optionList } from './options.ts'
 import { newRelation, onCommitOf, putTable } from './table-create.ts'
 import { onCommit } from './temporary.ts'
@@ -18,8 +19,9 @@ export function registerTableAs(): void {
     'CreateTableAsStmt',
     (node) => (node.objtype === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS'),
     async (ddl, node) => {
-      if (node.objtype === 'OBJECT_MATVIEW') throw notSupported('CREATE MATERIALIZED VIEW')
-      return createTableAs(ddl, node)
+      if (node.objtype !== 'OBJECT_MATVIEW') return createTableAs(ddl, node)
+      const rows = await createMaterialized(ddl, node)
+      return rows === undefined ? 'CREATE MATERIALIZED VIEW' : `SELECT ${rows}`
     },
   )
 }

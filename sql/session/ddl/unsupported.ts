@@ -42,7 +42,6 @@ const NAMES = {
   AlterTableSpaceOptionsStmt: 'ALTER TABLESPACE',
   AlterTSConfigurationStmt: 'ALTER TEXT SEARCH CONFIGURATION',
   AlterTSDictionaryStmt: 'ALTER TEXT SEARCH DICTIONARY',
-  RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW',
   AlterObjectDependsStmt: 'ALTER ... DEPENDS ON EXTENSION',
   AlterExtensionContentsStmt: 'ALTER EXTENSION ... ADD or DROP',
   AlterTableMoveAllStmt: 'ALTER TABLE ALL IN TABLESPACE',
