@@ -29,6 +29,7 @@ export { errorAt, typeName } from './context.ts'
 export { findCollation } from './expression.ts'
 export { outputColumns, requireRelation } from './from.ts'
 export { findBinaryOperator } from './resolve.ts'
+export { bindProcedureCall, bindRoutineResult, parameterNames, type RoutineResult } from './routine.ts'
 export { columnName } from './select.ts'
 export { findType, namesOf, resolveTypeName } from './typename.ts'
 

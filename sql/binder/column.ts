@@ -4,8 +4,8 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { type BindContext, errorAt, located } from './context.ts'
-import { noteShape } from './row.ts'
+import { type BindContext, errorAt, located, routineParameter } from './context.ts'
+import { bindField, noteShape } from './row.ts'
 import { findColumn, findItem, missingColumn, missingItem, raise, type Scope, wholeRow } from './scope.ts'
 import { namesOf } from './typename.ts'
 
@@ -34,6 +34,8 @@ function findReference(b: BindContext, scope: Scope, node: ColumnRef): Expressio
       if (item !== undefined) return wholeRow(item.item, item.level)
       const system = systemColumn(scope, undefined, name)
       if (system !== undefined) return system
+      const parameter = routineParameter(b, undefined, name)
+      if (parameter !== undefined) return parameter
       throw missingColumn(b, scope, undefined, name, node.location)
     }
     case 2:
@@ -47,6 +49,8 @@ function findReference(b: BindContext, scope: Scope, node: ColumnRef): Expressio
       }
       const found = findItem(b, scope, schema, alias, node.location)
       if (found === undefined) {
+        const parameter = schema === undefined ? parameterOf(b, alias, name, node.location) : undefined
+        if (parameter !== undefined) return parameter
         // column.field without parentheses is not SQL; a missing alias is.
         throw missingItem(b, scope, schema === undefined ? alias : `${schema}.${alias}`, node.location)
       }
@@ -60,6 +64,14 @@ function findReference(b: BindContext, scope: Scope, node: ColumnRef): Expressio
     default:
       throw errorAt(b, '42601', `improper qualified name (too many dotted names): ${names.join('.')}`, node.location)
   }
+}
+
+/** `f.a`, or a field of a parameter that is a row: `a.field`. */
+function parameterOf(b: BindContext, first: string, second: string, location?: number): Expression | undefined {
+  const parameter = routineParameter(b, first, second)
+  if (parameter !== undefined) return parameter
+  const row = routineParameter(b, undefined, first)
+  return row && bindField(b, row, second, location)
 }
 
 const SYSTEM_COLUMNS: Readonly<Record<string, { readonly number: number; readonly type: Oid }>> = {

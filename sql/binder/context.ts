@@ -29,6 +29,8 @@ export interface BindContext {
   readonly accesses: Map<Oid, string>
   /** Privileges wanted on what the views that it names are made of. */
   readonly viewAccesses: ViewAccess[]
+  /** The statement stands in this function's body: a name that is no column may be one of its parameters. */
+  readonly routine?: { readonly name: string; readonly parameters: readonly (string | undefined)[] }
   /** Sees a relation named in the query before the catalog is asked; undefined: no such thing. For transition tables and rules; unused otherwise. */
   notice(severity: 'NOTICE' | 'WARNING', code: string, message: string): void
 }
@@ -92,6 +94,13 @@ export function placeOf(e: Expression): number | undefined {
   })
   return found
 }
+/** A parameter of the function whose body this is: `name`, `f.name`. */
+export function routineParameter(b: BindContext, qualifier: string | undefined, name: string): Expression | undefined {
+  if (b.routine === undefined || (qualifier !== undefined && qualifier !== b.routine.name)) return undefined
+  const index = b.routine.parameters.indexOf(name)
+  return index < 0 ? undefined : { kind: 'param', index: index + 1, type: b.parameters[index]!, typmod: -1 }
+}
+
 export const ownPlace = (e: Expression): number | undefined => locations.get(e)
 
 /** Runs `work`; an SqlError without a position gets this one. */
@@ -152,6 +161,10 @@ export function findRelation(b: BindContext, schema: string | undefined, name: s
 }
 
 export function requireNamespace(b: BindContext, name: string, location?: number): Oid {
+  // The session's own temporary schema is on its path.
+  const own =
+    name === 'pg_temp' ? b.searchPath.find((each) => b.catalog.namespace(each)?.name.startsWith('pg_temp_')) : undefined
+  if (own !== undefined) return own
   const row = b.catalog.namespaceByName(name)
   if (row === undefined) throw errorAt(b, '3F000', `schema "${name}" does not exist`, location)
   return row.oid

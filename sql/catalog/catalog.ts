@@ -342,8 +342,12 @@ export interface FunctionRow {
   readonly leakproof: boolean
   /** The body's name in functionBodies (sql/types/function.ts); for a built-in of language SQL its signature: 'lpad(text,int4)'. */
   readonly source: string
-  /** Language SQL: the body's text ('RETURN …', 'BEGIN ATOMIC …', or statements). */
+  /** A built-in of language SQL, a user's function: the body's text ('RETURN …', 'BEGIN ATOMIC …', or statements). */
   readonly body?: string
+  /** SET clauses: 'name=value'. */
+  readonly config?: readonly string[]
+  /** The extension it belongs to. */
+  readonly extension?: Oid
   /** Defaults of the last arguments: bound expressions; for built-ins SQL text bound when used. */
   readonly defaults?: readonly (Expression | string)[]
   readonly acl?: readonly string[]

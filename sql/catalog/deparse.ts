@@ -48,6 +48,36 @@ export function queryText(scope: NameScope, query: Query, pretty = false): strin
   return p.text
 }
 
+/** A function's body as the standard writes it: RETURN e (a SELECT of one column), or BEGIN ATOMIC … END; parameters by their names. */
+export function routineText(
+  scope: NameScope,
+  queries: readonly Query[],
+  isReturn: boolean,
+  name: string,
+  parameters: readonly (string | undefined)[],
+): string {
+  const planned: PrintOptions['planned'] = (p, e) => {
+    const parameter = e.kind === 'param' ? parameters[e.index - 1] : undefined
+    if (parameter === undefined) return false
+    const hasRelations = p.levels.some((level) => level.kind === 'query' && level.names.length > 0)
+    p.text += `${hasRelations ? `${quoteIdentifier(name)}.` : ''}${quoteIdentifier(parameter)}`
+    return true
+  }
+  const options: PrintOptions = { pretty: false, indent: true, planned }
+  if (isReturn) {
+    const p = new Printer(scope, options, [levelOf(undefined)], printQuery)
+    printExpression(p, queries[0]!.targets[0]!.expression, false)
+    return `RETURN ${p.text}`
+  }
+  const texts = queries.map((query) => {
+    const p = new Printer(scope, options, [], printQuery)
+    p.indentLevel = 1
+    printQuery(p, query, false)
+    return ` ${p.text.trimStart()};\n`
+  })
+  return `BEGIN ATOMIC\n${texts.join('')}END`
+}
+
 /** pg_get_viewdef. */
 export function viewText(scope: NameScope, row: RelationRow, pretty = false): string {
   invariant(row.view, `${row.name} is no view`)

@@ -102,9 +102,8 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       const row = c.catalog.function(object)
       if (row === undefined) return undefined
       const type = row.kind === 'a' ? 'aggregate' : row.kind === 'p' ? 'procedure' : 'function'
-      const word = type === 'aggregate' ? 'function' : type
       return {
-        text: `${word} ${functionSignature(c, row)}`,
+        text: `function ${functionSignature(c, row)}`,
         type,
         schema: namespaceName(c, row.namespace),
         identity: functionSignature(c, row, true),

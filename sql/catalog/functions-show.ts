@@ -105,7 +105,7 @@ function functionArguments(c: CatalogCallContext, row: FunctionRow, defaults: bo
     const position = isInput ? input++ : -1
     if (mode === 't') return
     const name = row.argNames?.[i] ?? ''
-    let text = `${MODE_WORDS[mode]}${name === '' ? '' : `${quoteIdentifier(name)} `}${formatType(c, type)}`
+    let text = `${row.kind === 'p' && mode === 'i' ? 'IN ' : MODE_WORDS[mode]}${name === '' ? '' : `${quoteIdentifier(name)} `}${formatType(c, type)}`
     const fallback =
       defaults && position >= firstDefault && row.argDefaults > 0 ? row.defaults?.[position - firstDefault] : undefined
     if (fallback !== undefined) text += ` DEFAULT ${defaultText(c, fallback)}`
@@ -141,6 +141,28 @@ function languageName(language: Oid): string {
 const functionReference = (c: CatalogCallContext, row: FunctionRow): string =>
   nameLookup(c).functionName(row.oid, false) ?? row.name
 
+const LIST_SETTINGS = new Set([
+  'search_path',
+  'temp_tablespaces',
+  'session_preload_libraries',
+  'local_preload_libraries',
+])
+/** 'a, "B"' as SET has it: 'a', 'B'. */
+const listOf = (value: string): string =>
+  value.trim() === ''
+    ? "''"
+    : value
+        .split(',')
+        .map(
+          (each) =>
+            `'${each
+              .trim()
+              .replace(/^"(.*)"$/, '$1')
+              .replaceAll('""', '"')
+              .replaceAll("'", "''")}'`,
+        )
+        .join(', ')
+
 function functionDefinition(c: CatalogCallContext, row: FunctionRow): string {
   if (row.kind === 'a') throw sqlError('42809', `"${row.name}" is an aggregate function`)
   const procedure = row.kind === 'p'
@@ -157,6 +179,12 @@ function functionDefinition(c: CatalogCallContext, row: FunctionRow): string {
   const support = supportFunction(row.oid)
   if (support !== undefined) options += ` SUPPORT ${functionReference(c, support)}`
   if (options !== '') text += `${options}\n`
+  for (const setting of row.config ?? []) {
+    const equals = setting.indexOf('=')
+    const value = setting.slice(equals + 1)
+    const list = LIST_SETTINGS.has(setting.slice(0, equals))
+    text += ` SET ${setting.slice(0, equals)} TO ${list ? listOf(value) : `'${value.replaceAll("'", "''")}'`}\n`
+  }
   const body = row.body ?? row.source
   if (body.startsWith('RETURN ') || body.startsWith('BEGIN ATOMIC')) return `${text}${body}\n`
   let quote = `$${procedure ? 'procedure' : 'function'}`

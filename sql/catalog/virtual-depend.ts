@@ -132,9 +132,11 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
       continue
     }
     yield* inNamespace(self, row.namespace)
-    for (const type of new Set([row.returnType, ...row.argTypes])) {
+    for (const type of new Set([row.returnType, ...(row.allArgTypes ?? row.argTypes)])) {
       if (isUser(type)) yield { from: self, to: address(CLASS.type, type), type: 'n' }
     }
+    for (const to of references(view, row.defaults, undefined)) yield { from: self, to, type: 'n' }
+    if (row.extension !== undefined) yield { from: self, to: address(CLASS.extension, row.extension), type: 'e' }
   }
   // A range's to its multirange: made with the types.
   for (const row of userRows(view, 'cast', undefined)) {

@@ -135,7 +135,8 @@ function functionRecord(view: CatalogView, row: FunctionRow): RowRecord {
       row.defaults === undefined || row.defaults.length === 0
         ? null
         : row.defaults.map((value) => defaultText(scope, value)).join(', '),
-    prosrc: row.body ?? row.source,
+    prosrc: row.body === undefined ? row.source : /^(RETURN |BEGIN ATOMIC)/.test(row.body) ? '' : row.body,
+    proconfig: textArray(row.config),
     proacl: aclValue(view, row.acl),
   }
 }

@@ -41,6 +41,9 @@ function compileSet(e: Call, env: ExpressionEnv, columns?: Columns): (x: Executi
 }
 const NONE: readonly Value[] = []
 
+/** A set that statements give (a user's function) hands up what they wait for among its values. */
+const isPause = (value: unknown): value is Pause => value instanceof Pause
+
 function bindSet(
   site: CallSite,
   context: CallContext,
@@ -76,6 +79,11 @@ export function compileFunctionScan(plan: Of<'function-scan'>, env: CompileEnv):
           let value: Value = null
           if (!ended[i]) {
             const next = open[i]!.next()
+            if (isPause(next.value)) {
+              yield next.value
+              i--
+              continue
+            }
             if (next.done) {
               ended[i] = true
               left--
@@ -171,6 +179,11 @@ export function compileProjectSet(plan: Of<'project-set'>, env: CompileEnv): Ope
             let value: Value = null
             if (!ended[i]) {
               const next = sets[i]!.next()
+              if (isPause(next.value)) {
+                yield next.value
+                i--
+                continue
+              }
               if (next.done) ended[i] = true
               else {
                 any = true

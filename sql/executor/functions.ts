@@ -3,9 +3,9 @@
  * without a body is an error of the call, not of the plan: `CASE WHEN false THEN missing() END` is fine.
  */
 import type { Oid } from '../../storage/keys/brand.ts'
-import type { Catalog } from '../catalog/catalog.ts'
+import type { Catalog, FunctionRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
-import { SqlError, sqlError } from '../types/error.ts'
+import { notSupported, SqlError, sqlError } from '../types/error.ts'
 import { type CallContext, type CallInfo, type FunctionBody, functionBodies } from '../types/function.ts'
 import type { Value } from '../types/value.ts'
 
@@ -39,7 +39,7 @@ export function callSite(
   if (row === undefined) throw sqlError('XX000', `cache lookup failed for function ${fn}`)
   const names = row.argTypes.map((type) => catalog.typeRow(type)?.name ?? String(type))
   return {
-    body: functionBodies.get(row.source),
+    body: bodyOf(row),
     strict: row.strict,
     signature: `${row.name}(${names.join(', ')})`,
     argTypes: args.map((arg) => arg.type),
@@ -48,11 +48,45 @@ export function callSite(
     variadic,
   }
 }
+/** A user's function is run by the session, which plans its statements. */
+function bodyOf(row: FunctionRow): FunctionBody | undefined {
+  const { oid, body, returnsSet } = row
+  if (body === undefined || oid < FIRST_USER_OID) return functionBodies.get(row.source)
+  const run = (call: CallInfo, args: readonly Value[]): Iterable<Value> => {
+    if (call.context.runRoutine === undefined) throw notSupported('a function of language SQL here')
+    return call.context.runRoutine(oid, call, args)
+  }
+  if (returnsSet)
+    return {
+      kind: 'set',
+      bind:
+        (call) =>
+        (...args: Value[]) =>
+          run(call, args),
+    }
+  return {
+    kind: 'bound',
+    bind:
+      (call) =>
+      (...args: Value[]) => {
+        for (const value of run(call, args)) return value
+        return null
+      },
+  }
+}
+const FIRST_USER_OID = 16384
+
 export function siteOfCall(catalog: Catalog, e: Extract<Expression, { kind: 'call' }>): CallSite {
   const site = callSite(catalog, e.function, e.args, e.type, e.variadic)
   const row = catalog.function(e.function)
   // With arguments that are all known PostgreSQL runs a function of language SQL; otherwise its body stands in the query.
-  if (row?.body === undefined || site.body === undefined || !e.args.every((arg) => arg.kind === 'const')) return site
+  if (
+    row?.body === undefined ||
+    row.oid >= FIRST_USER_OID ||
+    site.body === undefined ||
+    !e.args.every((arg) => arg.kind === 'const')
+  )
+    return site
   return { ...site, body: withContext(site.body, `SQL function "${row.name}" statement 1`) }
 }
 

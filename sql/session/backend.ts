@@ -16,14 +16,16 @@ import { DeferredChecks } from '../executor/deferred.ts'
 import type { TableSizes } from '../planner/level.ts'
 import { setDeadline } from '../types/deadline.ts'
 import { type Notice, type SqlError, sqlError } from '../types/error.ts'
+import type { CallInfo } from '../types/function.ts'
 import { PG_CATALOG } from '../types/oids.ts'
 import type { TypeContext } from '../types/type.ts'
-import type { Int64 } from '../types/value.ts'
+import type { Int64, Value } from '../types/value.ts'
 import type { VectorIndexes } from '../vector/vector-index.ts'
 import { type ContextHost, clockMicros, SessionContext } from './call-context.ts'
 import type { Building } from './ddl/vector-build.ts'
 import { ExtendedQuery } from './extended-query.ts'
 import type { Portal } from './portal.ts'
+import { runFunction } from './routines.ts'
 import { Runner } from './run.ts'
 import { SequenceCache } from './sequences.ts'
 import type { ConnectOptions, Field, Format, MaybePromise, Session, Sink } from './session.ts'
@@ -281,6 +283,9 @@ export class Backend implements Session, ContextHost {
   sequenceLastValue(sequence: Oid): Int64 | null {
     const row = this.catalog.relation(sequence)
     return row?.sequence === undefined ? null : this.sequences.lastValueOf(row)
+  }
+  runFunction(fn: Oid, call: CallInfo, args: readonly Value[]): Iterable<Value> {
+    return runFunction(this, fn, call, args)
   }
   suspend(start: () => unknown, wait: Wait): unknown {
     return this.runner.suspend(start, wait)

@@ -7,6 +7,7 @@ import type { Catalog, RelationRow } from '../catalog/catalog.ts'
 import { nameLookup } from '../catalog/lookup.ts'
 import { domainCheck } from '../executor/compile.ts'
 import type { Notice } from '../types/error.ts'
+import type { CallInfo } from '../types/function.ts'
 import type { Settings } from '../types/settings.ts'
 import type { NameLookup, Type } from '../types/type.ts'
 import type { Int64, Value } from '../types/value.ts'
@@ -36,6 +37,7 @@ export interface ContextHost {
   checkInterrupts(): void
   sequenceLastValue(sequence: Oid): Int64 | null
   readonly sequences: { peek(sequence: RelationRow): SequenceState }
+  runFunction(fn: Oid, call: CallInfo, args: readonly Value[]): Iterable<Value>
   /** For functions that have to wait (pg_sleep, pg_advisory_lock): see suspend.ts. */
   suspend(start: () => unknown, wait: Wait): unknown
 }
@@ -110,6 +112,9 @@ export class SessionContext implements SessionCallContext {
   }
   checkInterrupts(): void {
     this.host.checkInterrupts()
+  }
+  runRoutine(fn: Oid, call: CallInfo, args: readonly Value[]): Iterable<Value> {
+    return this.host.runFunction(fn, call, args)
   }
   checkDomain(domain: Oid, value: Value): void {
     const { catalog } = this.host

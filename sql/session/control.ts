@@ -191,7 +191,7 @@ function constText(value: A_Const): string {
 }
 
 /** Lists (search_path, DateStyle) are kept as one text with quoted names. */
-function listText(name: string, args: readonly Node[]): string {
+export function listText(name: string, args: readonly Node[]): string {
   const isNames = ['search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries'].includes(
     name,
   )

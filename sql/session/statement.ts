@@ -204,12 +204,13 @@ export function planQuery(
   const planned = planOnly(host, query, peek)
   const env = compileEnv(host.catalog, chooseMode(planned.plan, repeated))
   const columns = outputColumns(query)
+  const calls = callsRoutine(query, host.catalog)
   return {
     query,
     planned,
     fields: query.command !== 'select' && columns.length === 0 ? undefined : fieldsOf(host.catalog, query, columns),
     operator: compilePlan(planned.plan, env),
-    point: pointRead(planned, env),
+    point: calls === undefined ? pointRead(planned, env) : undefined,
     parameterTypes: b.parameters.map((type, i) => {
       if (type === 0 || type === OID.unknown)
         throw sqlError('42P18', `could not determine data type of parameter $${i + 1}`)
@@ -221,7 +222,7 @@ export function planQuery(
     catalogVersion: host.catalog.version,
     settingsEpoch: b.dependsOnSettings ? host.settings.epoch : undefined,
     peeks: repeated && query.command === 'select' && peek === undefined ? peeksOf(query, host.catalog) : [],
-    suspends: callsOne(query, WAITING),
+    suspends: calls === 'volatile' || callsOne(query, WAITING),
     once: b.dependsOnClock,
     unpopulated: unpopulatedOf(host.catalog, b.relationsUsed),
   }
@@ -286,6 +287,28 @@ function fieldsOf(catalog: Catalog, query: Query, columns: readonly ColumnInfo[]
 
 /** pg_sleep, pg_sleep_for, pg_sleep_until, and the advisory locks that wait. */
 const WAITING: ReadonlySet<number> = new Set([2626, 3935, 3936, 2880, 2881, 2882, 2883, 3089, 3090, 3091, 3092])
+
+/** Whether users' functions are called: a volatile one may write and wait, so that the statement may have to run again. */
+function callsRoutine(tree: unknown, catalog: Catalog): 'volatile' | 'other' | undefined {
+  if (typeof tree !== 'object' || tree === null) return undefined
+  const node = tree as { kind?: unknown; function?: unknown }
+  if (!Array.isArray(tree) && Object.getPrototypeOf(tree) !== Object.prototype) return undefined
+  let found: 'other' | undefined
+  if (typeof node.function === 'number' && node.function >= FIRST_USER_OID) {
+    const row = catalog.function(node.function as Oid)
+    if (row?.body !== undefined) {
+      if (row.volatility === 'v') return 'volatile'
+      found = 'other'
+    }
+  }
+  for (const each of Object.values(tree)) {
+    const inside = callsRoutine(each, catalog)
+    if (inside === 'volatile') return inside
+    found ??= inside
+  }
+  return found
+}
+const FIRST_USER_OID = 16384
 
 function callsOne(tree: unknown, functions: ReadonlySet<number>): boolean {
   if (typeof tree !== 'object' || tree === null) return false

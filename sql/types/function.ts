@@ -22,6 +22,11 @@ export interface CallContext extends TypeContext {
   notice(severity: 'NOTICE' | 'WARNING' | 'INFO', code: string, message: string): void
   /** Throws 57014 or 57P01 when the statement has been cancelled: long loops call it now and then. */
   checkInterrupts(): void
+  /**
+   * Runs a user's function: the values of its rows, one of a function that returns no set. Absent where there is no session
+   * to run statements in.
+   */
+  runRoutine?(fn: Oid, call: CallInfo, args: readonly Value[]): Iterable<Value>
 }
 
 /** How one call was resolved: for polymorphic bodies and those that need the context. */

@@ -118,6 +118,13 @@ export interface Txn {
   hideWrites(): void
   /** Whether the transaction has written the key since `hideWrites`: a statement changes a row once. */
   hasHidden(key: Key): boolean
+  /** How far the transaction has written: for `hideFrom`. */
+  readonly written: number
+  /**
+   * Hides the writes from a place on, or none, and gives from where they were hidden. A statement of a function's body runs inside
+   * the one that calls it, between two such changes: it sees all that was written before, the outer one nothing of it.
+   */
+  hideFrom(written: number | undefined): number | undefined
   /** READ COMMITTED: a new snapshot within a statement that has read nothing yet which could differ. Otherwise nothing happens. */
   refresh(): void
   /** A READ COMMITTED statement runs again: a new snapshot, its writes since `mark` undone, its locks kept. */

@@ -106,6 +106,15 @@ export class KvTxn extends SnapshotHolder implements Txn {
     return entry !== undefined && this.#hidden !== undefined && entry >= this.#hidden
   }
 
+  get written(): number {
+    return this.#writes?.bytes ?? 0
+  }
+  hideFrom(written: number | undefined): number | undefined {
+    const before = this.#hidden
+    this.#hidden = written
+    return before
+  }
+
   refresh(): void {
     if (this.isolation === 'read-committed') this.#takeSnapshot()
   }

@@ -1,6 +1,6 @@
 /** COMMENT ON, and comments as other statements copy or drop them. */
 import type { CommentStmt, Node } from '@pgsql/types'
-import { type Oid, oid } from '../../../storage/keys/brand.ts'
+import type { Oid } from '../../../storage/keys/brand.ts'
 import { findType, namesOf, resolveTypeName, typeName } from '../../binder/binder.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { CLASS } from '../../catalog/classes.ts'
@@ -12,7 +12,6 @@ import {
   itemsOf,
   KIND_WORDS,
   openRelation,
-  qualifiedName,
   rangeVarOf,
   requireOwner,
   requireRelationOwner,
@@ -22,6 +21,7 @@ import {
   stringNode,
 } from './context.ts'
 import { findColumn } from './index-make.ts'
+import { requireRoutine } from './routine-names.ts'
 
 export function setComment(ddl: Ddl, classOid: Oid, object: Oid, sub: number, text: string): void {
   ddl.editor.put('comment', { oid: ddl.editor.nextOid(), classOid, object, subobject: sub, text })
@@ -143,20 +143,8 @@ async function resolve(ddl: Ddl, node: CommentStmt): Promise<readonly [Oid, Oid,
     case 'OBJECT_ROUTINE':
     case 'OBJECT_AGGREGATE': {
       if (!('ObjectWithArgs' in object)) throw notSupported('this COMMENT')
-      const { name } = qualifiedName(object.ObjectWithArgs.objname ?? [])
-      const b = binder(ddl)
-      const args = (object.ObjectWithArgs.objargs ?? []).map((arg) =>
-        'TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0),
-      )
-      const candidates = ddl.editor.functionsByName(name)
-      const unspecified = object.ObjectWithArgs.args_unspecified === true
-      const row = candidates.find(
-        (each) =>
-          unspecified || (each.argTypes.length === args.length && each.argTypes.every((arg, i) => arg === args[i])),
-      )
-      if (row === undefined)
-        throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
-      requireOwner(ddl, row.owner, 'function', name)
+      const row = requireRoutine(ddl, type, object.ObjectWithArgs)
+      requireOwner(ddl, row.owner, row.kind === 'p' ? 'procedure' : 'function', row.name)
       return [CLASS.function, row.oid, 0]
     }
     default:

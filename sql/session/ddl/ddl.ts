@@ -13,6 +13,7 @@ import { registerOwned } from './owned.ts'
 import { registerOwners } from './owner.ts'
 import { registerRangeTypes } from './range-types.ts'
 import { registerRoles } from './roles.ts'
+import { registerRoutines } from './routines.ts'
 import { registerSchemas } from './schemas.ts'
 import { registerSequences } from './sequences.ts'
 import { registerTableAs } from './table-as.ts'
@@ -40,6 +41,7 @@ export function registerDdl(): void {
   registerDomains()
   registerRangeTypes()
   registerRoles()
+  registerRoutines()
   registerDatabases()
   registerExtensions()
   registerGrants()

@@ -1,13 +1,13 @@
 /** DROP of everything that other objects can depend on: what goes is listed, locked, reported, then taken away in order. */
-import type { DropStmt, Node } from '@pgsql/types'
+import type { DropStmt, Node, ObjectWithArgs } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { droppedColumn } from '../../access/row.ts'
-import { findType, namesOf, resolveTypeName, typeName } from '../../binder/binder.ts'
-import type { ExtensionRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
+import { findType, namesOf, typeName } from '../../binder/binder.ts'
+import type { ExtensionRow, FunctionRow, RelationRow, TypeRow } from '../../catalog/catalog.ts'
 import { CLASS, KIND_OF } from '../../catalog/classes.ts'
 import { ownedBy } from '../../catalog/privileges.ts'
 import type { MutableRow } from '../../executor/operator.ts'
-import { notSupported, sqlError } from '../../types/error.ts'
+import { notSupported, SqlError, sqlError } from '../../types/error.ts'
 import type { Row } from '../../types/value.ts'
 import { preventInBlock } from '../control.ts'
 import { removeComment } from './comment.ts'
@@ -31,6 +31,7 @@ import {
   update,
 } from './context.ts'
 import { type DropItem, dependencyGraph, dropList, type Graph, type ObjectAddress, reportDrop } from './depend.ts'
+import { findRoutine, type RoutineKind, requireRoutine } from './routine-names.ts'
 import { removeSequenceState, removeStorage, rewriteTable } from './storage.ts'
 import { removeType } from './types.ts'
 
@@ -339,29 +340,24 @@ async function resolve(
     case 'OBJECT_ROUTINE':
     case 'OBJECT_AGGREGATE': {
       if (!('ObjectWithArgs' in object)) return undefined
-      const { schema, name } = qualifiedName(object.ObjectWithArgs.objname ?? [])
-      const word = type === 'OBJECT_PROCEDURE' ? 'procedure' : type === 'OBJECT_AGGREGATE' ? 'aggregate' : 'function'
-      const found = ddl.editor.functionsByName(name)
-      if (found.length > 0) {
-        const only = found[0]!
-        if (only.oid < 16384)
-          throw sqlError(
-            '2BP01',
-            `cannot drop function ${name}(${only.argTypes.map((arg) => typeName(binder(ddl), arg)).join(',')}) because it is required by the database system`,
-          )
-        return { classOid: CLASS.function, object: only.oid, sub: 0 }
-      }
-      const given = (object.ObjectWithArgs.objargs ?? []).flatMap((arg) => ('TypeName' in arg ? [arg.TypeName] : []))
-      const args = given.map((arg) =>
-        missingOk ? namesOf(arg.names).join('.') : typeName(binder(ddl), resolveTypeName(binder(ddl), arg).type),
-      )
-      const shown = schema === undefined ? name : `${schema}.${name}`
-      if (object.ObjectWithArgs.args_unspecified === true)
-        return skip(
-          '42883',
-          missingOk ? `${word} ${shown}() does not exist` : `could not find a ${word} named "${shown}"`,
+      const named = object.ObjectWithArgs
+      const row = missingOk ? dropRoutine(ddl, type, named) : requireRoutine(ddl, type, named)
+      if (row === undefined) {
+        const { schema, name } = qualifiedName(named.objname ?? [])
+        const args = (named.objargs ?? []).flatMap((arg) =>
+          'TypeName' in arg ? [namesOf(arg.TypeName.names).join('.')] : [],
         )
-      return skip('42883', `${word} ${shown}(${args.join(',')}) does not exist`)
+        const shown = schema === undefined ? name : `${schema}.${name}`
+        return skip('42883', `${type.slice('OBJECT_'.length).toLowerCase()} ${shown}(${args.join(',')}) does not exist`)
+      }
+      const word = { p: 'procedure', a: 'aggregate', f: 'function', w: 'function' }[row.kind]
+      if (row.oid < 16384)
+        throw sqlError(
+          '2BP01',
+          `cannot drop function ${row.name}(${row.argTypes.map((arg) => typeName(binder(ddl), arg)).join(',')}) because it is required by the database system`,
+        )
+      requireOwner(ddl, row.owner, word, row.name)
+      return { classOid: CLASS.function, object: row.oid, sub: 0 }
     }
     case 'OBJECT_TRIGGER':
     case 'OBJECT_RULE':
@@ -379,6 +375,16 @@ async function resolve(
     }
     default:
       throw notSupported(`DROP ${wordsOf(type)}`)
+  }
+}
+
+/** IF EXISTS: a type that is not there is no routine of it. */
+function dropRoutine(ddl: Ddl, type: RoutineKind, node: ObjectWithArgs): FunctionRow | undefined {
+  try {
+    return findRoutine(ddl, type, node)
+  } catch (error) {
+    if (error instanceof SqlError && (error.code === '42704' || error.code === '3F000')) return undefined
+    throw error
   }
 }
 

@@ -1,7 +1,6 @@
 /** GRANT and REVOKE of privileges on tables, columns, sequences, schemas, databases, types and functions. */
 import type { GrantStmt, Node } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
-import { resolveTypeName, typeName } from '../../binder/binder.ts'
 import {
   ACL_RIGHTS,
   type AclObject,
@@ -17,13 +16,11 @@ import { memberships } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { withColumn } from './alter-target.ts'
 import {
-  binder,
   current,
   type Ddl,
   defineDdl,
   lookUpRelation,
   noRelation,
-  qualifiedName,
   requireSchema,
   roleFrom,
   roleOf,
@@ -32,6 +29,7 @@ import {
 } from './context.ts'
 import { findColumn } from './index-make.ts'
 import { requireDatabase } from './roles.ts'
+import { requireRoutine } from './routine-names.ts'
 import { requireType } from './type-statements.ts'
 
 /** Something with an acl: how to read and write it. */
@@ -306,20 +304,7 @@ function targetsOf(ddl: Ddl, node: GrantStmt): (Securable & { relation?: Oid })[
       case 'OBJECT_PROCEDURE':
       case 'OBJECT_ROUTINE': {
         if (!('ObjectWithArgs' in each)) throw notSupported('this GRANT')
-        const b = binder(ddl)
-        const { name } = qualifiedName(each.ObjectWithArgs.objname ?? [])
-        const args = (each.ObjectWithArgs.objargs ?? []).map((arg) =>
-          'TypeName' in arg ? resolveTypeName(b, arg.TypeName).type : oid(0),
-        )
-        const row = editor
-          .functionsByName(name)
-          .find(
-            (one) =>
-              each.ObjectWithArgs.args_unspecified === true ||
-              (one.argTypes.length === args.length && one.argTypes.every((arg, i) => arg === args[i])),
-          )
-        if (row === undefined)
-          throw sqlError('42883', `function ${name}(${args.map((arg) => typeName(b, arg)).join(', ')}) does not exist`)
+        const row = requireRoutine(ddl, type, each.ObjectWithArgs)
         return functionTarget(ddl, row)
       }
       default:

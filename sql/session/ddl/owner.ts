@@ -1,9 +1,9 @@
 /** ALTER … OWNER TO, SET SCHEMA, RENAME. What belongs to a table (indexes, sequences, types) moves and changes hands with it. */
-import type { AlterObjectSchemaStmt, AlterOwnerStmt, RenameStmt } from '@pgsql/types'
+import type { AlterObjectSchemaStmt, AlterOwnerStmt, Node, RenameStmt } from '@pgsql/types'
 import type { Oid } from '../../../storage/keys/brand.ts'
 import { typeName } from '../../binder/binder.ts'
 import { parseAclItem, printAclItem } from '../../catalog/acl.ts'
-import type { NamespaceRow, RelationRow } from '../../catalog/catalog.ts'
+import type { FunctionRow, NamespaceRow, RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { alterTag, checkKind, missing, requireColumn, withColumn } from './alter-target.ts'
 import { constraintNamed } from './constraints.ts'
@@ -29,6 +29,7 @@ import {
 } from './context.ts'
 import { renameDomainConstraint } from './domains.ts'
 import { requireDatabase } from './roles.ts'
+import { isRoutineKind, requireRoutine } from './routine-names.ts'
 import { requireType } from './type-statements.ts'
 import { changeType, freeTypeName } from './types.ts'
 import { renameInside } from './views.ts'
@@ -181,6 +182,15 @@ function alterOwner(ddl: Ddl, node: AlterOwnerStmt): void {
       changeType(ddl, row.oid, { owner })
       return
     }
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE': {
+      const row = ownRoutine(ddl, node.objectType!, node.object)
+      if (row.owner === owner) return
+      checkNewOwner(ddl, owner, row.namespace)
+      editor.put('function', owned(row, owner))
+      return
+    }
     default:
       throw notSupported(`ALTER ${word(node.objectType)} OWNER TO`)
   }
@@ -207,6 +217,15 @@ async function alterSchema(ddl: Ddl, node: AlterObjectSchemaStmt): Promise<void>
       throw sqlError('42710', `type "${row.name}" already exists in schema "${target.name}"`)
     if (relation !== undefined) update(ddl, { ...relation, namespace: target.oid })
     changeType(ddl, row.oid, { namespace: target.oid })
+    return
+  }
+  if (isRoutineKind(type)) {
+    const row = ownRoutine(ddl, type, node.object)
+    const target = requireSchema(ddl, node.newschema!)
+    checkMove(ddl, row.namespace, target)
+    if (row.namespace === target.oid) return
+    freeRoutineName(ddl, row, target, row.name)
+    ddl.editor.put('function', { ...row, namespace: target.oid })
     return
   }
   if (!['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_SEQUENCE', 'OBJECT_MATVIEW'].includes(type))
@@ -380,9 +399,36 @@ async function rename(ddl: Ddl, node: RenameStmt): Promise<void> {
       changeType(ddl, row.oid, { name })
       return
     }
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE': {
+      const row = ownRoutine(ddl, node.renameType!, node.object)
+      requireRight(ddl, 'namespace', row.namespace, 'C')
+      freeRoutineName(ddl, row, editor.namespace(row.namespace)!, name)
+      editor.put('function', { ...row, name })
+      return
+    }
     default:
       throw notSupported(`ALTER ${word(node.renameType)} RENAME`)
   }
+}
+
+function ownRoutine(ddl: Ddl, type: string, object: Node | undefined): FunctionRow {
+  if (!isRoutineKind(type) || object === undefined || !('ObjectWithArgs' in object))
+    throw notSupported(`ALTER ${word(type)}`)
+  const row = requireRoutine(ddl, type, object.ObjectWithArgs)
+  requireOwner(ddl, row.owner, row.kind === 'p' ? 'procedure' : 'function', row.name)
+  if (row.oid < 16384) throw notSupported('altering a built-in function')
+  return row
+}
+/** 42723 when another one has the name and the arguments there. */
+function freeRoutineName(ddl: Ddl, row: FunctionRow, namespace: NamespaceRow, name: string): void {
+  const taken = ddl.editor
+    .functionsByName(name)
+    .some((each) => each.namespace === namespace.oid && String(each.argTypes) === String(row.argTypes))
+  if (!taken) return
+  const signature = `${name}(${row.argTypes.map((type) => typeName(binder(ddl), type)).join(', ')})`
+  throw sqlError('42723', `function ${signature} already exists in schema "${namespace.name}"`)
 }
 
 /** An index of a constraint takes the constraint with it. */

@@ -8,6 +8,7 @@ import { CLASS } from '../../catalog/classes.ts'
 import type { Backend } from '../backend.ts'
 import { toSqlError } from '../sqlstate-of.ts'
 import type { Ddl } from './context.ts'
+import type { ObjectAddress } from './depend.ts'
 import { dropAll } from './drop.ts'
 import { replaceStorage } from './storage.ts'
 
@@ -50,9 +51,17 @@ const ownTables = (session: Backend): RelationRow[] =>
 /** Drops everything in the temporary schema: the session is closing, DISCARD TEMP, or the schema was left behind. */
 async function dropTemporary(ddl: Ddl): Promise<void> {
   if (ddl.session.tempNamespace === 0) return
-  const targets = ownTables(ddl.session).map((row) => ({ classOid: CLASS.relation, object: row.oid, sub: 0 }))
+  const targets = [
+    ...ownTables(ddl.session).map((row) => ({ classOid: CLASS.relation, object: row.oid, sub: 0 })),
+    ...functionsOf(ddl),
+  ]
   if (targets.length > 0) await dropAll(ddl, targets)
 }
+
+const functionsOf = (ddl: Ddl): ObjectAddress[] =>
+  [...ddl.editor.ownAll('function')]
+    .filter((row) => row.namespace === ddl.session.tempNamespace)
+    .map((row) => ({ classOid: CLASS.function, object: row.oid, sub: 0 }))
 
 const prepared = new WeakSet<Backend>()
 
@@ -61,12 +70,11 @@ export async function prepareTemporary(ddl: Ddl): Promise<void> {
   const { session } = ddl
   if (prepared.has(session)) return
   const left = ownTables(session).filter((row) => row.session !== session.pid)
-  if (left.length > 0) {
-    await dropAll(
-      ddl,
-      left.map((row) => ({ classOid: CLASS.relation, object: row.oid, sub: 0 })),
-    )
-  }
+  const leftTargets = [
+    ...left.map((row) => ({ classOid: CLASS.relation, object: row.oid, sub: 0 })),
+    ...functionsOf(ddl),
+  ]
+  if (leftTargets.length > 0) await dropAll(ddl, leftTargets)
   prepared.add(session)
   session.onClose = () => dropAtClose(session, ddl)
 }

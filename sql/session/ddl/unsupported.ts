@@ -3,8 +3,6 @@ import { notSupported } from '../../types/error.ts'
 import { define, utilityFor } from '../utility.ts'
 
 const NAMES = {
-  CreateFunctionStmt: 'CREATE FUNCTION',
-  AlterFunctionStmt: 'ALTER FUNCTION',
   CreateTrigStmt: 'CREATE TRIGGER',
   CreateEventTrigStmt: 'CREATE EVENT TRIGGER',
   AlterEventTrigStmt: 'ALTER EVENT TRIGGER',
@@ -49,7 +47,6 @@ const NAMES = {
   AlterCollationStmt: 'ALTER COLLATION',
   AlterDatabaseRefreshCollStmt: 'ALTER DATABASE ... REFRESH COLLATION VERSION',
   SecLabelStmt: 'SECURITY LABEL',
-  CallStmt: 'CALL',
   LoadStmt: 'LOAD',
 } as const
 

@@ -16,6 +16,7 @@ import { toSqlError } from '../sqlstate-of.ts'
 import { isQueryNode, makeStatement } from '../statement.ts'
 import { define } from '../utility.ts'
 import { conditionCodes } from './conditions.ts'
+import { silentSink } from './silent-sink.ts'
 
 export function registerDo(): void {
   define('DoStmt', async (session, node) => {
@@ -300,7 +301,7 @@ class Run {
       rows = []
       let hasRows = false
       const sink: Sink = {
-        ...silent(session),
+        ...silentSink(session, 'PL/pgSQL'),
         fields: () => {
           hasRows = true
         },
@@ -361,22 +362,3 @@ function within(thrown: unknown, where: string): unknown {
   }
   return error
 }
-
-/** Nothing of an inner statement goes to the client but its notices. */
-const silent = (session: Backend): Sink => ({
-  fields: () => {},
-  row: () => {},
-  flow: () => undefined,
-  commandComplete: () => {},
-  emptyQuery: () => {},
-  portalSuspended: () => {},
-  notice: (notice) => session.notice(notice),
-  parameterStatus: (name, value) => session.sink?.parameterStatus(name, value),
-  notification: (pid, channel, payload) => session.sink?.notification(pid, channel, payload),
-  copyIn: () => {
-    throw sqlError('0A000', 'cannot COPY to/from client in PL/pgSQL')
-  },
-  copyOut: () => {},
-  copyData: () => {},
-  copyDone: () => {},
-})
