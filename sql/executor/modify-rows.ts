@@ -197,7 +197,7 @@ export class TableRun {
   insert(row: Row, key: Key, isNew: boolean): Promise<unknown> | undefined {
     if (this.#stage === 0) {
       if (this.#primaryKey !== undefined) {
-        const waiting = this.#lock(key, 'update')
+        const waiting = this.#lockNew(key)
         if (waiting !== undefined) {
           this.#waited = true
           return waiting
@@ -232,7 +232,7 @@ export class TableRun {
       return undefined
     }
     if (distinct) {
-      const waiting = this.#lock(meets ? entry : bare, 'update')
+      const waiting = meets ? this.#lockNew(entry) : this.#lock(bare, 'update')
       if (waiting !== undefined) return waiting
       if (meets) {
         if (this.#txn.getNewest(entry) !== undefined)
@@ -263,6 +263,11 @@ export class TableRun {
 
   #lock(key: Key, strength: LockStrength): Promise<unknown> | undefined {
     const answer = this.#txn.lock(key, strength, 'wait')
+    return answer instanceof Promise ? answer : undefined
+  }
+
+  #lockNew(key: Key): Promise<unknown> | undefined {
+    const answer = this.#txn.lockNew(key)
     return answer instanceof Promise ? answer : undefined
   }
 

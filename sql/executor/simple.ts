@@ -44,9 +44,12 @@ function* result(targets: Compiled<MutableRow>, filter: Compiled<boolean> | unde
 }
 
 export function compileValues(plan: Of<'values'>, env: CompileEnv): Operator {
-  // Each row is evaluated once a run: code of its own would not pay.
+  // Each row is evaluated once a run: code of its own would not pay, and constants are copied.
   const once: CompileEnv = { ...env, mode: 'once' }
-  const rows = plan.rows.map((row) => compileRow(row, once))
+  const rows = plan.rows.map((row): Compiled<MutableRow> => {
+    const constants = row.flatMap((cell) => (cell.kind === 'const' ? [cell.value] : []))
+    return constants.length === row.length ? { bind: () => () => constants.slice() } : compileRow(row, once)
+  })
   return {
     run(x) {
       return values(rows, x)

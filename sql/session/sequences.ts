@@ -16,10 +16,12 @@ const PREFETCH = 32n
 
 interface State {
   /** The last value given, or the start value when none has been. */
-  value: bigint
+  value: Int64
   called: boolean
   /** Values up to here (in the direction of the increment) are covered by the store. */
   reserved: bigint
+  /** So many more values are reserved and are numbers, as the increment is: there is nothing to look at. */
+  left: number
 }
 
 /** One process's view of all sequences, by database and storage id: shared by its sessions. */
@@ -33,8 +35,11 @@ export class SequenceCache {
   readonly #database: Oid
   readonly #states: Map<string, State>
   /** What this session has got: currval, by sequence oid. */
-  readonly #current = new Map<Oid, bigint>()
+  readonly #current = new Map<Oid, Int64>()
   #last: Oid | undefined
+  /** The sequence asked last, which is mostly the one asked next. */
+  #lastRow: RelationRow | undefined
+  #lastState: State | undefined
   /** Values taken ahead for this session (CACHE n). */
   readonly #cached = new Map<Oid, { next: bigint; left: bigint; readonly storage: number }>()
 
@@ -51,22 +56,26 @@ export class SequenceCache {
   }
 
   #state(row: RelationRow): State {
+    if (row === this.#lastRow) return this.#lastState!
     const name = `${this.#database}/${row.storageId}`
     let state = this.#states.get(name)
     if (state === undefined) {
       const stored = this.#kv.getState(this.#key(row))
       if (stored === undefined)
         state = {
-          value: BigInt(row.sequence!.start),
+          value: row.sequence!.start,
           called: false,
           reserved: BigInt(row.sequence!.start) - BigInt(row.sequence!.increment),
+          left: 0,
         }
       else {
         const [value, called] = Buffer.from(stored).toString('latin1').split(' ')
-        state = { value: BigInt(value!), called: called === '1', reserved: BigInt(value!) }
+        state = { value: int64(BigInt(value!)), called: called === '1', reserved: BigInt(value!), left: 0 }
       }
       this.#states.set(name, state)
     }
+    this.#lastRow = row
+    this.#lastState = state
     return state
   }
 
@@ -76,17 +85,19 @@ export class SequenceCache {
 
   /** A new sequence, or ALTER SEQUENCE RESTART (under a new storage id, so that it rolls back with its transaction). */
   create(row: RelationRow, value: Int64 = row.sequence!.start, called = false): void {
-    this.#states.set(`${this.#database}/${row.storageId}`, {
-      value: BigInt(value),
-      called,
-      reserved: called ? BigInt(value) : BigInt(value) - BigInt(row.sequence!.increment),
-    })
+    const name = `${this.#database}/${row.storageId}`
+    const reserved = called ? BigInt(value) : BigInt(value) - BigInt(row.sequence!.increment)
+    const fresh: State = { value, called, reserved, left: 0 }
+    // Sessions may know the state already: it stays the one there is.
+    const known = this.#states.get(name)
+    if (known === undefined) this.#states.set(name, fresh)
+    else Object.assign(known, fresh)
     this.#store(row, BigInt(value), called)
   }
   /** Its state as it is now: for ALTER SEQUENCE, which copies it to a new storage id. */
   peek(row: RelationRow): { readonly value: Int64; readonly called: boolean } {
     const state = this.#state(row)
-    return { value: int64(state.value), called: state.called }
+    return { value: state.value, called: state.called }
   }
   /** The sequence was dropped: what the session remembers of it goes. */
   forget(sequence: Oid): void {
@@ -98,6 +109,13 @@ export class SequenceCache {
   /** Throws 2200H at the limit. */
   nextval(row: RelationRow): Int64 {
     const sequence = row.sequence!
+    const value = sequence.cache === 1 ? this.#advance(row, sequence) : this.#cachedValue(row, sequence)
+    this.#current.set(row.oid, value)
+    this.#last = row.oid
+    return value
+  }
+
+  #cachedValue(row: RelationRow, sequence: SequenceRow): Int64 {
     const increment = BigInt(sequence.increment)
     const cached = this.#cached.get(row.oid)
     let value: bigint
@@ -107,25 +125,28 @@ export class SequenceCache {
       cached.left--
     } else {
       const cache = BigInt(sequence.cache)
-      value = this.#advance(row, sequence, increment)
+      value = BigInt(this.#advance(row, sequence))
       if (cache > 1n) {
         let taken = 1n
         let last = value
         while (taken < cache && inRange(sequence, last + increment)) {
-          last = this.#advance(row, sequence, increment)
+          last = BigInt(this.#advance(row, sequence))
           taken++
         }
         this.#cached.set(row.oid, { next: value + increment, left: taken - 1n, storage: row.storageId })
       }
     }
-    this.#current.set(row.oid, value)
-    this.#last = row.oid
     return int64(value)
   }
 
-  #advance(row: RelationRow, sequence: SequenceRow, increment: bigint): bigint {
+  #advance(row: RelationRow, sequence: SequenceRow): Int64 {
     const state = this.#state(row)
-    let value = state.called ? state.value + increment : state.value
+    if (state.left > 0) {
+      state.left--
+      return (state.value = (state.value as number) + (sequence.increment as number))
+    }
+    const increment = BigInt(sequence.increment)
+    let value = state.called ? BigInt(state.value) + increment : BigInt(state.value)
     if (state.called && !inRange(sequence, value)) {
       if (!sequence.cycle) {
         throw increment > 0n
@@ -143,9 +164,14 @@ export class SequenceCache {
       state.reserved = ahead
       this.#store(row, ahead, true)
     }
-    state.value = value
+    state.value = int64(value)
     state.called = true
-    return value
+    const allNumbers =
+      typeof state.value === 'number' &&
+      typeof int64(state.reserved) === 'number' &&
+      typeof sequence.increment === 'number'
+    state.left = allNumbers ? Number((state.reserved - value) / increment) : 0
+    return state.value
   }
 
   /** Throws 55000 when this session has not used it. */
@@ -153,13 +179,13 @@ export class SequenceCache {
     const value = this.#current.get(row.oid)
     if (value === undefined)
       throw sqlError('55000', `currval of sequence "${row.name}" is not yet defined in this session`)
-    return int64(value)
+    return value
   }
   /** The sequence of the last nextval in this session and its value. */
   lastval(): { readonly sequence: Oid; readonly value: Int64 } {
     const value = this.#last === undefined ? undefined : this.#current.get(this.#last)
     if (value === undefined) throw sqlError('55000', 'lastval is not yet defined in this session')
-    return { sequence: this.#last!, value: int64(value) }
+    return { sequence: this.#last!, value }
   }
   setval(row: RelationRow, given: Int64, called: boolean): Int64 {
     const value = BigInt(given)
@@ -170,18 +196,19 @@ export class SequenceCache {
         `setval: value ${value} is out of bounds for sequence "${row.name}" (${sequence.min}..${sequence.max})`,
       )
     const state = this.#state(row)
-    state.value = value
+    state.value = given
     state.called = called
+    state.left = 0
     state.reserved = called ? value : value - BigInt(sequence.increment)
     this.#store(row, value, called)
     this.#cached.delete(row.oid)
-    if (called) this.#current.set(row.oid, value)
+    if (called) this.#current.set(row.oid, given)
     return given
   }
   /** For pg_sequences and SELECT * FROM sequence: null when it was never used. */
   lastValueOf(row: RelationRow): Int64 | null {
     const state = this.#state(row)
-    return state.called ? int64(state.value) : null
+    return state.called ? state.value : null
   }
   discard(): void {
     this.#cached.clear()

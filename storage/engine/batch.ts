@@ -64,6 +64,17 @@ export class WriteBatch implements Batch {
     this.#added()
   }
 
+  putBytes(from: Uint8Array, start: number, keyBytes: number, valueBytes: number, at: number): void {
+    this.#reserve(keyBytes + valueBytes)
+    this.#buffer[this.#length++] = TAG_PUT
+    this.#varint(keyBytes + SUFFIX_BYTES)
+    this.#copy(from, start, start + keyBytes)
+    this.#suffix(at)
+    this.#varint(valueBytes)
+    this.#copy(from, start + keyBytes, start + keyBytes + valueBytes)
+    this.#added()
+  }
+
   remove(rowKey: Key, at: number): void {
     this.#version(TAG_PUT, rowKey, at, 0)
     this.#buffer[this.#length++] = 0
@@ -90,8 +101,7 @@ export class WriteBatch implements Batch {
 
   putRaw(family: ColumnFamily, rawKey: Key, value: Uint8Array): void {
     this.#raw(TAG_FAMILY_PUT, family, rawKey, value.length)
-    this.#varint(value.length)
-    this.#copy(value)
+    this.#bytes(value)
     this.#added()
   }
 
@@ -125,10 +135,14 @@ export class WriteBatch implements Batch {
   /** tag, stored key of a version; leaves room for a value of `valueBytes` and its length. */
   #version(tag: number, rowKey: Key, at: number, valueBytes: number): void {
     this.#reserve(rowKey.length + valueBytes)
-    const buffer = this.#buffer
-    buffer[this.#length++] = tag
+    this.#buffer[this.#length++] = tag
     this.#varint(rowKey.length + SUFFIX_BYTES)
     this.#text(rowKey)
+    this.#suffix(at)
+  }
+
+  #suffix(at: number): void {
+    const buffer = this.#buffer
     let o = this.#length
     const high = ~(at / TWO_32)
     const low = ~at
@@ -181,15 +195,16 @@ export class WriteBatch implements Batch {
 
   #bytes(value: Uint8Array): void {
     this.#varint(value.length)
-    this.#copy(value)
+    this.#copy(value, 0, value.length)
   }
 
-  #copy(value: Uint8Array): void {
+  #copy(from: Uint8Array, start: number, end: number): void {
     const buffer = this.#buffer
     const o = this.#length
-    if (value.length <= LOOP_COPY_MAX) for (let i = 0; i < value.length; i++) buffer[o + i] = value[i]!
-    else buffer.set(value, o)
-    this.#length = o + value.length
+    const size = end - start
+    if (size <= LOOP_COPY_MAX) for (let i = 0; i < size; i++) buffer[o + i] = from[start + i]!
+    else buffer.set(size === from.length ? from : from.subarray(start, end), o)
+    this.#length = o + size
   }
 
   #text(text: string): void {

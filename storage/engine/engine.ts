@@ -85,6 +85,8 @@ export interface Batch {
   readonly count: number
   readonly bytes: number
   put(key: Key, at: Timestamp, value: Uint8Array): void
+  /** The same of a key and the value behind it as they lie in a buffer; `valueBytes` 0 is a deletion mark. */
+  putBytes(from: Uint8Array, start: number, keyBytes: number, valueBytes: number, at: Timestamp): void
   /** Writes a deletion mark as a version. */
   remove(key: Key, at: Timestamp): void
   /** Physically removes one version (garbage collection only). */

@@ -155,6 +155,8 @@ export interface Txn {
 
   /** undefined: granted. A promise: waits, then true, or false when skipped. 'skip' that cannot be granted answers false at once. Errors: KvError lock-*, deadlock, cancelled. */
   lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined
+  /** `lock` for 'update', of a key that is put at once (but for a look whether it is there): cheaper for many. */
+  lockNew(key: Key): Promise<boolean> | boolean | undefined
   /**
    * After `lock`: the row must still be what the snapshot saw. Throws statement-restart (READ COMMITTED) or
    * write-conflict when a newer version was committed since. Cheap when the row is this transaction's own.

@@ -10,10 +10,10 @@ import { PAGE_HEADER_BYTES } from '../engine/engine.ts'
 import { nextRow, u32 } from '../engine/page.ts'
 import { type Key, type Timestamp, type TxnId, txnId } from '../keys/brand.ts'
 import { invariant } from '../keys/invariant.ts'
-import { type KeySpan, successor } from '../keys/map.ts'
+import { type KeySpan, LAST_KEY, successor } from '../keys/map.ts'
 import { printKey } from '../keys/print.ts'
 import { STRENGTH_NUMBER, TABLE_MODE_NUMBER } from '../mvcc/lock-modes.ts'
-import { BULK_FROM, type Bulk, LockOwner, type LockTable } from '../mvcc/locks.ts'
+import { BULK_FROM, BULK_FROM_NEW, type Bulk, LockOwner, type LockTable } from '../mvcc/locks.ts'
 import { MergedPage, OWN_WRITE, scanWithOwnWrites } from '../mvcc/own-writes.ts'
 import { Reads } from '../mvcc/reads.ts'
 import { SnapshotHolder } from '../mvcc/snapshots.ts'
@@ -260,16 +260,26 @@ export class KvTxn extends SnapshotHolder implements Txn {
   // ---- locks
 
   lock(key: Key, strength: LockStrength, policy: WaitPolicy): Promise<boolean> | boolean | undefined {
+    if (this.#bulk?.covers(key)) return undefined
+    return this.#lockRow(key, STRENGTH_NUMBER[strength], policy, BULK_FROM)
+  }
+
+  lockNew(key: Key): Promise<boolean> | boolean | undefined {
+    return this.#lockRow(key, STRENGTH_NUMBER.update, 'wait', BULK_FROM_NEW)
+  }
+
+  /** Once `bulkFrom` rows are locked the buffered writes stand for their locks. */
+  #lockRow(key: Key, mode: number, policy: WaitPolicy, bulkFrom: number): Promise<boolean> | boolean | undefined {
     this.#checkActive()
-    const bulk = this.#bulk
-    if (bulk?.acquire(key, STRENGTH_NUMBER[strength])) return undefined
     const { lockTables: locks } = this.#store
-    const answer = locks.acquire(locks.rows, this.owner, key, STRENGTH_NUMBER[strength], policy, this.options)
-    if (bulk === undefined && this.owner.held[0].length >= BULK_FROM) {
-      this.#bulk = new BulkLocks(this.owner, this.#buffer(), locks.rows)
-      locks.rows.addBulk(this.#bulk)
+    if (this.owner.held[0].length >= bulkFrom) {
+      if (this.#bulk === undefined) {
+        this.#bulk = new BulkLocks(this.owner, this.#buffer(), locks.rows)
+        locks.rows.addBulk(this.#bulk, this.#buffer().lastKey)
+      }
+      if (this.#bulk.acquire(key, mode)) return undefined
     }
-    return answer
+    return locks.acquire(locks.rows, this.owner, key, mode, policy, this.options)
   }
 
   checkUnchanged(key: Key): void {
@@ -303,6 +313,7 @@ export class KvTxn extends SnapshotHolder implements Txn {
     invariant(end > start, 'an empty value is a deletion mark')
     const writes = this.#writes ?? this.#buffer()
     if (writes.bytes + end - start > this.#store.txnBytesMax) throw tooLarge(this.#store.txnBytesMax)
+    if (this.#bulk !== undefined) this.#store.lockTables.rows.raiseBulkTop(LAST_KEY)
     return writes.append(key, keyBytes, value, start, end)
   }
 
@@ -503,16 +514,23 @@ class BulkLocks implements Bulk {
     return key === this.#pending || this.#writes.has(key)
   }
 
+  /** True when the key is locked, in the strongest mode, by having been written. */
+  covers(key: Key): boolean {
+    return this.#writes.has(key) && this.#table.isFree(this.owner, key)
+  }
+
   /** True when the lock needs no entry. Share locks and contended keys go the ordinary way. */
   acquire(key: Key, mode: number): boolean {
     if (mode < STRENGTH_NUMBER['no-key-update'] || !this.#table.isFree(this.owner, key)) return false
     this.enterPending()
     this.#pending = key
+    this.#table.raiseBulkTop(key)
     return true
   }
 
   written(key: Key): void {
     if (key === this.#pending) this.#pending = undefined
+    else this.#table.raiseBulkTop(key)
   }
 
   /** The pending key was not written after all: its lock gets an entry. */

@@ -14,8 +14,9 @@
 import { invariant } from '../keys/invariant.ts'
 import type { LockModes, WaitPolicy } from './lock-modes.ts'
 
-/** From here on an owner's buffered writes stand for its exclusive row locks. */
+/** From here on an owner's buffered writes stand for its exclusive row locks; for those of new rows much sooner. */
 export const BULK_FROM = 4096
+export const BULK_FROM_NEW = 32
 
 /** Who takes locks: a transaction, or a session for advisory locks that outlive its transactions. */
 export class LockOwner {
@@ -113,6 +114,8 @@ export class LockTable {
   readonly number: 0 | 1
   readonly #entries = new Map<string, Holding | Queue>()
   readonly #bulks: Bulk[] = []
+  /** No bulk holds a key above it. */
+  #bulkTop = ''
   readonly #strongest: number
 
   constructor(modes: LockModes, number: 0 | 1) {
@@ -324,17 +327,25 @@ export class LockTable {
     return !this.#entries.has(target) && this.#otherBulk(owner, target) === undefined
   }
 
-  /** This owner's buffered writes stand for its locks from now on. */
-  addBulk(bulk: Bulk): void {
+  /** This owner's buffered writes, none of them above `top`, stand for its locks from now on. */
+  addBulk(bulk: Bulk, top: string): void {
     this.#bulks.push(bulk)
+    this.raiseBulkTop(top)
+  }
+
+  /** A bulk is about to write a key: keys mostly ascend, and those of others need not be asked about one above them all. */
+  raiseBulkTop(key: string): void {
+    if (key > this.#bulkTop) this.#bulkTop = key
   }
 
   removeBulk(owner: LockOwner): void {
     const at = this.#bulks.findIndex((bulk) => bulk.owner === owner)
     if (at >= 0) this.#bulks.splice(at, 1)
+    if (this.#bulks.length === 0) this.#bulkTop = ''
   }
 
   #otherBulk(owner: LockOwner, key: string): Bulk | undefined {
+    if (key > this.#bulkTop) return undefined
     for (let i = 0; i < this.#bulks.length; i++) {
       const bulk = this.#bulks[i]!
       if (bulk.owner !== owner && bulk.holds(key)) return bulk

@@ -19,6 +19,13 @@ export class RecentWrites {
     this.#slots[slotOf(key)] = at
   }
 
+  /** The same for a key given as bytes. */
+  recordBytes(bytes: Uint8Array, from: number, to: number, at: Timestamp): void {
+    let hash = HASH_START
+    for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i]!, HASH_FACTOR)
+    this.#slots[slot(hash)] = at
+  }
+
   /** A commit of many keys: anything may have been written at `at`. */
   recordMany(at: Timestamp): void {
     this.#floor = at
@@ -30,8 +37,12 @@ export class RecentWrites {
   }
 }
 
+const HASH_START = 0x811c_9dc5
+const HASH_FACTOR = 0x0100_0193
+const slot = (hash: number): number => (hash ^ (hash >>> 16)) & (SLOTS - 1)
+
 function slotOf(key: Key): number {
-  let hash = 0x811c_9dc5
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x0100_0193)
-  return (hash ^ (hash >>> 16)) & (SLOTS - 1)
+  let hash = HASH_START
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), HASH_FACTOR)
+  return slot(hash)
 }

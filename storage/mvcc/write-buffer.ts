@@ -313,7 +313,22 @@ export class WriteBuffer {
   }
 
   has(key: Key): boolean {
-    return this.#count > 0 && this.#find(key)
+    return this.#count > 0 && this.#reaches(key) && this.#find(key)
+  }
+
+  /** The highest key that was written; empty when there is none. */
+  get lastKey(): Key | '' {
+    if (this.#count === 0) return ''
+    const last = this.#leaves[this.#leaves.length - 1]!
+    return this.keyOf(last.entries[last.count - 1]!)
+  }
+
+  /** Whether a key lies between the first and the last that was written. */
+  #reaches(key: Key): boolean {
+    const last = this.#leaves[this.#leaves.length - 1]!
+    return (
+      this.#compare(key, last.entries[last.count - 1]!) <= 0 && this.#compare(key, this.#leaves[0]!.entries[0]!) >= 0
+    )
   }
 
   /** True when some key in [from, to) was written; `live` counts values only, not removals. */

@@ -218,10 +218,11 @@ export class Range {
     let left = SLICE_WRITES
     for (let entry = writes.entryAt(position); entry !== undefined; entry = writes.next(position)) {
       if (left-- === 0) return true
-      const key = writes.keyOf(entry)
-      if (writes.isRemoval(entry)) batch.remove(key, at)
-      else batch.put(key, at, writes.valueOf(entry))
-      recent?.record(key, at)
+      const bytes = writes.bufferOf(entry)
+      const start = writes.keyStart(entry)
+      const keyBytes = writes.keyLength(entry)
+      batch.putBytes(bytes, start, keyBytes, writes.valueLength(entry), at)
+      recent?.recordBytes(bytes, start, start + keyBytes, at)
     }
     return false
   }

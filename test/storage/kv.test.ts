@@ -399,6 +399,49 @@ test('a lock that only a buffered write stands for goes with the write', async (
   expect(kv.locks()).toEqual([])
 })
 
+test('new rows hold their locks by being written, whatever order they come in and whoever else has many', async () => {
+  const kv = await open(openMemoryEngine())
+  const insert = (txn: Txn, n: number): void => {
+    expect(txn.lockNew(row(n))).toBe(undefined)
+    txn.put(row(n), Buffer.from(`row ${n}`))
+  }
+  const [one, two, asker] = [begin(kv), begin(kv, { pid: 2 }), begin(kv, { pid: 3 })] as const
+  // Side by side, ascending and not, and one that appends rows without asking for locks.
+  for (let n = 0; n < 1000; n++) {
+    insert(one, n % 2 === 0 ? 2 * n : 4000 - 2 * n)
+    insert(two, 2 * n + 1)
+  }
+  const key = Buffer.from(row(9000), 'latin1')
+  expect(two.append(key, key.length, Buffer.from('x'), 0, 1)).toBe(true)
+  insert(one, 8000)
+  expect(kv.locks().length).toBeLessThan(100)
+  const held = [...Array(500).keys()].flatMap((n) => [4 * n, 4000 - 2 * (2 * n + 1)]).concat(8000)
+  for (const n of [...held, ...Array.from({ length: 1000 }, (_, at) => 2 * at + 1), 9000]) {
+    expect(asker.lock(row(n), 'key-share', 'skip')).toBe(false)
+  }
+  expect(asker.lock(row(8500), 'update', 'skip')).toBe(undefined)
+  expect(one.lock(row(1999), 'update', 'skip')).toBe(false)
+
+  // Its own later lock of such a row makes the row's lock no weaker.
+  insert(one, 10_000)
+  expect(one.lock(row(10_000), 'no-key-update', 'wait')).toBe(undefined)
+  expect(asker.lock(row(10_000), 'key-share', 'skip')).toBe(false)
+  // A savepoint gives them back with the rows.
+  const mark = one.savepoint()
+  insert(one, 10_001)
+  one.rollbackTo(mark)
+  expect(asker.lock(row(10_001), 'update', 'skip')).toBe(undefined)
+
+  const waiting = asker.lock(row(8000), 'update', 'wait')
+  await one.commit()
+  expect(await waiting).toBe(true)
+  two.rollback()
+  expect(asker.lock(row(1), 'update', 'skip')).toBe(undefined)
+  asker.rollback()
+  expect(kv.locks()).toEqual([])
+  await kv.close()
+})
+
 test('a range copies itself to another engine', async () => {
   const [from, to] = [openMemoryEngine(), openMemoryEngine()]
   const machines: RangeMachine[] = []
