@@ -43,6 +43,9 @@ function stringAbi(library) {
 const rocksdb = rocksdbFolder()
 const library = prebuiltLibrary(rocksdb)
 const release = path.join(here, 'build', 'Release')
+// The prebuilt library has its assertions on, and what includes its headers has to agree with it. From sources they are
+// off, which takes a quarter off a scan.
+if (!library) process.env.CXXFLAGS = `-DNDEBUG ${process.env.CXXFLAGS ?? ''}`
 const variables = [`-Drocksdb_root=${path.relative(here, rocksdb)}`]
 if (library) variables.push(`-Drocksdb_library=${release}`, `-Dcxx11_abi=${stringAbi(library)}`)
 run('configure', ...variables)
