@@ -45,6 +45,16 @@ test('writers go on and the index has what the table has', async () => {
   expect(await db.ask('create index concurrently t_v on t (v)')).toBe('CREATE INDEX')
   expect(await db.ask('create index concurrently t_w on t ((v + 1)) where v > 10')).toBe('CREATE INDEX')
   expect(meanwhile - before).toBeGreaterThan(5)
+  const oids = await db.ask(`select oid, relname from pg_class where relname in ('t_v', 't_w') order by 1`)
+  const storages = `select relfilenode from pg_class where relname in ('t_v', 't_w') order by 1`
+  const old = await db.ask(storages)
+  const then = meanwhile
+  expect(await db.ask('reindex index concurrently t_v')).toBe('REINDEX')
+  expect(await db.ask('reindex table concurrently t')).toBe('REINDEX')
+  expect(meanwhile - then).toBeGreaterThan(5)
+  expect(await db.ask(`select oid, relname from pg_class where relname in ('t_v', 't_w') order by 1`)).toBe(oids)
+  expect(await db.ask(storages)).not.toBe(old)
+  expect(await db.ask(VALID)).toBe('t_pkey|t\nt_v|t\nt_w|t\nSELECT 3')
   going = false
   await Promise.all(writers)
   for (const way of ['seqscan', 'hashjoin', 'mergejoin']) await db.ask(`set enable_${way} = off`)
@@ -102,6 +112,24 @@ test('a failure leaves an index that is maintained but not used', async () => {
   expect(await db.ask('reindex index t_v')).toBe('REINDEX')
   expect(await db.ask(VALID)).not.toMatch(/t_v\W+f/)
   expect(await db.ask('begin; create index concurrently on t (w)')).toContain('cannot run inside a transaction block')
+})
+
+test('REINDEX CONCURRENTLY: a unique index stays one, what fails leaves an index beside it', async () => {
+  await db.ask(`insert into t values (1, 1, 'a'), (2, 2, 'b')`)
+  await db.ask('alter table t add constraint t_v unique (v)')
+  expect(await db.ask('reindex (concurrently) index t_v')).toBe('REINDEX')
+  expect(await db.ask(`insert into t values (3, 2, 'c')`)).toContain('23505')
+  expect(await db.ask(`insert into t values (3, 2, 'c') on conflict on constraint t_v do nothing`)).toBe('INSERT 0 0')
+  expect(await db.ask(`select conname from pg_constraint where conrelid = 't'::regclass order by 1`)).toContain('t_v')
+  await db.ask(`set statement_timeout = 20; begin; update t set v = 5 where id = 1`, 'writer')
+  const failed = db.session().then((session) => setTimeout(() => session.cancel(), 60))
+  expect(await db.ask('reindex index concurrently t_v')).toContain('57014')
+  await failed
+  expect(await db.ask(VALID)).toBe('t_pkey|t\nt_v|t\nt_v_ccnew|f\nSELECT 3')
+  expect(await db.ask('commit', 'writer')).toBe('COMMIT')
+  expect(await db.ask('drop index t_v_ccnew; reindex index concurrently t_v')).toContain('REINDEX')
+  expect(await db.ask('select id from t where v = 5')).toBe('1\nSELECT 1')
+  expect(await db.ask('begin; reindex index concurrently t_v')).toContain('cannot run inside a transaction block')
 })
 
 test('a session whose statement ends is ended when it was told to meanwhile', async () => {

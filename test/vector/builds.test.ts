@@ -112,6 +112,11 @@ test('CREATE INDEX CONCURRENTLY while others write: ready and whole when it ends
   expect(count - before).toBeGreaterThan(5)
   expect(await db.ask(OPEN)).toMatch(/^i\|ready\|/)
   await bothWaysWhile()
+  const then = count
+  expect(await db.ask('reindex index concurrently i')).toBe('REINDEX')
+  expect(count - then).toBeGreaterThan(5)
+  expect(await db.ask(OPEN)).toMatch(/^i\|ready\|.*\nSELECT 1$/)
+  await bothWaysWhile()
   going = false
   await Promise.all(writers)
   await bothWays()

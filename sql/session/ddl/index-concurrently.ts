@@ -1,5 +1,5 @@
 /**
- * CREATE INDEX CONCURRENTLY: writers go on while the index is made. Several transactions, as the manual has it ("Building
+ * CREATE INDEX CONCURRENTLY, and REINDEX CONCURRENTLY: writers go on while the index is made. Several transactions, as the manual has it ("Building
  * Indexes Concurrently"); only the session's own lock is held from the first to the last.
  *
  *     1  the index is in the catalog, not valid: statements from now on maintain it, none reads it
@@ -14,11 +14,14 @@
  */
 import type { Key, Oid } from '../../../storage/keys/brand.ts'
 import type { Txn } from '../../../storage/kv/kv.ts'
+import type { RelationRow } from '../../catalog/catalog.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import { addMissing, catchUp } from '../../executor/index-catch-up.ts'
 import type { Backend } from '../backend.ts'
 import { beginDdl, current, type Ddl, update } from './context.ts'
+import { chooseRelationName } from './names.ts'
 import { drivePauses } from './query.ts'
+import { removeStorage } from './storage.ts'
 import { followingGraph } from './vector-build.ts'
 
 /** Milliseconds between looks at what others are doing. */
@@ -39,6 +42,14 @@ export async function holdingTable<T>(session: Backend, table: Oid, work: () => 
 
 /** From step 1's end on; `ddl`'s transaction has put the index. */
 export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid): Promise<void> {
+  await fillConcurrently(ddl, tableOid, indexOid)
+  const last = beginDdl(ddl.session, ddl.call, ddl.statement)
+  const filled = current(last, indexOid)
+  update(last, { ...filled, index: { ...filled.index!, valid: true } })
+  await seen(last, tableOid)
+}
+
+async function fillConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid): Promise<void> {
   const [table, index] = [current(ddl, tableOid), current(ddl, indexOid)]
   await nextTransaction(ddl)
   await followingGraph(ddl, table, index, async (check, linked) => {
@@ -46,12 +57,56 @@ export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid):
     await linked()
     await until(ddl.session, reading)
   })
-  const last = beginDdl(ddl.session, ddl.call, ddl.statement)
-  const filled = current(last, indexOid)
-  update(last, { ...filled, index: { ...filled.index!, valid: true } })
-  // Whoever keeps something made for the table looks again.
-  update(last, { ...current(last, tableOid) })
-  await last.editor.settled()
+}
+
+/** Whoever keeps something made for the table looks again. */
+async function seen(ddl: Ddl, tableOid: Oid): Promise<void> {
+  update(ddl, { ...current(ddl, tableOid) })
+  await ddl.editor.settled()
+}
+
+/**
+ * REINDEX CONCURRENTLY, of one index that is no clustered one: another is made beside it, as above; then both change their storage,
+ * and the other goes once nobody reads or writes what was the index's.
+ *
+ *     i  storage 7                    i  storage 9                    i  storage 9
+ *     i_ccnew  storage 9, not valid   i_ccold  storage 7, not valid
+ */
+export async function reindexConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid): Promise<void> {
+  const other = putTwin(ddl, tableOid, indexOid)
+  await fillConcurrently(ddl, tableOid, other)
+  const swapping = beginDdl(ddl.session, ddl.call, ddl.statement)
+  const [before, filled] = [current(swapping, indexOid), current(swapping, other)]
+  update(swapping, { ...before, storageId: filled.storageId, index: { ...before.index!, valid: true } })
+  update(swapping, { ...filled, name: nameFor(swapping, before, 'ccold'), storageId: before.storageId })
+  await seen(swapping, tableOid)
+  await nextTransaction(swapping)
+  await until(ddl.session, writing)
+  await until(ddl.session, reading)
+  const dropping = beginDdl(ddl.session, ddl.call, ddl.statement)
+  const table = current(dropping, tableOid)
+  update(dropping, { ...table, indexes: table.indexes.filter((each) => each !== other) })
+  removeStorage(dropping, current(dropping, other))
+  dropping.editor.remove('relation', other)
+  await nextTransaction(dropping)
+}
+
+const nameFor = (ddl: Ddl, index: RelationRow, label: string): string =>
+  chooseRelationName(ddl.editor, index.namespace, index.name, undefined, label)
+
+/** The same index under a new storage id: no constraint's, not valid. */
+function putTwin(ddl: Ddl, tableOid: Oid, indexOid: Oid): Oid {
+  const { editor } = ddl
+  const [table, index] = [current(ddl, tableOid), current(ddl, indexOid)]
+  const twin = update(ddl, {
+    ...index,
+    oid: editor.nextOid(),
+    name: nameFor(ddl, index, 'ccnew'),
+    storageId: editor.nextStorageId(),
+    index: { ...index.index!, primary: false, valid: false },
+  })
+  update(ddl, { ...table, indexes: [...table.indexes, twin.oid] })
+  return twin.oid
 }
 
 /** Step 2. `check` is called after each batch. */

@@ -1,9 +1,11 @@
 /** CREATE INDEX, ALTER INDEX (through ALTER TABLE's statements), REINDEX. */
 import type { IndexStmt } from '@pgsql/types'
+import type { Oid } from '../../../storage/keys/brand.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { preventInBlock } from '../control.ts'
 import {
+  beginDdl,
   current,
   type Ddl,
   defineDdl,
@@ -11,6 +13,7 @@ import {
   KIND_WORDS,
   lockName,
   lockRelation,
+  lookUpRelation,
   notice,
   openRelation,
   requireOpen,
@@ -19,8 +22,9 @@ import {
   requireRight,
   requireSchema,
   shownName,
+  warning,
 } from './context.ts'
-import { buildConcurrently, holdingTable } from './index-concurrently.ts'
+import { buildConcurrently, holdingTable, reindexConcurrently } from './index-concurrently.ts'
 import { bindPredicate, type IndexMethod, includeColumns, keyOfElement, putIndex } from './index-make.ts'
 import { checkScalar, isVectorMethod } from './index-vector.ts'
 import { chooseRelationName, indexColumnNames, nameAddition } from './names.ts'
@@ -40,28 +44,39 @@ export function registerIndexes(): void {
     if (concurrently) preventInBlock(ddl.session, ddl.call, 'REINDEX CONCURRENTLY')
     switch (node.kind!) {
       case 'REINDEX_OBJECT_INDEX': {
-        const index = await openRelation(ddl, node.relation!, 'access-exclusive')
+        const index = concurrently
+          ? lookUpRelation(ddl, node.relation!)
+          : await openRelation(ddl, node.relation!, 'access-exclusive')
         if (index === undefined) throw sqlError('42P01', `relation "${shownName(node.relation!)}" does not exist`)
         if (index.kind !== 'i') throw sqlError('42809', `"${index.name}" is not an index`)
         requireOwner(ddl, index.owner, 'index', index.name)
+        if (concurrently) {
+          await reindexBeside(ddl, index.index!.table, [index.oid])
+          return 'REINDEX'
+        }
         await lockRelation(ddl, index.index!.table, 'share')
         await refillIndex(ddl, index)
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_TABLE': {
-        const table = await requireOpen(ddl, node.relation!, 'share')
+        const table = await requireOpen(ddl, node.relation!, concurrently ? 'share-update-exclusive' : 'share')
         if (table.kind !== 'r' && table.kind !== 'm')
           throw sqlError('42809', `"${table.name}" is not a table or materialized view`)
         requireOwner(ddl, table.owner, 'table', table.name)
-        if (table.indexes.length === 0) notice(ddl, `table "${table.name}" has no indexes to reindex`)
-        await reindexTable(ddl, table)
+        if (table.indexes.length === 0)
+          notice(
+            ddl,
+            `table "${table.name}" has no indexes ${concurrently ? 'that can be reindexed concurrently' : 'to reindex'}`,
+          )
+        await reindexTable(ddl, table, concurrently)
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_SCHEMA': {
         const namespace = requireSchema(ddl, node.name!)
         requireOwner(ddl, namespace.owner, 'schema', namespace.name)
         for (const row of [...ddl.editor.ownAll('relation')])
-          if ((row.kind === 'r' || row.kind === 'm') && row.namespace === namespace.oid) await reindexTable(ddl, row)
+          if ((row.kind === 'r' || row.kind === 'm') && row.namespace === namespace.oid)
+            await reindexTable(ddl, row, concurrently)
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_SYSTEM':
@@ -71,6 +86,8 @@ export function registerIndexes(): void {
           ddl.call,
           node.kind === 'REINDEX_OBJECT_SYSTEM' ? 'REINDEX SYSTEM' : 'REINDEX DATABASE',
         )
+        if (node.kind === 'REINDEX_OBJECT_SYSTEM' && concurrently)
+          throw sqlError('0A000', 'cannot reindex system catalogs concurrently')
         if (node.name !== undefined && node.name !== '' && node.name !== ddl.editor.databaseName)
           throw sqlError('0A000', 'can only reindex the currently open database')
         const database = ddl.editor.database(ddl.editor.databaseOid)!
@@ -81,16 +98,39 @@ export function registerIndexes(): void {
               (row.kind === 'r' || row.kind === 'm') &&
               (row.session === undefined || row.session === ddl.session.pid)
             )
-              await reindexTable(ddl, row)
+              await reindexTable(ddl, row, concurrently)
         return 'REINDEX'
       }
     }
   })
 }
 
-async function reindexTable(ddl: Ddl, table: RelationRow): Promise<void> {
+async function reindexTable(ddl: Ddl, table: RelationRow, concurrently: boolean): Promise<void> {
+  if (concurrently) return reindexBeside(ddl, table.oid, table.indexes)
   await lockRelation(ddl, table.oid, 'share')
   for (const index of current(ddl, table.oid).indexes) await refillIndex(ddl, current(ddl, index))
+}
+
+/** One index after the other, in transactions of their own; those that are gone by then are passed over. */
+async function reindexBeside(ddl: Ddl, tableOid: Oid, indexes: readonly Oid[]): Promise<void> {
+  const work = async () => {
+    for (const oid of indexes) {
+      const now = beginDdl(ddl.session, ddl.call, ddl.statement)
+      const index = now.editor.relation(oid)
+      if (index === undefined || index.index!.clustered) continue
+      // Nobody else sees a temporary table: there is nothing to be concurrent with.
+      if (index.session !== undefined) await refillIndex(now, index)
+      else if (!index.index!.valid && indexes.length > 1)
+        warning(
+          now,
+          '0A000',
+          `cannot reindex invalid index "${now.editor.namespace(index.namespace)?.name}.${index.name}" concurrently, skipping`,
+        )
+      else await reindexConcurrently(now, tableOid, oid)
+    }
+  }
+  await lockRelation(ddl, tableOid, 'share-update-exclusive')
+  await holdingTable(ddl.session, tableOid, work)
 }
 
 /** Access methods of PostgreSQL that this server has no index of. */
