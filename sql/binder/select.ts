@@ -105,6 +105,8 @@ export function bindSelect(
   if (withTies && orderBy.length === 0)
     throw errorAt(b, '42601', 'WITH TIES cannot be specified without ORDER BY clause')
   if (options.keepUnknown !== true) targets.settle()
+  if (targets.list.length > TARGETS_MAX)
+    throw errorAt(b, '54011', `target lists can have at most ${TARGETS_MAX} entries`)
   const hasAggregates = scope.hasAggregates || having !== undefined
   const list = resolveGrouping(b, targets.list, targets.list, grouping.groupBy)
   const resolvedHaving = resolveGrouping(b, having, targets.list, grouping.groupBy)
@@ -148,6 +150,9 @@ export function bindSelect(
     hasSetReturning: scope.hasSetReturning,
   }
 }
+
+/** PostgreSQL's MaxTupleAttributeNumber; what is sorted and grouped by counts too. */
+const TARGETS_MAX = 1664
 
 // ── Targets ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

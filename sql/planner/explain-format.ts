@@ -1,4 +1,4 @@
-/** EXPLAIN's tree as text, or as JSON, line for line as PostgreSQL 15 writes it. */
+/** EXPLAIN's tree as text, JSON, XML or YAML, line for line as PostgreSQL 15 writes it. */
 import type { ExplainNode, Line, NodeCounters } from './explain.ts'
 
 export interface FormatOptions {
@@ -154,13 +154,36 @@ function nodeJson(node: ExplainNode, options: FormatOptions, counters: Counters)
 }
 const LISTS = new Set(['Sort Key', 'Presorted Key', 'Group Key', 'Hash Key', 'Conflict Arbiter Indexes'])
 
-export function explainJson(root: ExplainNode, options: FormatOptions, counters: Counters, summary: Summary): string {
+export type TreeFormat = 'json' | 'xml' | 'yaml'
+
+/** The whole answer in one text. */
+export function explainTreeAs(
+  format: TreeFormat,
+  root: ExplainNode,
+  options: FormatOptions,
+  counters: Counters,
+  summary: Summary,
+): string {
+  const query = queryTree(root, options, counters, summary)
+  if (format === 'json') return writeJson([query], 0)
+  return format === 'yaml' ? `- ${writeYaml(query, 1)}` : writeXml(query)
+}
+
+/** What stands for a statement that has no plan. */
+export const noPlanAs = (format: TreeFormat): string =>
+  format === 'json'
+    ? '[\n  "Utility Statement"\n]'
+    : format === 'yaml'
+      ? '- "Utility Statement"'
+      : `<explain xmlns="${XML_NAMESPACE}">\n  <Utility-Statement />\n</explain>`
+
+function queryTree(root: ExplainNode, options: FormatOptions, counters: Counters, summary: Summary): JsonObject {
   const json = new Map<string, Json>([['Plan', nodeJson(root, options, counters)]])
   if (summary.settings !== undefined && summary.settings.length > 0) json.set('Settings', new Map(summary.settings))
   if (summary.planningMs !== undefined) json.set('Planning Time', new Fixed(summary.planningMs, 3))
   if (options.analyze) json.set('Triggers', [] as JsonObject[])
   if (summary.executionMs !== undefined) json.set('Execution Time', new Fixed(summary.executionMs, 3))
-  return writeJson([json], 0)
+  return json
 }
 
 function writeJson(value: Json, depth: number): string {
@@ -174,4 +197,53 @@ function writeJson(value: Json, depth: number): string {
   if (value instanceof Map)
     return `{\n${[...(value as JsonObject)].map(([key, each]) => `${inner}${JSON.stringify(key)}: ${writeJson(each, depth + 1)}`).join(',\n')}\n${outer}}`
   return JSON.stringify(value)
+}
+
+// ── YAML ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The fields of an object whose first stands behind what is written already, the others at this depth. */
+function writeYaml(object: JsonObject, depth: number): string {
+  const lines = [...object].map(([key, value]) => `${key}: ${yamlValue(value, depth)}`)
+  return lines.join(`\n${'  '.repeat(depth)}`)
+}
+
+function yamlValue(value: Json, depth: number): string {
+  const inner = `\n${'  '.repeat(depth + 1)}`
+  if (value instanceof Map) return inner + writeYaml(value as JsonObject, depth + 1)
+  if (Array.isArray(value)) {
+    const items = value as readonly (string | JsonObject)[]
+    return items
+      .map((each) => `${inner}- ${typeof each === 'string' ? JSON.stringify(each) : writeYaml(each, depth + 2)}`)
+      .join('')
+  }
+  return value instanceof Fixed ? value.text : JSON.stringify(value)
+}
+
+// ── XML ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const XML_NAMESPACE = 'http://www.postgresql.org/2009/explain'
+const XML_ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '\r': '&#x0d;' }
+
+const xmlName = (key: string): string => key.replace(/[^A-Za-z0-9\-_.]/g, '-')
+const xmlText = (text: string): string => text.replace(/[&<>\r]/g, (c) => XML_ESCAPES[c]!)
+
+function writeXml(query: JsonObject): string {
+  const lines = [`<explain xmlns="${XML_NAMESPACE}">`]
+  xmlElement('Query', query, 1, lines)
+  return [...lines, '</explain>'].join('\n')
+}
+
+function xmlElement(key: string, value: Json, depth: number, lines: string[]): void {
+  const indent = '  '.repeat(depth)
+  const name = xmlName(key)
+  if (value instanceof Map || Array.isArray(value)) {
+    lines.push(`${indent}<${name}>`)
+    if (value instanceof Map) for (const [own, each] of value as JsonObject) xmlElement(own, each, depth + 1, lines)
+    else
+      for (const each of value as readonly (string | JsonObject)[])
+        xmlElement(typeof each === 'string' ? 'Item' : 'Plan', each, depth + 1, lines)
+    lines.push(`${indent}</${name}>`)
+    return
+  }
+  lines.push(`${indent}<${name}>${value instanceof Fixed ? value.text : xmlText(String(value))}</${name}>`)
 }

@@ -563,7 +563,8 @@ export class SessionSettings {
   #restore(undo: Undo): void {
     const definition = settingDefinition(undo.name)
     if (definition === undefined) {
-      if (undo.before === undefined) this.#custom.delete(undo.name)
+      // A name of one's own stays known once it was set.
+      if (undo.before === undefined) this.#custom.set(undo.name, '')
       else this.#custom.set(undo.name, undo.before)
       return
     }

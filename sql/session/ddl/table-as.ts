@@ -6,6 +6,7 @@ import type { RelationRow } from '../../catalog/catalog.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import type { Value } from '../../types/value.ts'
 import { bindContext, makeStatement, planQuery } from '../statement.ts'
+import { executeParameters } from '../utilities/prepare.ts'
 import type { Ddl } from './context.ts'
 import { defineDdl } from './context.ts'
 import { createMaterialized } from './materialized.ts'
@@ -35,16 +36,17 @@ async function createTableAs(ddl: Ddl, node: CreateTableAsStmt): Promise<string>
   if ('ExecuteStmt' in query) {
     const prepared = ddl.session.prepared.get(query.ExecuteStmt.name!)
     if (prepared === undefined) throw sqlError('26000', `prepared statement "${query.ExecuteStmt.name}" does not exist`)
-    if ((query.ExecuteStmt.params?.length ?? 0) > 0) throw notSupported('CREATE TABLE AS EXECUTE with parameters')
+    const execute = query.ExecuteStmt
     query = prepared.statement.node
+    if (!('SelectStmt' in query)) throw sqlError('42809', 'prepared statement is not a SELECT')
+    types = ddl.session.extended.preparedQuery(execute.name!).parameterTypes
+    parameters = executeParameters(ddl.session, execute, types, ddl.statement, parameters)
     source = prepared.statement.source
-    types = prepared.statement.givenTypes
-    parameters = []
   }
   if (!('SelectStmt' in query)) throw sqlError('42601', 'CREATE TABLE AS requires a query')
   const table = await makeTable(ddl, into, query, source, types, node.if_not_exists === true)
   if (table === undefined) return 'CREATE TABLE AS'
-  if (into.skipData === true) return 'CREATE TABLE AS'
+  if (into.skipData === true) return 'ExecuteStmt' in node.query! ? 'SELECT 0' : 'CREATE TABLE AS'
   const rows = await fill(ddl, table, query, source, types, parameters)
   return `SELECT ${rows}`
 }

@@ -3,7 +3,7 @@ import type { ExplainStmt, Node } from '@pgsql/types'
 import type { Instrument } from '../../executor/operator.ts'
 import { effortText } from '../../executor/vector-effort.ts'
 import { explainTree } from '../../planner/explain.ts'
-import { explainJson, explainText } from '../../planner/explain-format.ts'
+import { explainText, explainTreeAs, noPlanAs, type TreeFormat } from '../../planner/explain-format.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
 import type { Value } from '../../types/value.ts'
@@ -24,15 +24,17 @@ interface Options {
   readonly settings: boolean
   readonly timing: boolean
   readonly summary: boolean
-  readonly format: 'text' | 'json'
+  readonly format: 'text' | TreeFormat
 }
 
 export function registerExplain(): void {
   define('ExplainStmt', explain, (session, node) => [explainField(session, optionsOf(node).format)])
 }
 
+const FIELD_TYPES = { text: OID.text, json: OID.json, xml: OID.text, yaml: OID.text } as const
+
 const explainField = (session: Backend, format: Options['format']): Field =>
-  fieldOf(session.catalog, { name: 'QUERY PLAN', type: format === 'json' ? OID.json : OID.text, typmod: -1 })
+  fieldOf(session.catalog, { name: 'QUERY PLAN', type: FIELD_TYPES[format], typmod: -1 })
 
 // ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -48,8 +50,7 @@ function optionsOf(node: ExplainStmt): Options {
     if (BOOLEANS.has(name)) given.set(name, truth(name, arg))
     else if (name === 'format') {
       const value = textOf(arg)
-      if (value === 'xml' || value === 'yaml') throw notSupported(`EXPLAIN (FORMAT ${value.toUpperCase()})`)
-      if (value !== 'text' && value !== 'json')
+      if (value !== 'text' && value !== 'json' && value !== 'xml' && value !== 'yaml')
         throw sqlError('22023', `unrecognized value for EXPLAIN option "format": "${value}"`)
       format = value
     } else throw sqlError('42601', `unrecognized EXPLAIN option "${name}"`)
@@ -130,7 +131,7 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
   }
   if (explained === undefined) {
     const text = 'Utility statements have no plan structure'
-    return answer(options.format === 'json' ? [`[\n  "Utility Statement"\n]`] : [text])
+    return answer([options.format === 'text' ? text : noPlanAs(options.format)])
   }
   let { prepared } = explained
   const instruments = new Map<object, Instrument>()
@@ -157,9 +158,9 @@ async function explain(session: Backend, node: ExplainStmt, call: UtilityCall, s
   }
   const counters = (plan: object): Instrument | undefined => instruments.get(plan)
   return answer(
-    options.format === 'json'
-      ? [explainJson(tree, options, counters, summary)]
-      : explainText(tree, options, counters, summary),
+    options.format === 'text'
+      ? explainText(tree, options, counters, summary)
+      : [explainTreeAs(options.format, tree, options, counters, summary)],
   )
 }
 
