@@ -3,7 +3,7 @@ import type { CreateTableAsStmt, InsertStmt, IntoClause, Node } from '@pgsql/typ
 import { oid } from '../../../storage/keys/brand.ts'
 import { bind, namesOf, outputColumns } from '../../binder/binder.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
-import { notSupported, sqlError } from '../../types/error.ts'
+import { sqlError } from '../../types/error.ts'
 import type { Value } from '../../types/value.ts'
 import { bindContext, makeStatement, planQuery } from '../statement.ts'
 import { executeParameters } from '../utilities/prepare.ts'
