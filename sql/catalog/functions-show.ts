@@ -2,6 +2,7 @@
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression } from '../plan/expression.ts'
 import { sqlError } from '../types/error.ts'
+import { FUNCTION_EXTENSIONS } from '../types/extension/extensions.ts'
 import { type FunctionTable, set } from '../types/function.ts'
 import { OID } from '../types/oids.ts'
 import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
@@ -569,6 +570,7 @@ const NAME_ARRAY = oid(1003)
 /** name, version, comment. */
 const EXTENSIONS: readonly (readonly [string, string, string])[] = [
   [VECTOR_EXTENSION.name, VECTOR_EXTENSION.version, VECTOR_EXTENSION.comment],
+  ...FUNCTION_EXTENSIONS.map(({ name, version, comment }) => [name, version, comment] as const),
 ]
 
 function ruleDefinition(c: CatalogCallContext, rule: number, pretty: boolean): Value {

@@ -22,6 +22,7 @@ import type { TableSizes } from '../planner/level.ts'
 import { registerArrays } from '../types/array/array.ts'
 import { registerDatetime } from '../types/datetime/datetime.ts'
 import { sqlError } from '../types/error.ts'
+import { registerExtensionFunctions } from '../types/extension/extensions.ts'
 import { registerJson } from '../types/json/json.ts'
 import { registerMisc } from '../types/misc/misc.ts'
 import { registerNumber } from '../types/number/number.ts'
@@ -68,6 +69,7 @@ function register(): void {
   registerNumber()
   registerText()
   registerMisc()
+  registerExtensionFunctions()
   registerDatetime()
   registerRecords()
   registerJson()

@@ -50,7 +50,8 @@ export function dependencyGraph(ddl: Ddl): Graph {
     const list = dependents.get(whole(edge.to))
     if (list === undefined) dependents.set(whole(edge.to), [edge])
     else list.push(edge)
-    if (edge.type === 'i') owners.set(exact(edge.from), [...(owners.get(exact(edge.from)) ?? []), edge.to])
+    if (edge.type === 'i' || edge.type === 'e')
+      owners.set(exact(edge.from), [...(owners.get(exact(edge.from)) ?? []), edge.to])
   }
   return { dependents, owners, defaults }
 }

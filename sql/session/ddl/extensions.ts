@@ -1,16 +1,21 @@
-/** CREATE EXTENSION and DROP EXTENSION: vector and plpgsql are part of the server, so that creating one only says so. */
-
-import type { Oid } from '../../../storage/keys/brand.ts'
+/**
+ * CREATE EXTENSION and DROP EXTENSION: vector and plpgsql are part of the server, so that creating one only says so; of an
+ * extension of functions each becomes a function of its schema that belongs to it.
+ */
+import { type Oid, oid } from '../../../storage/keys/brand.ts'
+import { invariant } from '../../../storage/keys/invariant.ts'
 import { CLASS } from '../../catalog/classes.ts'
 import { sqlError } from '../../types/error.ts'
+import { FUNCTION_EXTENSIONS } from '../../types/extension/extensions.ts'
 import { PG_CATALOG } from '../../types/oids.ts'
 import { EXTENSION } from '../../types/vector/catalog-rows.ts'
 import { setComment } from './comment.ts'
-import { creationNamespace, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
+import { creationNamespace, type Ddl, defineDdl, notice, requireRight, requireSchema, roleOf } from './context.ts'
 
 const AVAILABLE: Readonly<Record<string, { readonly version: string; readonly comment: string }>> = {
   vector: EXTENSION,
   plpgsql: { version: '1.0', comment: 'PL/pgSQL procedural language' },
+  ...Object.fromEntries(FUNCTION_EXTENSIONS.map((each) => [each.name, each])),
 }
 
 export function registerExtensions(): void {
@@ -43,6 +48,8 @@ export function registerExtensions(): void {
     const made = ddl.editor.nextOid()
     ddl.editor.put('extension', { oid: made, name, owner: roleOf(ddl), namespace, version })
     setComment(ddl, CLASS.extension, made, 0, comment)
+    for (const declaration of FUNCTION_EXTENSIONS.find((each) => each.name === name)?.functions ?? [])
+      createMember(ddl, declaration, namespace, made)
     return 'CREATE EXTENSION'
   })
 
@@ -61,5 +68,50 @@ export function registerExtensions(): void {
     }
     notice(ddl, `version "${row.version}" of extension "${row.name}" is already installed`)
     return 'ALTER EXTENSION'
+  })
+}
+
+const DECLARATION = /^(\w+)\(([^)]*)\) (\w+) ([iv])(?: = (\w+))?$/
+const LANGUAGE_C = oid(13)
+
+/** One function of an extension, as FunctionExtension.functions writes it. */
+function createMember(ddl: Ddl, declaration: string, namespace: Oid, extension: Oid): void {
+  const { editor } = ddl
+  const [, name, list, result, volatility, source] = DECLARATION.exec(declaration) ?? []
+  invariant(name !== undefined && list !== undefined, `an extension declares ${declaration}`)
+  const typeOf = (type: string): Oid => {
+    const row = editor.typeByName(PG_CATALOG, type)
+    invariant(row, `an extension's function has type ${type}`)
+    return row.oid
+  }
+  const args = list === '' ? [] : list.split(',').map((arg) => arg.split(' '))
+  const argTypes = args.map((arg) => typeOf(arg.at(-1)!))
+  const taken = editor
+    .functionsByName(name)
+    .some((row) => row.namespace === namespace && String(row.argTypes) === String(argTypes))
+  if (taken) throw sqlError('42723', `function "${name}" already exists with same argument types`)
+  const names = args.map((arg) => (arg.length > 1 ? arg[0]! : ''))
+  editor.put('function', {
+    oid: editor.nextOid(),
+    name,
+    namespace,
+    owner: roleOf(ddl),
+    language: LANGUAGE_C,
+    kind: 'f',
+    strict: name !== 'gen_random_uuid',
+    returnsSet: false,
+    volatility: volatility as 'i' | 'v',
+    parallel: 's',
+    argDefaults: 0,
+    returnType: typeOf(result!),
+    argTypes,
+    ...(names.some((each) => each !== '') ? { argNames: names } : {}),
+    variadic: oid(0),
+    cost: 1,
+    rows: 0,
+    securityDefiner: false,
+    leakproof: false,
+    source: source ?? name,
+    extension,
   })
 }

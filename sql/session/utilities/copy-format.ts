@@ -425,12 +425,19 @@ function csvWriter(
   }
 }
 
+const END_OF_ROWS = Buffer.from([0xff, 0xff])
+
 function binaryWriter(types: readonly Type[], context: TypeContext): CopyWriter {
   const to = createByteWriter()
+  // PostgreSQL sends the signature with the first row, or with the end: readers take a message for a row.
+  const signature = Buffer.concat([SIGNATURE, Buffer.alloc(8)])
+  let isFirst = true
   return {
-    head: Buffer.concat([SIGNATURE, Buffer.alloc(8)]),
+    head: undefined,
     row(values) {
       to.reset()
+      if (isFirst) to.bytes(signature)
+      isFirst = false
       to.int16(types.length)
       types.forEach((type, i) => {
         const value = values[i]!
@@ -445,6 +452,8 @@ function binaryWriter(types: readonly Type[], context: TypeContext): CopyWriter 
       })
       return to.buffer.subarray(0, to.length)
     },
-    tail: Buffer.from([0xff, 0xff]),
+    get tail() {
+      return isFirst ? Buffer.concat([signature, END_OF_ROWS]) : END_OF_ROWS
+    },
   }
 }
