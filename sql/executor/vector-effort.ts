@@ -15,6 +15,8 @@ export interface Effort {
   readonly why: string
   /** By somebody, not by the index. */
   readonly isSet: boolean
+  /** A walk would look at as much as there is, or something might be missed: every entry is measured, and so many come at a time. */
+  readonly all: boolean
 }
 
 /** Candidates that a search without a limit keeps at a time. */
@@ -23,6 +25,8 @@ const UNLIMITED = 200
 const CALIBRATED = 10
 /** Candidates more for each row further down: measured at depths of 10 to 2,000, at 100 and 768 dimensions. */
 const ROOM = 2.5
+/** Entries that are measured one after the other while a walk looks at what it keeps a candidate for: measured, 2,000 to 100,000. */
+const WALKED = 20
 
 /** `rows` are wanted out of a share of all entries: by a graph that gives those alone (`allowed`), or by asking each candidate. */
 export function chooseEffort(
@@ -32,22 +36,27 @@ export function chooseEffort(
   share: number,
   allowed: boolean,
 ): Effort {
-  const { method, lists } = index.spec
-  if (method === 'hnsw' && settings.efSearch !== undefined)
-    return { effort: settings.efSearch, why: 'hnsw.ef_search', isSet: true }
-  if (method === 'ivfflat' && settings.probes !== undefined) {
-    const effort = Math.ceil((index.status.entries * Math.min(settings.probes, lists)) / lists)
-    return { effort: Math.max(1, effort), why: 'ivfflat.probes', isSet: true }
-  }
+  const { spec } = index
+  const { entries } = index.status
   const { minRecall } = settings
   const wanted = Number.isFinite(rows) ? rows : UNLIMITED
   // How hard the nearest are to find was measured; those further down take a place each, and some room.
   const depth = Math.ceil(allowed ? wanted : wanted / Math.max(share, 0.001))
+  const chosen = (effort: number, why: string, isSet: boolean, walked: number): Effort => {
+    const all = spec.quantization === 'none' && Number.isFinite(rows) && entries <= effort * walked
+    return { effort: all ? Math.ceil(ROOM * Math.max(depth, CALIBRATED)) : Math.max(1, effort), why, isSet, all }
+  }
+  if (spec.method === 'hnsw' && settings.efSearch !== undefined)
+    return chosen(settings.efSearch, 'hnsw.ef_search', true, 1)
+  if (spec.method === 'ivfflat' && settings.probes !== undefined) {
+    const effort = Math.ceil((entries * Math.min(settings.probes, spec.lists)) / spec.lists)
+    return chosen(effort, 'ivfflat.probes', true, 1)
+  }
   const measured = index.effortFor(minRecall, Math.min(depth, CALIBRATED), allowed ? share : 1)
-  // Stored vectors, which a calibration asks for, are found more easily than others: 0.97 where others had 0.87 with 10.
+  // What is easy to find is so for queries near the data.
   const nearest = Math.max(measured, ROOM * CALIBRATED)
   const effort = Math.ceil(nearest + ROOM * Math.max(0, depth - CALIBRATED))
-  return { effort: Math.max(1, effort), why: `recall ${minRecall}`, isSet: false }
+  return chosen(effort, `recall ${minRecall}`, false, WALKED)
 }
 
 /** For EXPLAIN: 'effort 64 (recall 0.95)'. */
@@ -65,6 +74,6 @@ export function effortText(
   const limit =
     plan.limit?.kind === 'const' && plan.limit.value !== null ? Number(plan.limit.value) : Number.POSITIVE_INFINITY
   const offset = plan.offset?.kind === 'const' && plan.offset.value !== null ? Number(plan.offset.value) : 0
-  const { effort, why } = chooseEffort(open, settings, limit + offset, plan.share, false)
-  return `effort ${effort} (${why})`
+  const { effort, why, all } = chooseEffort(open, settings, limit + offset, plan.share, false)
+  return all ? `every entry, ${effort} at a time (${why})` : `effort ${effort} (${why})`
 }

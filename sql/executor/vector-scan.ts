@@ -18,6 +18,7 @@ import { keyColumn, leftOutPrefix, pointWriter } from '../access/keys.ts'
 import { vectorIndexSpec } from '../access/vector-spec.ts'
 import type { IndexKey } from '../catalog/catalog.ts'
 import { dimensionsOf, type VectorValue } from '../types/vector/packed.ts'
+import { GATHER_ELEMENTS } from '../vector/calibration.ts'
 import { RowList } from '../vector/row-list.ts'
 import type { Hits, VectorIndex, VectorSearch } from '../vector/vector-index.ts'
 import { compilePredicate, compileValue } from './compile.ts'
@@ -49,8 +50,8 @@ const TRUSTED_ROWS = 64
 const SEARCHES = 3
 /** Hits whose distances differ by less (relatively) may be in another order than the operator has them. */
 const TIE = 1e-5
-/** Up to so many elements (rows times dimensions) the distances of all rows that match are computed; above, a graph is asked. */
-const GATHER_ELEMENTS = 15_000_000
+/** Of rows that another index names, so many more than are wanted are put in order: some may not pass what else is asked. */
+const MORE_GATHERED = 16
 /** Rows that are got ready beyond those that were wanted, when somebody asks on. */
 const MORE_ROWS = 100
 
@@ -107,13 +108,13 @@ function* nearest(site: Site, x: Execution): Steps {
     instrument: x.instruments?.get(plan),
   }
   const index = x.vectors.open(spec)
-  const settings = x.vectorSettings
   const fits = query !== null && (spec.dimensions < 0 || dimensionsOf(query as VectorValue) === spec.dimensions)
-  // Nothing is to be missed: what no link of a graph leads to would be found too late.
-  const sure = (): boolean =>
-    (settings.minRecall >= 1 && settings.efSearch === undefined && settings.probes === undefined) ||
-    (site.keys === undefined &&
-      chooseEffort(index, settings, run.wanted, plan.share, false).effort >= index.status.entries)
+  // Nothing is to be missed, and the index cannot measure all: what no link of a graph leads to would be found too late.
+  const sure = (): boolean => {
+    if (site.keys !== undefined) return false
+    const { effort, all } = chooseEffort(index, x.vectorSettings, run.wanted, plan.share, false)
+    return !all && effort >= index.status.entries
+  }
   // The rows that the index leaves out are few, or none.
   if (plan.others && (plan.nulls === 'first' || plan.nans === 'first')) {
     yield* site.exact(run, { rows: yield* leftOut(site, x, tenant), firstOnly: true })
@@ -177,6 +178,8 @@ interface Proposals {
   readonly rows: RowList | undefined
   /** Of a search that may be begun anew with more; undefined: somebody has set it, or nothing depends on it. */
   readonly effort: number | undefined
+  /** What comes later is further away: each row is measured. */
+  readonly isSure: boolean
 }
 
 /** By the index. True: these were all rows there are; false: the others (all that were not given) are to be found exactly. */
@@ -188,7 +191,7 @@ function* searched(
 ): Generator<Step, boolean, undefined> {
   const { plan, spec } = site
   const { x, wanted } = run
-  let { search, rows, effort } = yield* proposals(site, run, index, tenant, site.keys)
+  let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, site.keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
   const vectorOf = site.value.bind(x)
@@ -210,6 +213,13 @@ function* searched(
   let reached = Number.NEGATIVE_INFINITY
   let searches = 1
   let isMissed = false
+  /** The distance of the last row that went up. */
+  let past = Number.NEGATIVE_INFINITY
+  function* given(rows: readonly MutableRow[]): Generator<Step, number, undefined> {
+    const last = rows.at(-1)?.[distanceAt] as number | undefined
+    yield* give(site, run, rows)
+    return last ?? past
+  }
   try {
     for (let answers = 0; !ended; answers++) {
       const next = search.next()
@@ -222,7 +232,7 @@ function* searched(
         const inOrder = answers === 0 && !isRough && distances[at]! >= reached
         if (inOrder && found.count >= goal && !isTie(distances, at)) {
           if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
-          yield* give(site, run, found.take(goal))
+          past = yield* given(found.take(goal))
           goal = MORE_ROWS
         }
         const need = inOrder && Number.isFinite(goal) ? Math.ceil(Math.max(1, goal - found.count) / share) : BATCH_ROWS
@@ -236,7 +246,10 @@ function* searched(
           passed += step.length
           for (const row of step) {
             const key = row.pop()!
-            row.push(spec.distance(vectorOf(row), run.query), key)
+            const distance = spec.distance(vectorOf(row), run.query)
+            // Its place in the order is past: whoever asks on has what is further away.
+            if (distance < past && !relaxed) continue
+            row.push(distance, key)
             if (holds(row)) found.add(row)
             else ended = true
           }
@@ -262,16 +275,30 @@ function* searched(
         found.clear()
         seen = new Set(run.given)
         reached = Number.NEGATIVE_INFINITY
-        ;({ search, rows, effort } = yield* proposals(site, run, index, tenant, site.otherwise))
+        ;({ search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, site.otherwise))
         share = passing()
         isMissed = false
         answers = -1
         continue
       }
-      if (ended) break
+      if (ended) {
+        if (isSure || answers === 0 || found.count >= goal) break
+        // Beyond the first answer, rows within the distance may be missing where links lead elsewhere: each entry is measured.
+        if (!Number.isFinite(goal) || isRough) return false
+        noteSearch(run, search, fetched, passed)
+        search.close()
+        found.clear()
+        seen = new Set(run.given)
+        reached = Number.NEGATIVE_INFINITY
+        search = index.search(x.txn, run.query, { effort: Math.ceil(goal / share), all: true, tenant, allow: rows })
+        isSure = true
+        ended = false
+        answers = -1
+        continue
+      }
       if (found.count >= goal || (relaxed && !Number.isFinite(goal))) {
         if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
-        yield* give(site, run, found.take(goal))
+        past = yield* given(found.take(goal))
         goal = MORE_ROWS
         continue
       }
@@ -279,13 +306,14 @@ function* searched(
       // Fewer pass than was estimated.
       const wider = chooseEffort(index, x.vectorSettings, wanted, Math.max(passed, 0.5) / fetched, false)
       effort = Math.max(wider.effort, effort * 2)
+      note(run, 'Effort', effort)
       searches++
       seen ??= new Set()
       for (const key of keys) seen.add(key)
       reached = Math.max(reached, distances.at(-1) ?? reached)
       search.close()
-      note(run, 'Effort', effort)
-      search = index.search(x.txn, run.query, { effort, tenant, allow: undefined })
+      search = index.search(x.txn, run.query, { effort, all: wider.all, tenant, allow: undefined })
+      isSure = wider.all
       answers = -1
     }
     noteSearch(run, search, fetched, passed)
@@ -360,23 +388,26 @@ function* proposals(
   const { plan, spec } = site
   const settings = x.vectorSettings
   if (keys === undefined) {
-    const { effort, isSet } = chooseEffort(index, settings, wanted, plan.share, false)
+    const { effort, isSet, all } = chooseEffort(index, settings, wanted, plan.share, false)
+    if (all) note(run, 'Search Method', 'every entry measured')
     note(run, 'Effort', effort)
-    const search = index.search(x.txn, query, { effort, tenant, allow: undefined })
-    return { search, rows: undefined, effort: isSet || plan.filter === undefined ? undefined : effort }
+    const search = index.search(x.txn, query, { effort, all, tenant, allow: undefined })
+    const open = isSet || plan.filter === undefined ? undefined : effort
+    return { search, rows: undefined, effort: open, isSure: all }
   }
   const rows = new RowList()
   yield* keys(x, rows)
   const elements = rows.count * Math.max(1, spec.dimensions)
-  if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted)) {
-    note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
-    const first = Math.max(64, wanted * 4)
-    const search = new Gathered(index, x, query, rows, first, yield* nearestRows(x, index, query, rows, first))
-    return { search, rows, effort: undefined }
-  }
   const entries = Math.max(index.status.entries, rows.count)
-  const { effort } = chooseEffort(index, settings, wanted, rows.count / entries, true)
+  const { effort, all } = chooseEffort(index, settings, wanted, rows.count / entries, true)
+  if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted) || (!all && effort >= entries)) {
+    note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
+    const first = wanted + MORE_GATHERED
+    const search = new Gathered(index, x, query, rows, first, yield* nearestRows(x, index, query, rows, first))
+    return { search, rows, effort: undefined, isSure: true }
+  }
   note(run, 'Search Method', `graph over ${rows.count} gathered rows`)
   note(run, 'Effort', effort)
-  return { search: index.search(x.txn, query, { effort, tenant, allow: rows }), rows, effort: undefined }
+  const search = index.search(x.txn, query, { effort, all, tenant, allow: rows })
+  return { search, rows, effort: undefined, isSure: all }
 }

@@ -1,7 +1,12 @@
 /**
- * How much a search finds for its effort, measured on the index itself: some stored vectors are asked as queries, the
- * graph's answers are compared with exact ones. For rare rows the same is done with random sets of allowed slots.
+ * How much a search finds for its effort, measured on the index itself: queries are asked of the graph, and its answers
+ * compared with exact ones. For rare rows the same is done with random sets of allowed slots.
+ *
+ * The queries are stored vectors, half of them as they are (the easiest there are: a node's own links lead to what is
+ * near), the others some way towards another one: together about as hard as vectors of the same kind that are not stored. What was measured lies on a
+ * curve; efforts in between are read off it, in logarithms of effort and of what is missed.
  */
+import { HALF_VALUES, toHalf } from '../types/vector/half.ts'
 import type { GraphHits, GraphSearch } from './graph/graph.ts'
 import type { IndexGraph } from './index-graph.ts'
 
@@ -14,11 +19,19 @@ export interface CalibrationRow {
 }
 
 const K = 10
-const QUERIES = 32
-const EFFORTS = [10, 16, 24, 40, 64, 100, 160, 250, 400, 640, 1000]
+const QUERIES = 160
+const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280]
 const SHARES = [1, 0.1, 0.01]
+/** How far queries lie from their stored vectors towards others, in turns. */
+const BLENDS = [0, 0.2]
 /** A recall that more effort need not better. */
 const ENOUGH = 0.998
+/** Of what may be missed, this part is left for what a sample cannot know. */
+const MARGIN = 0.1
+/** What twice the effort leaves of what is missed, where the curve does not say so. */
+const HALVING = 0.7
+/** Up to so many elements (rows times dimensions) that match are measured exactly; above, a graph is asked for them alone. */
+export const GATHER_ELEMENTS = 15_000_000
 /** A smaller index is searched whole by any effort. */
 const SLOTS_MIN = 200
 /** A recall that is missed by more is not reached by twice the effort. */
@@ -51,8 +64,10 @@ export class Calibration {
     this.#running = true
     try {
       const table: CalibrationRow[] = []
-      for (const share of SHARES) {
-        if (linked * share < K * 4) break
+      for (const [i, share] of SHARES.entries()) {
+        // Of rows that are rarer than the share before, fewer are measured exactly.
+        const most = linked * (SHARES[i - 1] ?? Infinity)
+        if (linked * share < K * 4 || most * Math.max(1, graph.spec.dimensions) <= GATHER_ELEMENTS) break
         const rows = await measureShare(graph, linked, share, isOver)
         if (rows === undefined) return
         table.push(...rows)
@@ -71,13 +86,30 @@ export class Calibration {
     const shares = [...new Set(table.map((row) => row.share))].sort((a, b) => b - a)
     const nearest = shares.find((each) => each <= share) ?? shares.at(-1)!
     const rows = table.filter((row) => row.share === nearest)
-    const found = rows.find((row) => row.recall >= recall)
-    const last = rows.at(-1)!
+    const effort = effortOn(rows, 1 - (1 - recall) * (1 - MARGIN))
     // Too far from it to be guessed: the graph falls into parts.
-    if (found === undefined && last.recall < recall - FAR) return Math.max(limit, slots)
-    const effort = found?.effort ?? last.effort * 2
+    if (effort === undefined) return Math.max(limit, slots)
     return Math.ceil(Math.max(limit, limit > K ? (effort * limit) / K : effort))
   }
+}
+
+/** Where the curve through the rows (of ascending effort) reaches the recall; undefined: it stays far below. */
+function effortOn(rows: readonly CalibrationRow[], recall: number): number | undefined {
+  const missed = (row: CalibrationRow): number => Math.log(Math.max(1 - row.recall, 1e-4))
+  const wanted = Math.log(Math.max(1 - recall, 1e-4))
+  let before: CalibrationRow | undefined
+  for (const row of rows) {
+    if (missed(row) <= wanted) {
+      if (before === undefined) return row.effort
+      const part = (missed(before) - wanted) / (missed(before) - missed(row))
+      return before.effort * (row.effort / before.effort) ** part
+    }
+    // What chance has made worse again is as it was.
+    if (before === undefined || row.recall >= before.recall) before = row
+  }
+  const last = rows.at(-1)!
+  if (last.recall < recall - FAR) return undefined
+  return last.effort * 2 ** ((wanted - missed(last)) / Math.log(HALVING))
 }
 
 interface Asked {
@@ -100,7 +132,7 @@ async function measureShare(
   const step = Math.max(1, Math.floor(linked / (QUERIES * 2)))
   for (let slot = 0; slot < linked && asked.length < QUERIES; slot += step) {
     if (graph.deleted(slot) !== Infinity) continue
-    const query = Uint8Array.from(graph.vector(slot))
+    const query = blended(graph, slot, (slot + (linked >> 1)) % linked, BLENDS[asked.length % BLENDS.length]!)
     const exact = await graph.exact(query, { ...options, limit: K + 1 })
     const others = [...exact.distances].filter((_, i) => exact.slots[i] !== slot).slice(0, K)
     if (others.length > 0) asked.push({ slot, query, wanted: others.length, bound: others.at(-1)! })
@@ -128,6 +160,31 @@ async function measureShare(
     if (recall >= ENOUGH) break
   }
   return rows
+}
+
+/** A slot's vector some part of the way towards another one's; of bits, that part of the bytes. Sparse ones stay as they are. */
+function blended(graph: IndexGraph, slot: number, other: number, part: number): Uint8Array {
+  const from = Uint8Array.from(graph.vector(slot))
+  const { element } = graph.spec
+  if (part === 0 || element === 'sparse' || graph.deleted(other) !== Infinity) return from
+  const to = Uint8Array.from(graph.vector(other))
+  if (element === 'bit') {
+    const every = Math.round(1 / part)
+    for (let i = slot % every; i < from.length; i += every) from[i] = to[i]!
+    return from
+  }
+  const target = to.buffer
+  if (element === 'f16') {
+    const halves = new Uint16Array(from.buffer)
+    const others = new Uint16Array(target)
+    for (let i = 0; i < halves.length; i++)
+      halves[i] = toHalf(HALF_VALUES[halves[i]!]! * (1 - part) + HALF_VALUES[others[i]!]! * part)
+    return from
+  }
+  const floats = new Float32Array(from.buffer)
+  const others = new Float32Array(target)
+  for (let i = 0; i < floats.length; i++) floats[i] = floats[i]! * (1 - part) + others[i]! * part
+  return from
 }
 
 async function first(search: GraphSearch): Promise<GraphHits> {

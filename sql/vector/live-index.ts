@@ -560,6 +560,7 @@ export class LiveIndex implements VectorIndex {
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
       effort: options.effort,
+      all: options.all === true,
       // A transaction's own rows come from elsewhere: their slots are passed over.
       allow: allow && slots.bitmap(allow, this.spec.rowPrefix.length, txn.snapshot),
       allowNames: own && allow && new Set(this.#names(allow)),

@@ -2,7 +2,8 @@
  * One search of a live index, at a transaction's snapshot. Three sources give ascending distances and are merged:
  *
  *     graph    linked slots with created <= t < deleted, answer by answer
- *     tail     slots that are committed and not linked yet: each is measured, and they come `effort` at a time
+ *     tail     slots that are committed and not linked yet (or all, where nothing is to be missed): each is measured, and they
+ *              come `effort` at a time
  *     own      what the transaction itself has written; committed rows it has overwritten or removed are left out
  *
  * An answer ends where one of them has to be asked for more.
@@ -55,6 +56,8 @@ export interface SearchSource {
 
 export interface SearchPlan {
   readonly effort: number
+  /** No walk: every slot is measured. */
+  readonly all: boolean
   readonly allow: Uint8Array | undefined
   readonly allowNames: ReadonlySet<string> | undefined
   readonly own: OwnEntries | undefined
@@ -77,14 +80,15 @@ export class LiveSearch implements VectorSearch {
     this.#txn = txn
     this.#query = query
     this.#plan = plan
-    const { effort, allow } = plan
+    const { effort, all, allow } = plan
     const options = { effort, at: txn.snapshot, ...(allow === undefined ? {} : { allow }) }
     const { graph, linked } = source
     // The tail is what lies there now.
     const until = graph.slots
+    const walked = all ? 0 : linked
     this.#sources = [
-      new Source(linked === 0 ? undefined : graph.search(packed, { ...options, until: linked })),
-      new Source(linked === until ? undefined : graph.sweep(packed, { ...options, from: linked, until })),
+      new Source(walked === 0 ? undefined : graph.search(packed, { ...options, until: walked })),
+      new Source(walked === until ? undefined : graph.sweep(packed, { ...options, from: walked, until })),
     ]
     this.#own = this.#measureOwn()
   }

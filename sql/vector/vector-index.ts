@@ -47,6 +47,8 @@ export interface VectorIndexSpec {
 export interface SearchOptions {
   /** Candidates the graph keeps while it searches (ef). */
   readonly effort: number
+  /** Every entry is measured, without a walk: nothing is missed. `effort` is then how many come at a time. */
+  readonly all?: boolean
   /** Encoded tenant columns, for an index that has them. */
   readonly tenant: Key | undefined
   /** Only these rows are wanted. The search leads through other nodes and returns none of them. */
