@@ -2,9 +2,9 @@
  * How much a search finds for its effort, measured on the index itself: queries are asked of the graph, and its answers
  * compared with exact ones. For rare rows the same is done with random sets of allowed slots.
  *
- * The queries are stored vectors, half of them as they are (the easiest there are: a node's own links lead to what is
- * near), the others some way towards another one: together about as hard as vectors of the same kind that are not stored. What was measured lies on a
- * curve; efforts in between are read off it, in logarithms of effort and of what is missed.
+ * The queries are stored vectors (a stored one itself is found too easily: its own links lead to what is near), some way
+ * towards another one: about as hard as vectors of the same kind that are not stored. What was measured lies on a curve;
+ * efforts in between are read off it, in logarithms of effort and of what is missed.
  */
 import { HALF_VALUES, toHalf } from '../types/vector/half.ts'
 import type { GraphHits, GraphSearch } from './graph/graph.ts'
@@ -23,11 +23,13 @@ const QUERIES = 160
 const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280]
 const SHARES = [1, 0.1, 0.01]
 /** How far queries lie from their stored vectors towards others, in turns. */
-const BLENDS = [0, 0.2]
+const BLENDS = [0.1, 0.3]
 /** A recall that more effort need not better. */
 const ENOUGH = 0.998
 /** Of what may be missed, this part is left for what a sample cannot know. */
-const MARGIN = 0.1
+const MARGIN = 0.2
+/** Its multiples lie evenly between 0 and 1, however many are taken. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2
 /** What twice the effort leaves of what is missed, where the curve does not say so. */
 const HALVING = 0.7
 /** Up to so many elements (rows times dimensions) that match are measured exactly; above, a graph is asked for them alone. */
@@ -129,8 +131,10 @@ async function measureShare(
   const allow = share === 1 ? undefined : randomBits(linked, share)
   const options = { until: linked, ...(allow === undefined ? {} : { allow }) }
   const asked: Asked[] = []
-  const step = Math.max(1, Math.floor(linked / (QUERIES * 2)))
-  for (let slot = 0; slot < linked && asked.length < QUERIES; slot += step) {
+  const queries = Math.min(QUERIES, linked)
+  for (let i = 0; i < queries * 2 && asked.length < queries; i++) {
+    // Early and late ones alike: those that came first are found more easily.
+    const slot = Math.floor(((i * GOLDEN) % 1) * linked)
     if (graph.deleted(slot) !== Infinity) continue
     const query = blended(graph, slot, (slot + (linked >> 1)) % linked, BLENDS[asked.length % BLENDS.length]!)
     const exact = await graph.exact(query, { ...options, limit: K + 1 })
