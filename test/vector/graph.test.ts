@@ -1,7 +1,9 @@
 /** The graph with real threads, at its limits, and through a checkpoint. */
+import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CheckpointError } from '../../sql/vector/graph/checkpoint.ts'
 import { Graph, type GraphHits, type GraphSpec } from '../../sql/vector/graph/graph.ts'
+import { GRAPH, HEADER_AT } from '../../sql/vector/graph/layout.ts'
 import { GraphPool } from '../../sql/vector/graph/pool.ts'
 
 const SPEC: GraphSpec = { element: 'f32', metric: 'l2', dimensions: 24, m: 8, efConstruction: 40, seed: 3 }
@@ -197,6 +199,37 @@ describe('the graph', () => {
     expect(await recall(restored, queries, 60)).toBeGreaterThan(0.95)
   })
 
+  test.each([
+    ['spread about the origin', 0, 1, true],
+    ['far from the origin', 1000, 1, false],
+    ['in narrow clusters', 0, 0.001, false],
+  ] as const)('walks measure codes while these tell vectors apart: vectors %s', async (_, offset, width, isCoded) => {
+    const spec: GraphSpec = { ...SPEC, dimensions: 40, m: 16, efConstruction: 64 }
+    const graph = Graph.create(spec, LIMITS)
+    let x = 7
+    const next = () => {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+      return x / 2 ** 32
+    }
+    const centres = Array.from({ length: 20 }, () =>
+      Float32Array.from({ length: 40 }, () => (width < 1 ? next() * 4 - 2 : 0)),
+    )
+    const all = Array.from({ length: 3000 }, (__, i) => {
+      const vector = centres[i % 20]!.map((n) => offset + n + (next() - 0.5) * width)
+      return new Uint8Array(vector.buffer)
+    })
+    for (const vector of all) graph.link(graph.append(vector, 1))
+    expect(new Uint32Array(graph.memory.buffer)[HEADER_AT / 4 + GRAPH.coded] === 1).toBe(isCoded)
+    expect(await recall(graph, all.slice(0, 60), 150)).toBeGreaterThan(0.9)
+    const restored = await Graph.restore(spec, LIMITS, graph.checkpoint(3000))
+    all.forEach((vector, slot) => {
+      restored.setVector(slot, vector)
+    })
+    await restored.dropAbsent()
+    for (const query of all.slice(0, 20))
+      expect(restored.search(query, { effort: 20 }).next()).toEqual(graph.search(query, { effort: 20 }).next())
+  })
+
   test('a damaged checkpoint is refused', async () => {
     const graph = Graph.create(SPEC, LIMITS)
     for (const vector of vectors(200, SPEC.dimensions)) graph.link(graph.append(vector, 1))
@@ -218,5 +251,10 @@ describe('the graph', () => {
     ])
       await expect(Graph.restore(spec, LIMITS, blocks)).rejects.toThrow(CheckpointError)
     await expect(Graph.restore(SPEC, { bytesMax: 10_000 }, blocks)).rejects.toThrow(CheckpointError)
+    const before = Buffer.from(Buffer.from(blocks[0]!.subarray(4)).toString().replace('"version":3', '"version":2'))
+    const older = Buffer.alloc(4 + before.length)
+    older.writeUInt32LE(crc32(before))
+    older.set(before, 4)
+    await expect(Graph.restore(SPEC, LIMITS, blocks.with(0, older))).rejects.toThrow('version 2 is not 3')
   })
 })

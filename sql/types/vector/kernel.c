@@ -151,6 +151,28 @@ void half_to_float(const char *from, char *to, u32 groups) {
   for (u32 i = 0; i < groups; i++) wasm_v128_store(to + i * 16, load4_half(from + i * 8));
 }
 
+INLINE v128_t step_code(v128_t s, v128_t x, const char *a) {
+  return wasm_i32x4_add(s, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(a)));
+}
+i32 product_one(const char *q, const char *a, u32 n) {
+  v128_t s = ZERO;
+  for (u32 i = 0; i < n; i++) s = step_code(s, load4(q + i * 16), a + i * 8);
+  return (i32)total(s);
+}
+v128_t product_four(const char *q, const char *a, const char *b, const char *c, const char *d, u32 n) {
+  v128_t s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;
+  for (const char *e = q + n * 16; q != e; q += 16, a += 8, b += 8, c += 8, d += 8) {
+    v128_t x = load4(q);
+    s0 = step_code(s0, x, a);
+    s1 = step_code(s1, x, b);
+    s2 = step_code(s2, x, c);
+    s3 = step_code(s3, x, d);
+  }
+  v128_t ab = wasm_i32x4_add(wasm_i32x4_shuffle(s0, s1, 0, 4, 1, 5), wasm_i32x4_shuffle(s0, s1, 2, 6, 3, 7));
+  v128_t cd = wasm_i32x4_add(wasm_i32x4_shuffle(s2, s3, 0, 4, 1, 5), wasm_i32x4_shuffle(s2, s3, 2, 6, 3, 7));
+  return wasm_i32x4_add(wasm_i64x2_shuffle(ab, cd, 0, 2), wasm_i64x2_shuffle(ab, cd, 1, 3));
+}
+
 /* ------------------------------------------------------------ pairs and packed vectors: any number of dimensions */
 
 #define TAIL(I, D) for (u32 I = (D) & ~3u; I < (D); I++)

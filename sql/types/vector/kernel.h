@@ -27,3 +27,7 @@ typedef struct {
 float measure_one(u32 kind, const char *q, const char *a, u32 n);
 v128_t measure_four(u32 kind, const char *q, const char *a, const char *b, const char *c, const char *d, u32 n);
 void half_to_float(const char *from, char *to, u32 groups);
+
+/* Products of a query of 16-bit integers with codes of 8 bits; `n` counts groups of eight. Sums stay below 2^31. */
+v128_t product_four(const char *q, const char *a, const char *b, const char *c, const char *d, u32 n);
+i32 product_one(const char *q, const char *a, u32 n);

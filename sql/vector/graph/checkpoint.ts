@@ -2,7 +2,7 @@
  * A graph as blocks, without its vectors:
  *
  *     block    | CRC-32 of what follows u32 | bytes … |
- *     first    JSON: version, what the graph is made of, slots, entry, bytes of the upper lists
+ *     first    JSON: version, what the graph is made of, slots, entry, bytes of the upper lists, whether codes are in use
  *     then     for so many slots (chunkOf): created f64 … | deleted f64 … | level lists' place u32 … | count and ids of layer 0 … | head u8 …
  *     last     the upper lists as they lie
  *
@@ -12,9 +12,9 @@
  */
 import { crc32 } from 'node:zlib'
 import type { GraphSpec } from './graph.ts'
-import { type Layout, RECORD } from './layout.ts'
+import { endOf, type Layout, RECORD, recordAt } from './layout.ts'
 
-const VERSION = 2
+const VERSION = 3
 /** Of a block: a millisecond's work. */
 const BLOCK_BYTES = 1 << 18
 const chunkOf = (width: number): number => Math.max(1, Math.floor(BLOCK_BYTES / (21 + 4 * width)))
@@ -34,6 +34,8 @@ interface Written {
   readonly slots: number
   readonly entry: number
   readonly upperUsed: number
+  /** Walks measure codes, 1 or 0. */
+  readonly coded: number
 }
 
 const kindOf = ({ element, metric, dimensions, m }: GraphSpec): string => `${element} ${metric} ${dimensions} ${m}`
@@ -50,10 +52,10 @@ export function* blocksOf(
   layout: Layout,
   graph: Written & { readonly linked: number; readonly views: () => Views },
 ): Generator<Uint8Array> {
-  const { slots, linked, entry, upperUsed, views } = graph
+  const { slots, linked, entry, upperUsed, coded, views } = graph
   /** Where the upper lists of slots that are not linked begin: they lie in the order of slots. */
   let upperLinked = upperUsed
-  const head = { version: VERSION, kind: kindOf(spec), slots, entry, upperUsed }
+  const head = { version: VERSION, kind: kindOf(spec), slots, entry, upperUsed, coded }
   yield sealed(Buffer.from(JSON.stringify(head)))
   const width = 1 + 2 * spec.m
   const chunk = chunkOf(width)
@@ -68,7 +70,7 @@ export function* blocksOf(
     for (let i = 0; i < count; i++) {
       const slot = from + i
       if (layout.heads > 0 && ((bytes[layout.heads + (slot >> 3)]! >> (slot & 7)) & 1) === 0) continue
-      const record = (layout.records + slot * layout.stride) / 4
+      const record = recordAt(layout, slot) / 4
       heads[i] = 1
       times[i] = floats[record / 2 + RECORD.created]!
       times[count + i] = floats[record / 2 + RECORD.deleted]!
@@ -115,10 +117,10 @@ export async function fillFrom(
   const head = headOf(first.value)
   if (head.version !== VERSION) throw new CheckpointError(`version ${head.version} is not ${VERSION}`)
   if (head.kind !== kindOf(spec)) throw new CheckpointError(`a graph of ${head.kind} is not one of ${kindOf(spec)}`)
-  const { slots, entry, upperUsed } = head
+  const { slots, entry, upperUsed, coded } = head
   if (!(slots <= layout.slotsMax && entry <= slots && upperUsed <= layout.upperEnd - layout.upper))
     throw new CheckpointError('it is larger than the graph may be')
-  const views = reserve(layout.records + slots * layout.stride)
+  const views = reserve(endOf(layout, slots))
   const width = 1 + 2 * spec.m
   const chunk = chunkOf(width)
   for (let from = 0; from < slots; from += chunk) {
@@ -134,7 +136,7 @@ export async function fillFrom(
   checkUpper(upper, spec.m, slots)
   views.words.set(upper, layout.upper / 4)
   if ((await contents.next()).done !== true) throw new CheckpointError('there are more blocks than slots')
-  return { slots, entry, upperUsed }
+  return { slots, entry, upperUsed, coded }
 }
 
 async function* contentsOf(
@@ -176,7 +178,7 @@ function fillSlots(
   for (let i = 0; i < count; i++) {
     if (heads[i] === 0) continue
     const slot = from + i
-    const record = (layout.records + slot * layout.stride) / 4
+    const record = recordAt(layout, slot) / 4
     const upper = uppers[i]!
     if (!isList(links, i * width, spec.m * 2, slots) || upper > upperUsed)
       throw new CheckpointError(`slot ${slot} has bad links`)

@@ -10,19 +10,18 @@
  */
 #include "../../types/vector/kernel.h"
 
-#ifndef LOWEST_CHOSEN
-#define LOWEST_CHOSEN(G) ((G)->m)
-#endif
 
 typedef struct {
-  u32 stride, records, upper, upper_stride; /* record `s` begins at records + s * stride; upper: words per layer */
+  u32 stride, records, upper, upper_stride; /* bytes of a record; the first block; upper: words per layer */
   u32 kind, groups, m, ef_construction;
   u32 slots, entry, lock, next; /* entry: slot + 1, 0: nobody linked yet; next: the slot to be linked next */
-  u32 vector, element_bytes, heads, unused;
+  u32 scale, heads;             /* scale: in the record */
+  u32 block_bits, block_bytes;  /* a block has 2^block_bits slots: their records, codes, vectors */
+  u32 vectors, vector_stride, codes, code_stride, code_groups; /* places in a block; code_groups of eight elements */
+  u32 coded, tried, poor;       /* coded: walks measure codes; tried, poor: how well they did */
 } Graph;
 
-/* Followed by 2m ids, the links of the lowest layer; then, at graph.vector, by the vector. Right before the vector, in
-   its first cache line, lies its scale: 1 / |v| where the metric is cosine, else 1. */
+/* Followed by 2m ids, the links of the lowest layer, and, at graph.scale, by 1 / |v| where the metric is cosine, else 1. */
 typedef struct {
   double created, deleted;
   u32 lock, upper; /* upper: address of level, then for each layer from 1 a count and m ids; 0: level 0 */
@@ -38,8 +37,9 @@ typedef struct {
   u32 table_bits, seen, table, spare;
   i64 last; /* the sweep's last answer ended here */
   u32 position, expanded, query_bytes;
+  u32 code; float code_scale, code_norm; /* of the query; code: bytes behind its floats, 0: the walk measures floats */
   /* addresses, set once */
-  u32 near_at, open_at, rest_at, table_at[2], decode_at[2], picks_at, list_at, query_at, allow_at, image_at;
+  u32 near_at, open_at, rest_at, table_at[2], decode_at[2], code_at, picks_at, list_at, query_at, allow_at, image_at, touched;
 } Context;
 
 enum { HEAP_MAX = 131072, TABLE_BITS_MAX = 18, SEEN_MAX = 131072, RETURNED = 0x80000000u };
@@ -52,9 +52,28 @@ enum { MORE, ROUND, NOTHING };
 #define INLINE static inline __attribute__((always_inline))
 #define AT(TYPE, ADDRESS) ((TYPE *)(ADDRESS))
 
-INLINE Record *record(const Graph *g, u32 slot) { return AT(Record, g->records + slot * g->stride); }
-INLINE const char *vector(const Graph *g, u32 slot) { return AT(char, g->records + slot * g->stride + g->vector); }
-INLINE float *scale_at(const Graph *g, u32 slot) { return AT(float, g->records + slot * g->stride + g->vector - 4); }
+/* A vector in 8 bits an element: v is about `step` * element. */
+typedef struct {
+  float scale, norm; /* scale: 1 / |elements| where the metric is cosine, else the step; norm: |step * elements|^2 for l2 */
+  signed char elements[];
+} Code;
+
+/* What distances are measured from: by its code if it has one. */
+typedef struct {
+  const char *floats, *code; /* code: 16 bits an element */
+  float scale, code_scale, code_norm;
+} Query;
+
+INLINE u32 block(const Graph *g, u32 slot) { return g->records + (slot >> g->block_bits) * g->block_bytes; }
+INLINE u32 place(const Graph *g, u32 slot) { return slot & ((1u << g->block_bits) - 1); }
+INLINE Record *record(const Graph *g, u32 slot) { return AT(Record, block(g, slot) + place(g, slot) * g->stride); }
+INLINE const char *vector(const Graph *g, u32 slot) {
+  return AT(char, block(g, slot) + g->vectors + place(g, slot) * g->vector_stride);
+}
+INLINE Code *code(const Graph *g, u32 slot) {
+  return AT(Code, block(g, slot) + g->codes + place(g, slot) * g->code_stride);
+}
+INLINE float *scale_at(const Graph *g, u32 slot) { return (float *)((char *)record(g, slot) + g->scale); }
 INLINE u32 level(const Graph *g, u32 slot) {
   u32 upper = record(g, slot)->upper;
   return upper ? *AT(u32, upper) : 0;
@@ -72,32 +91,132 @@ INLINE float finish(const Graph *g, float raw, float scale, const float *stored)
   float d = metric == METRIC_COSINE ? 1 - raw * scale * *stored : metric == METRIC_IP ? -raw : raw;
   return d != d ? INFINITE : d;
 }
-INLINE float measure(const Graph *g, const char *q, float scale, u32 slot) {
-  return finish(g, measure_one(g->kind, q, vector(g, slot), g->groups), scale, scale_at(g, slot));
+INLINE float measure_exactly(const Graph *g, const Query *q, u32 slot) {
+  return finish(g, measure_one(g->kind, q->floats, vector(g, slot), g->groups), q->scale, scale_at(g, slot));
 }
-INLINE v128_t measure4(const Graph *g, const char *q, float scale, const u32 *slots) {
+INLINE v128_t measure4_exactly(const Graph *g, const Query *q, const u32 *slots) {
   u32 a = slots[0], b = slots[1], c = slots[2], d = slots[3];
-  v128_t raw = measure_four(g->kind, q, vector(g, a), vector(g, b), vector(g, c), vector(g, d), g->groups);
+  v128_t raw = measure_four(g->kind, q->floats, vector(g, a), vector(g, b), vector(g, c), vector(g, d), g->groups);
   u32 metric = g->kind & 7;
   if (metric == METRIC_COSINE) {
     v128_t scales = wasm_f32x4_make(*scale_at(g, a), *scale_at(g, b), *scale_at(g, c), *scale_at(g, d));
-    scales = wasm_f32x4_mul(wasm_f32x4_splat(scale), scales);
+    scales = wasm_f32x4_mul(wasm_f32x4_splat(q->scale), scales);
     raw = wasm_f32x4_sub(wasm_f32x4_const_splat(1), wasm_f32x4_mul(raw, scales));
   } else if (metric == METRIC_IP) raw = wasm_f32x4_neg(raw);
   return wasm_v128_bitselect(raw, wasm_f32x4_splat(INFINITE), wasm_f32x4_eq(raw, raw));
 }
-/* Distances of the `count` slots; both arrays have room for three more. */
-INLINE void measure_all(const Graph *g, const char *q, float scale, u32 *slots, u32 count, float *out) {
-  if (count == 0) return;
-  for (u32 i = count; i & 3; i++) slots[i] = slots[count - 1];
-  for (u32 i = 0; i < count; i += 4) wasm_v128_store(out + i, measure4(g, q, scale, slots + i));
+INLINE v128_t measure4_codes(const Graph *g, const Query *q, const u32 *slots) {
+  const Code *a = code(g, slots[0]), *b = code(g, slots[1]), *c = code(g, slots[2]), *d = code(g, slots[3]);
+  v128_t scales = wasm_f32x4_make(a->scale, b->scale, c->scale, d->scale);
+  v128_t raw = product_four(q->code, (char *)a->elements, (char *)b->elements, (char *)c->elements, (char *)d->elements,
+                            g->code_groups);
+  raw = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(raw), wasm_f32x4_mul(wasm_f32x4_splat(q->code_scale), scales));
+  u32 metric = g->kind & 7;
+  if (metric == METRIC_COSINE) raw = wasm_f32x4_sub(wasm_f32x4_const_splat(1), raw);
+  else if (metric == METRIC_IP) raw = wasm_f32x4_neg(raw);
+  else {
+    v128_t norms = wasm_f32x4_make(a->norm, b->norm, c->norm, d->norm);
+    norms = wasm_f32x4_add(wasm_f32x4_splat(q->code_norm), norms);
+    raw = wasm_f32x4_sub(norms, wasm_f32x4_add(raw, raw));
+  }
+  return wasm_v128_bitselect(raw, wasm_f32x4_splat(INFINITE), wasm_f32x4_eq(raw, raw));
 }
-/* A stored vector as a query; halves are decoded to `decoded`. */
-INLINE const char *as_query(const Graph *g, u32 slot, u32 decoded) {
+INLINE v128_t measure4(const Graph *g, const Query *q, const u32 *slots) {
+  return q->code ? measure4_codes(g, q, slots) : measure4_exactly(g, q, slots);
+}
+INLINE float measure(const Graph *g, const Query *q, u32 slot) {
+  u32 slots[4] = {slot, slot, slot, slot};
+  return q->code ? wasm_f32x4_extract_lane(measure4_codes(g, q, slots), 0) : measure_exactly(g, q, slot);
+}
+/* Distances of the `count` slots; both arrays have room for three more. */
+#define MEASURE_ALL(NAME, FOUR)                                                                                        \
+  INLINE void NAME(const Graph *g, const Query *q, u32 *slots, u32 count, float *out) {                                \
+    if (count == 0) return;                                                                                            \
+    for (u32 i = count; i & 3; i++) slots[i] = slots[count - 1];                                                       \
+    for (u32 i = 0; i < count; i += 4) wasm_v128_store(out + i, FOUR(g, q, slots + i));                                \
+  }
+MEASURE_ALL(measure_all_codes, measure4_codes)
+MEASURE_ALL(measure_all_exactly, measure4_exactly)
+INLINE void measure_all(const Graph *g, const Query *q, u32 *slots, u32 count, float *out) {
+  if (q->code) measure_all_codes(g, q, slots, count, out);
+  else measure_all_exactly(g, q, slots, count, out);
+}
+
+INLINE float greatest_of(const Graph *g, const char *v) {
+  v128_t max = wasm_f32x4_const_splat(0);
+  for (u32 i = 0; i < g->groups; i++) max = wasm_f32x4_max(max, wasm_f32x4_abs(wasm_v128_load(v + i * 16)));
+  max = wasm_f32x4_max(max, wasm_i32x4_shuffle(max, max, 2, 3, 0, 1));
+  return wasm_f32x4_extract_lane(wasm_f32x4_max(max, wasm_i32x4_shuffle(max, max, 1, 0, 3, 2)), 0);
+}
+/* Eight elements times `factor`, rounded. */
+INLINE v128_t eight(const Graph *g, const char *v, u32 i, v128_t factor) {
+  v128_t low = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(v + i * 32), factor));
+  v128_t high = wasm_f32x4_const_splat(0);
+  if (2 * i + 1 < g->groups) high = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(v + i * 32 + 16), factor));
+  return wasm_i16x8_narrow_i32x4(wasm_i32x4_trunc_sat_f32x4(low), wasm_i32x4_trunc_sat_f32x4(high));
+}
+INLINE double squares_of(const short *elements, u32 count) {
+  double s = 0;
+  for (u32 i = 0; i < count; i++) s += (double)elements[i] * elements[i];
+  return s;
+}
+INLINE float inverse(double squares) { return squares > 0 ? (float)(1 / __builtin_sqrt(squares)) : 0; }
+
+/* The code of floats, 16 bits an element, to be measured from. */
+static void encode_query(const Graph *g, Query *q, const char *floats, u32 to) {
+  float max = greatest_of(g, floats), step = max / 32767;
+  v128_t factor = wasm_f32x4_splat(max > 0 ? 32767 / max : 0);
+  short *elements = AT(short, to);
+  for (u32 i = 0; i < g->code_groups; i++) wasm_v128_store(elements + i * 8, eight(g, floats, i, factor));
+  double squares = squares_of(elements, g->code_groups * 8);
+  u32 metric = g->kind & 7;
+  q->code = AT(char, to);
+  q->code_scale = metric == METRIC_COSINE ? inverse(squares) : step;
+  q->code_norm = metric == METRIC_L2 ? (float)(squares * step * step) : 0;
+}
+/* The code of a stored vector, 8 bits an element. */
+static void encode(const Graph *g, u32 slot) {
   const char *v = vector(g, slot);
-  if (g->kind >> 3 != F16) return v;
-  half_to_float(v, AT(char, decoded), g->groups);
-  return AT(char, decoded);
+  Code *c = code(g, slot);
+  float max = greatest_of(g, v), step = max / 127;
+  v128_t factor = wasm_f32x4_splat(max > 0 ? 127 / max : 0);
+  double squares = 0;
+  for (u32 i = 0; i < g->code_groups; i++) {
+    short elements[8];
+    v128_t e = eight(g, v, i, factor);
+    wasm_v128_store(elements, e);
+    squares += squares_of(elements, 8);
+    wasm_v128_store64_lane(c->elements + i * 8, wasm_i8x16_narrow_i16x8(e, e), 0);
+  }
+  u32 metric = g->kind & 7;
+  c->scale = metric == METRIC_COSINE ? inverse(squares) : step;
+  c->norm = metric == METRIC_L2 ? (float)(squares * step * step) : 0;
+}
+
+/* Measures from a stored vector; `room`: where it may be decoded. */
+static void from_stored(const Graph *g, Query *q, u32 slot, u32 room) {
+  const char *v = vector(g, slot);
+  q->code = 0;
+  q->scale = *scale_at(g, slot);
+  q->floats = v;
+  if (g->coded) {
+    const Code *c = code(g, slot);
+    for (u32 i = 0; i < g->code_groups; i++)
+      wasm_v128_store(AT(char, room + i * 16), wasm_i16x8_load8x8(c->elements + i * 8));
+    q->code = AT(char, room);
+    q->code_scale = c->scale;
+    q->code_norm = c->norm;
+  } else if (g->kind >> 3 == F16) {
+    half_to_float(v, AT(char, room), g->groups);
+    q->floats = AT(char, room);
+  }
+}
+static void from_context(const Context *c, Query *q) {
+  q->floats = AT(char, c->query);
+  q->scale = c->scale;
+  q->code = c->code ? AT(char, c->query + c->code) : 0;
+  q->code_scale = c->code_scale;
+  q->code_norm = c->code_norm;
 }
 
 /* ------------------------------------------------ a distance and its slot in one number, ordered as the distance is */
@@ -112,6 +231,26 @@ INLINE float distance_of(i64 k) {
   return __builtin_bit_cast(float, bits ^ ((bits >> 31) & 0x7fffffff));
 }
 
+/* Loads that nobody waits for: the cache misses of all codes overlap, and that of the next node's links with them. */
+INLINE u32 touch_codes(const Graph *g, const u32 *slots, u32 count) {
+  u32 sum = 0, last = g->code_stride - 4;
+  for (u32 i = 0; i < count; i++) {
+    const char *c = (const char *)code(g, slots[i]);
+    for (u32 at = 0; at < last; at += 64) sum += *(const volatile u32 *)(c + at);
+    sum += *(const volatile u32 *)(c + last);
+  }
+  return sum;
+}
+INLINE u32 touch_links(const Graph *g, u32 slot) {
+  const char *r = (const char *)record(g, slot);
+  return *(const volatile u32 *)r + *(const volatile u32 *)(r + 64) + *(const volatile u32 *)(r + 128);
+}
+/* Before the distances of `slots` are measured; open: what is walked from next, perhaps. */
+INLINE void touch(const Graph *g, Context *c, const u32 *slots, u32 count, const i64 *open, u32 opened) {
+  u32 sum = touch_codes(g, slots, count);
+  if (opened > 0) sum += touch_links(g, slot_of(open[0]));
+  c->touched = sum;
+}
 /* Heaps of keys: the least first, or (NEAR) the greatest first. */
 #define HEAP(NAME, BEFORE)                                                                                             \
   INLINE void NAME##_down(i64 *h, u32 n, u32 i, i64 k) {                                                               \
@@ -177,17 +316,17 @@ INLINE int is_wanted(const Graph *g, const Context *c, u32 slot) {
 }
 
 /* Towards the query on the layers `top` to `bottom`, to the nearest that one step reaches. */
-static u32 descend(const Graph *g, Context *c, const char *q, float scale, u32 at, u32 top, u32 bottom) {
+static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, u32 bottom) {
   u32 slots[4 + 200];
   float out[4 + 200];
-  float best = measure(g, q, scale, at);
+  float best = measure(g, q, at);
   for (u32 layer = top; layer >= bottom && layer > 0; layer--) {
     for (int moved = 1; moved;) {
       moved = 0;
       const u32 *list = links(g, at, layer);
       u32 n = list[0];
       for (u32 i = 0; i < n; i++) slots[i] = list[1 + i];
-      measure_all(g, q, scale, slots, n, out);
+      measure_all(g, q, slots, n, out);
       c->visited += n;
       for (u32 i = 0; i < n; i++)
         if (out[i] < best) best = out[i], at = slots[i], moved = 1;
@@ -214,16 +353,24 @@ INLINE u32 unseen(const Graph *g, Context *c, u32 slot, u32 layer, u32 *slots) {
   return count;
 }
 
-/* The `ef` nearest on a layer, ascending in NEAR: for linking, so every node counts and nothing is kept for later. */
-static u32 nearest(const Graph *g, Context *c, const char *q, float scale, u32 start, u32 ef, u32 layer) {
+/*
+ * The `ef` nearest on a layer, ascending in NEAR, beginning from the `n` slots in NEAR, ascending: for linking and on the
+ * way down, so every node counts and nothing is kept for later.
+ */
+static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u32 layer) {
   u32 slots[4 + 200];
   float out[4 + 200];
   i64 *near = AT(i64, c->near_at), *open = AT(i64, c->open_at);
   clear_table(c, ef);
-  *found(AT(u32, c->table), c->table_bits, start) = start + 1;
-  c->seen = 1;
-  near[0] = open[0] = key(measure(g, q, scale, start), start);
-  u32 n = 1, o = 1;
+  if (n > ef) n = ef;
+  u32 o = n;
+  for (u32 i = 0; i < n; i++) {
+    u32 slot = slot_of(near[i]);
+    *found(AT(u32, c->table), c->table_bits, slot) = slot + 1;
+    open[i] = near[i];
+  }
+  c->seen = n;
+  for (u32 i = 1; i < n; i++) greatest_push(near, i, near[i]);
   while (o > 0) {
     i64 k = open[0];
     if (n == ef && k > near[0]) break;
@@ -231,7 +378,8 @@ static u32 nearest(const Graph *g, Context *c, const char *q, float scale, u32 s
     if (o > 0) least_down(open, o, 0, open[o]);
     if (c->seen + 256 > SEEN_MAX) break;
     u32 count = unseen(g, c, slot_of(k), layer, slots);
-    measure_all(g, q, scale, slots, count, out);
+    if (q->code) touch(g, c, slots, count, open, o);
+    measure_all(g, q, slots, count, out);
     for (u32 i = 0; i < count; i++) {
       i64 x = key(out[i], slots[i]);
       if (n < ef) greatest_push(near, n++, x);
@@ -244,28 +392,47 @@ static u32 nearest(const Graph *g, Context *c, const char *q, float scale, u32 s
   return n;
 }
 
+/* Slots of the layer above that a slot's linking and a search begin with: one alone is often of another cluster. */
+enum { BEAM_LINKED = 8, BEAM_SEARCHED = 4 };
+
+/* From the entry towards the query: NEAR gets up to `beam` slots of `bottom` to begin the next layer with. Gives their number. */
+static u32 come_down(const Graph *g, Context *c, const Query *q, u32 entry, u32 top, u32 bottom, u32 beam) {
+  u32 at = entry;
+  if (top > bottom) at = descend(g, c, q, at, top, bottom + 1);
+  AT(i64, c->near_at)[0] = key(measure(g, q, at), at);
+  return top >= bottom && bottom > 0 ? nearest(g, c, q, 1, beam, bottom) : 1;
+}
+
 /* --------------------------------------------------------------------------------------------------------- linking */
 
-/* Of ascending candidates those that are nearer to the node than to any one chosen before, at most `max` (algorithm 4). */
-static u32 choose(const Graph *g, Context *c, const i64 *from, u32 count, u32 max, i64 *chosen) {
+/*
+ * Of ascending candidates those that are nearer to the node than to any one chosen before, at most `max` (algorithm 4);
+ * then the nearest of the others, up to `fill`.
+ */
+static u32 choose(const Graph *g, Context *c, const i64 *from, u32 count, u32 max, u32 fill, i64 *chosen) {
   u32 ids[4 + 200];
-  u32 n = 0;
+  i64 others[200];
+  u32 n = 0, left = 0;
   for (u32 i = 0; i < count && n < max; i++) {
     u32 slot = slot_of(from[i]);
     float d = distance_of(from[i]);
     if (n > 0) {
-      const char *q = as_query(g, slot, c->decode_at[1]);
-      float scale = *scale_at(g, slot);
+      Query q;
+      from_stored(g, &q, slot, c->decode_at[1]);
       v128_t limit = wasm_f32x4_splat(d);
       u32 j = 0;
       for (; j < n; j += 4)
-        if (wasm_v128_any_true(wasm_f32x4_lt(measure4(g, q, scale, ids + j), limit))) break;
-      if (j < n) continue;
+        if (wasm_v128_any_true(wasm_f32x4_lt(measure4(g, &q, ids + j), limit))) break;
+      if (j < n) {
+        if (left < fill) others[left++] = from[i];
+        continue;
+      }
     }
     chosen[n] = from[i];
     for (u32 j = n; j < n + 4; j++) ids[j] = slot;
     n++;
   }
+  for (u32 i = 0; i < left && n < fill; i++) chosen[n++] = others[i];
   return n;
 }
 
@@ -295,12 +462,13 @@ static void connect(const Graph *g, Context *c, u32 node, u32 slot, float d, u32
     __atomic_store_n(list, n + 1, __ATOMIC_SEQ_CST);
   } else if (!there) {
     for (u32 i = 0; i < n; i++) slots[i] = list[1 + i];
-    const char *q = as_query(g, node, c->decode_at[0]);
-    measure_all(g, q, *scale_at(g, node), slots, n, out);
+    Query q;
+    from_stored(g, &q, node, c->decode_at[0]);
+    measure_all(g, &q, slots, n, out);
     for (u32 i = 0; i < n; i++) greatest_push(keys, i, key(out[i], slots[i]));
     greatest_push(keys, n, key(d, slot));
     sort(keys, n + 1);
-    write_list(list, chosen, choose(g, c, keys, n + 1, max, chosen));
+    write_list(list, chosen, choose(g, c, keys, n + 1, max, 0, chosen));
   }
   release(&record(g, node)->lock);
 }
@@ -309,15 +477,39 @@ static void connect(const Graph *g, Context *c, u32 node, u32 slot, float d, u32
 EXPORT(choose_again) void choose_again(const Graph *g, Context *c, u32 node, u32 layer, u32 *list, u32 count) {
   u32 max = layer == 0 ? 2 * g->m : g->m;
   i64 *near = AT(i64, c->near_at), chosen[8 + 200];
-  const char *q = as_query(g, node, c->decode_at[0]);
-  for (u32 i = 0; i < count; i++)
-    greatest_push(near, i, key(measure(g, q, *scale_at(g, node), list[i]), list[i]));
+  Query q;
+  from_stored(g, &q, node, c->decode_at[0]);
+  for (u32 i = 0; i < count; i++) greatest_push(near, i, key(measure(g, &q, list[i]), list[i]));
   sort(near, count);
-  write_list(links(g, node, layer), chosen, choose(g, c, near, count, max, chosen));
+  write_list(links(g, node, layer), chosen, choose(g, c, near, count, max, 0, chosen));
 }
 
 INLINE int is_head(const Graph *g, u32 slot) {
   return !g->heads || AT(unsigned char, g->heads)[slot >> 3] >> (slot & 7) & 1;
+}
+
+/*
+ * Codes do when the nearest of a search's candidates are found among the first by their codes: of a sixth of the first 64
+ * all but one within three eighths. Where that is often not so (narrow clusters far from each other, vectors far from the
+ * origin), walks measure the vectors from now on.
+ */
+static void judge_codes(Graph *g, const Query *q, const i64 *near, u32 count) {
+  if (count < 16) return;
+  if (count > 64) count = 64;
+  float exact[64], best[10];
+  u32 wanted = count * 10 / 64, held = 0, good = 0;
+  for (u32 i = 0; i < count; i++) {
+    float d = exact[i] = measure_exactly(g, q, slot_of(near[i]));
+    if (held == wanted && !(d < best[held - 1])) continue;
+    u32 j = held < wanted ? held++ : held - 1;
+    for (; j > 0 && d < best[j - 1]; j--) best[j] = best[j - 1];
+    best[j] = d;
+  }
+  for (u32 i = 0; i < count * 3 / 8; i++) good += exact[i] <= best[held - 1];
+  int is_poor = good + 1 < wanted;
+  u32 tried = __atomic_add_fetch(&g->tried, 1, __ATOMIC_SEQ_CST);
+  u32 poor = __atomic_add_fetch(&g->poor, is_poor, __ATOMIC_SEQ_CST);
+  if (tried >= 64 && poor * 16 > tried) __atomic_store_n(&g->coded, 0, __ATOMIC_SEQ_CST);
 }
 
 EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
@@ -330,19 +522,20 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
     release(&g->lock);
     if (entry == slot + 1) return;
   }
-  u32 at = entry - 1, top = level(g, at);
-  const char *q = as_query(g, slot, c->query_at);
-  float scale = *scale_at(g, slot);
-  if (top > mine) at = descend(g, c, q, scale, at, top, mine + 1);
+  u32 top = level(g, entry - 1);
+  Query q;
+  from_stored(g, &q, slot, c->query_at);
+  if (q.code) encode_query(g, &q, q.floats, c->code_at);
+  u32 n = come_down(g, c, &q, entry - 1, top, mine + 1, BEAM_LINKED);
   u32 highest = mine < top ? mine : top;
   i64 *near = AT(i64, c->near_at), *picks = AT(i64, c->picks_at);
   u32 picked[32];
   for (u32 layer = highest;; layer--) {
-    u32 n = nearest(g, c, q, scale, at, g->ef_construction, layer);
-    at = slot_of(near[0]);
-    u32 max = layer == 0 ? LOWEST_CHOSEN(g) : g->m;
+    n = nearest(g, c, &q, n, g->ef_construction, layer);
+    u32 max = layer == 0 ? g->m + g->m / 2 : g->m;
     i64 *chosen = picks + layer * 256;
-    picked[layer] = choose(g, c, near, n, max, chosen);
+    if (layer == 0 && q.code && (slot & 7) == 0) judge_codes(g, &q, near, n);
+    picked[layer] = choose(g, c, near, n, max, layer == 0 ? max : 0, chosen);
     write_list(links(g, slot, layer), chosen, picked[layer]);
     if (layer == 0) break;
   }
@@ -378,7 +571,10 @@ static float scale_of(const Graph *g, u32 element, const char *q) {
 /* After a slot's vector was written. */
 EXPORT(stored) void stored(const Graph *g, Context *c, u32 slot) {
   u32 element = g->kind >> 3;
-  *scale_at(g, slot) = scale_of(g, element == F16 ? F32 : element, as_query(g, slot, c->decode_at[0]));
+  Query q;
+  from_stored(g, &q, slot, c->decode_at[0]);
+  *scale_at(g, slot) = scale_of(g, element == F16 ? F32 : element, q.floats);
+  if (g->code_groups) encode(g, slot);
 }
 /* After a query's bytes were written, padded: of halves where the first decoded vector lies, else where the query does. */
 EXPORT(asked) void asked(const Graph *g, Context *c) {
@@ -386,6 +582,14 @@ EXPORT(asked) void asked(const Graph *g, Context *c) {
   if (element == F16) half_to_float(AT(char, c->decode_at[0]), AT(char, c->query_at), g->groups);
   c->query = c->query_at;
   c->scale = scale_of(g, element == F16 ? F32 : element, AT(char, c->query));
+  c->code = 0;
+  if (!g->coded) return;
+  Query q;
+  c->code = g->groups * 16;
+  encode_query(g, &q, AT(char, c->query), c->query + c->code);
+  c->code_scale = q.code_scale;
+  c->code_norm = q.code_norm;
+  c->query_bytes = c->code + g->code_groups * 16;
 }
 
 INLINE u32 piece(u32 to, u32 from, u32 bytes) {
@@ -434,12 +638,26 @@ INLINE void offer(Context *c, i64 *near, i64 *rest, i64 x) {
   } else rest[c->rest++] = x | RETURNED;
 }
 
+/* What the walk found by codes, by its vectors. */
+static void measure_again(const Graph *g, Context *c, const Query *q, i64 *near) {
+  u32 slots[4];
+  float out[4];
+  for (u32 i = 0, n; i < c->near; i += n) {
+    for (n = 0; n < 4 && i + n < c->near; n++) slots[n] = slot_of(near[i + n]);
+    measure_all_exactly(g, q, slots, n, out);
+    for (u32 j = 0; j < n; j++) near[i + j] = key(out[j], slots[j]);
+  }
+  for (u32 i = 1; i < c->near; i++) greatest_push(near, i, near[i]);
+  c->visited += c->near;
+}
+
 /* The sweep: every slot that was not returned, in order of key; `list` names them or is 0. A NEAR full is an answer. */
 EXPORT(sweep) u32 sweep(const Graph *g, Context *c, const u32 *list, u32 until, u32 budget) {
   u32 slots[8];
   float out[8];
   i64 *near = AT(i64, c->near_at);
-  const char *q = AT(char, c->query);
+  Query q;
+  from_context(c, &q);
   u32 *table = AT(u32, c->table), n = 0, i = c->position;
   u32 end = until - i > budget ? i + budget : until;
   for (; i < end || n > 0;) {
@@ -450,7 +668,7 @@ EXPORT(sweep) u32 sweep(const Graph *g, Context *c, const u32 *list, u32 until, 
       slots[n++] = slot;
       if (n < 4 && i < end) continue;
     }
-    measure_all(g, q, c->scale, slots, n, out);
+    measure_all_exactly(g, &q, slots, n, out);
     c->visited += n;
     for (u32 j = 0; j < n; j++) {
       i64 x = key(out[j], slots[j]);
@@ -490,15 +708,18 @@ EXPORT(begin) void begin(const Graph *g, Context *c) {
   begin_exact(c);
   if (g->entry == 0) return;
   u32 entry = g->entry - 1;
-  const char *q = AT(char, c->query);
-  u32 at = descend(g, c, q, c->scale, entry, level(g, entry), 1);
+  Query q;
+  from_context(c, &q);
+  i64 *near = AT(i64, c->near_at), *open = AT(i64, c->open_at);
+  u32 n = come_down(g, c, &q, entry, level(g, entry), 1, BEAM_SEARCHED);
+  if (n > c->effort) n = c->effort;
   clear_table(c, c->effort);
-  *found(AT(u32, c->table), c->table_bits, at) = at + 1;
-  c->seen = 1;
-  i64 k = key(measure(g, q, c->scale, at), at);
-  AT(i64, c->open_at)[0] = k;
-  c->open = 1;
-  if (is_wanted(g, c, at)) AT(i64, c->near_at)[c->near++] = k;
+  c->seen = c->open = n;
+  for (u32 i = 0; i < n; i++) {
+    i64 k = open[i] = near[i];
+    *found(AT(u32, c->table), c->table_bits, slot_of(k)) = slot_of(k) + 1;
+    if (is_wanted(g, c, slot_of(k))) greatest_push(near, c->near++, k);
+  }
   c->state = WALKING;
 }
 
@@ -532,7 +753,8 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
   u32 slots[8 + 200];
   float out[8 + 200];
   i64 *near = AT(i64, c->near_at), *open = AT(i64, c->open_at), *rest = AT(i64, c->rest_at);
-  const char *q = AT(char, c->query);
+  Query q;
+  from_context(c, &q);
   u32 stop = c->visited + budget, all = c->effort;
   if (c->state == WALKED) begin_round(g, c);
   if (c->state == WALKING) {
@@ -549,7 +771,8 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
       if (c->open > 0) least_down(open, c->open, 0, open[c->open]);
       c->expanded++;
       u32 count = unseen(g, c, slot_of(k), 0, slots);
-      measure_all(g, q, c->scale, slots, count, out);
+      if (q.code) touch(g, c, slots, count, open, c->open);
+      measure_all(g, &q, slots, count, out);
       for (u32 i = 0; i < count; i++) {
         i64 x = key(out[i], slots[i]);
         if (c->near == all && x > near[0]) {
@@ -562,6 +785,7 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
     }
     if (c->near > 0) {
       c->state = WALKED;
+      if (c->code) measure_again(g, c, &q, near);
       sort(near, c->near);
       return ROUND;
     }

@@ -17,7 +17,20 @@ import { sqlError } from '../../types/error.ts'
 import { kernelModule } from '../../types/vector/kernel.ts'
 import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import { blocksOf, fillFrom } from './checkpoint.ts'
-import { CONTEXT, ELEMENTS, GRAPH, HEADER_AT, type Layout, layoutOf, METRICS, PAGE, RECORD } from './layout.ts'
+import {
+  CONTEXT,
+  ELEMENTS,
+  endOf,
+  GRAPH,
+  HEADER_AT,
+  type Layout,
+  layoutOf,
+  METRICS,
+  PAGE,
+  RECORD,
+  recordAt,
+  vectorAt,
+} from './layout.ts'
 import type { GraphPool } from './pool.ts'
 import { ExactSearch, type GraphKernel, type Inside, OpenSearch } from './search.ts'
 
@@ -127,6 +140,7 @@ export class Graph {
       graph.#upperUsed = filled.upperUsed
       graph.#set('slots', filled.slots)
       graph.#set('entry', filled.entry)
+      graph.#set('coded', filled.coded)
       graph.#absent = new Uint8Array(filled.slots)
       for (let slot = 0; slot < filled.slots; slot++) if (graph.#isHead(slot)) graph.#absent[slot] = 1
       return graph
@@ -143,7 +157,7 @@ export class Graph {
     this.#layout = layout
     let memory: WebAssembly.Memory
     try {
-      const initial = Math.min(layout.pagesMax, Math.ceil((layout.records + layout.stride) / PAGE))
+      const initial = Math.min(layout.pagesMax, Math.ceil(layout.records / PAGE) + 1)
       memory = new WebAssembly.Memory({ initial, maximum: layout.pagesMax, shared: true })
     } catch {
       throw sqlError('53200', 'out of memory', { detail: `Failed to reserve memory for a graph of vectors.` })
@@ -170,9 +184,16 @@ export class Graph {
       entry: 0,
       lock: 0,
       next: 0,
-      vector: layout.vector,
-      elementBytes: layout.vectorBytes,
+      scale: layout.scale,
       heads: layout.heads,
+      blockBits: layout.blockBits,
+      blockBytes: layout.blockBytes,
+      vectors: layout.vectors,
+      vectorStride: layout.vectorStride,
+      codes: layout.codes,
+      codeStride: layout.codeStride,
+      codeGroups: layout.codeGroups,
+      coded: layout.codeGroups > 0 ? 1 : 0,
     }
     for (const [name, value] of Object.entries(header)) this.#set(name as keyof typeof GRAPH, value)
     if (pool === undefined) return
@@ -195,7 +216,7 @@ export class Graph {
 
   /** Bytes in use: records and upper lists. */
   get bytes(): number {
-    return this.slots * this.#layout.stride + this.#upperUsed
+    return this.slots * this.#layout.slotBytes + this.#upperUsed
   }
 
   /**
@@ -203,17 +224,17 @@ export class Graph {
    * Throws 53200 beyond the limit; nothing was appended then.
    */
   append(packed: Uint8Array, created: number): Slot {
-    const { stride, slotsMax, records, heads } = this.#layout
+    const { slotBytes, slotsMax, heads } = this.#layout
     const slot = this.slots
     const units = this.#unitsOf(packed.length)
     const level = levelOf(this.spec, slot)
-    if (slot + units > slotsMax || this.bytes + units * stride + this.#upperBytes(level) > this.#bytesMax)
+    if (slot + units > slotsMax || this.bytes + units * slotBytes + this.#upperBytes(level) > this.#bytesMax)
       throw sqlError('53200', 'vector index graph no longer fits into its memory', {
         detail: `${this.#bytesMax} bytes are allowed; ${slot} slots take ${this.bytes}.`,
         hint: 'Increase maintenance_work_mem.',
       })
-    this.#reserve(records + (slot + units) * stride)
-    const word = (records + slot * stride) >> 2
+    this.#reserve(endOf(this.#layout, slot + units))
+    const word = this.#record(slot)
     this.#floats[(word >> 1) + RECORD.created] = created
     this.#floats[(word >> 1) + RECORD.deleted] = Infinity
     this.#words[word + RECORD.upper] = this.#newUpper(level)
@@ -244,7 +265,7 @@ export class Graph {
 
   /** The bytes that were appended: a view, valid until the next append. */
   vector(slot: Slot): Uint8Array {
-    const at = this.#record(slot) * 4 + this.#layout.vector
+    const at = vectorAt(this.#layout, slot)
     switch (this.spec.element) {
       case 'f32':
         return this.#bytes.subarray(at, at + this.spec.dimensions * 4)
@@ -330,6 +351,7 @@ export class Graph {
       linked,
       entry: this.#entryBelow(linked),
       upperUsed: this.#upperUsed,
+      coded: this.#word('coded'),
       views: () => ({ words: this.#words, floats: this.#floats, bytes: this.#bytes }),
     })
   }
@@ -405,8 +427,8 @@ export class Graph {
   }
 
   #write(slot: Slot, packed: Uint8Array): void {
-    const { vector, vectorBytes } = this.#layout
-    const at = this.#record(slot) * 4 + vector
+    const { vectorBytes } = this.#layout
+    const at = vectorAt(this.#layout, slot)
     if (this.spec.element === 'sparse') {
       this.#words[at >>> 2] = packed.length / 8
       this.#bytes.set(packed, at + 16)
@@ -439,7 +461,7 @@ export class Graph {
 
   /** Index of the record's first word. */
   #record(slot: Slot): number {
-    return (this.#layout.records + slot * this.#layout.stride) / 4
+    return recordAt(this.#layout, slot) / 4
   }
 
   #level(slot: Slot): number {

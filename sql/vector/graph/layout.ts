@@ -3,12 +3,19 @@
  * 32-bit words in its structures.
  *
  *     0          1 KiB    64 KiB                               upper              records (64-aligned), to the end; grows
- *     | unused | header | context 0 | context 1 | ...        | lists of the     | record 0 | record 1 | record 2 | ...
- *     |        |        | one a thread; 0: the owner's       | upper layers     | `stride` bytes each
+ *     | unused | header | context 0 | context 1 | ...        | lists of the     | block 0 | block 1 | block 2 | ...
+ *     |        |        | one a thread; 0: the owner's       | upper layers     |
  *
- *     record   | created f64 | deleted f64 | lock | upper | count, 2m ids | padding | scale f32 | vector, padded to 16 |
+ *     block    | record 0 | record 1 | ... | code 0 | code 1 | ... | vector 0 | vector 1 | ...      BLOCK slots, with codes
+ *              | record 0, vector 0 | record 1, vector 1 | ...                                      all slots, without
+ *     record   | created f64 | deleted f64 | lock | upper | count, 2m ids | padding | scale f32 |
+ *     code     | scale f32 | norm f32 | an i8 for each element, padded to 8 |
+ *     vector   | elements, padded to 16 |
  *     upper    | level | count, m ids (layer 1) | count, m ids (layer 2) | ...        one for every slot of level > 0
  *     context  | header | stack | query | decoded ×2 | picks | NEAR | OPEN | REST | seen ×2 | list | image | allow |
+ *
+ * Codes are what walks measure where there are some: a quarter of the vector's bytes. They, the records and the vectors
+ * lie apart so that what a walk touches is dense: half as many pages as otherwise.
  *
  * A memory is reserved as a whole and only what is written takes room: contexts are some megabytes of address space and
  * some ten thousand bytes of memory. `upper` has room for the levels that are to be expected with room to spare; should
@@ -43,9 +50,16 @@ export const GRAPH = {
   entry: 9,
   lock: 10,
   next: 11,
-  vector: 12,
-  elementBytes: 13,
-  heads: 14,
+  scale: 12,
+  heads: 13,
+  blockBits: 14,
+  blockBytes: 15,
+  vectors: 16,
+  vectorStride: 17,
+  codes: 18,
+  codeStride: 19,
+  codeGroups: 20,
+  coded: 21,
 } as const
 
 /** Words of a context; `at` (0) is a double, `last` (18) an i64. */
@@ -61,18 +75,19 @@ export const CONTEXT = {
   visited: 10,
   near: 11,
   queryBytes: 22,
-  nearAt: 23,
-  openAt: 24,
-  restAt: 25,
-  tableAt: 26,
-  decodeAt: 28,
-  picksAt: 30,
-  listAt: 31,
-  queryAt: 32,
-  allowAt: 33,
-  imageAt: 34,
+  nearAt: 26,
+  openAt: 27,
+  restAt: 28,
+  tableAt: 29,
+  decodeAt: 31,
+  codeAt: 33,
+  picksAt: 34,
+  listAt: 35,
+  queryAt: 36,
+  allowAt: 37,
+  imageAt: 38,
 } as const
-export const CONTEXT_BYTES = 144
+export const CONTEXT_BYTES = 160
 
 /** Words of a record, and what lies at its beginning. */
 export const RECORD = { created: 0, deleted: 1, lock: 4, upper: 5, count: 6, ids: 7 } as const
@@ -91,14 +106,36 @@ const PAGES_MAX = 65_536
 /** Room that a sparse vector has in its own record. */
 const SPARSE_BYTES = 16 + 8 * 30
 
+/**
+ * Graphs of float4 in so many dimensions have codes. In fewer a vector is as small as its code; in more the codes would
+ * take more than 200 bytes a vector.
+ */
+const CODED_DIMENSIONS = { min: 24, max: 176 }
+const CODED_METRICS: ReadonlySet<VectorMetric> = new Set(['l2', 'inner-product', 'cosine'])
+/** Slots of a block where there are codes, as a power of two. */
+const BLOCK_BITS = 10
+const UNBLOCKED_BITS = 31
+
 const up = (n: number, to: number): number => Math.ceil(n / to) * to
 
 export interface Layout {
   readonly stride: number
-  /** Of the vector in its record; its bytes there with the padding; groups the kernel counts. */
-  readonly vector: number
+  /** Of the scale in its record. */
+  readonly scale: number
+  readonly blockBits: number
+  readonly blockBytes: number
+  /** Places in a block. */
+  readonly vectors: number
+  readonly vectorStride: number
+  readonly codes: number
+  readonly codeStride: number
+  /** Groups of eight elements; 0: no codes. */
+  readonly codeGroups: number
+  /** Bytes of a vector with the padding; groups the kernel counts. */
   readonly vectorBytes: number
   readonly groups: number
+  /** All that a slot takes, but for its upper lists. */
+  readonly slotBytes: number
   readonly contexts: readonly ContextLayout[]
   /** Bitmap of the slots that begin a vector; 0 where all do. */
   readonly heads: number
@@ -124,6 +161,7 @@ function contextAt(at: number, slotsMax: number): [ContextLayout, end: number] {
   }
   const query = area(135_168)
   const decoded = [area(65_536), area(65_536)] as const
+  const code = area(1024)
   const picks = area(65_536)
   const near = area(EFFORT_MAX * 8)
   const open = area(HEAP_MAX * 16)
@@ -140,6 +178,7 @@ function contextAt(at: number, slotsMax: number): [ContextLayout, end: number] {
     [CONTEXT.tableAt + 1, tables[1]],
     [CONTEXT.decodeAt, decoded[0]],
     [CONTEXT.decodeAt + 1, decoded[1]],
+    [CONTEXT.codeAt, code],
     [CONTEXT.picksAt, picks],
     [CONTEXT.listAt, list],
     [CONTEXT.queryAt, query],
@@ -161,9 +200,23 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
   const { m } = spec
   invariant(m >= 2 && m <= 100 && spec.dimensions > 0, 'a graph has 2 to 100 links and a dimension')
   const [groups, vectorBytes] = GROUPS[spec.element](spec.dimensions)
-  const vector = up(RECORD.ids * 4 + 8 * m + 4, 16)
-  // Whole cache lines: a vector touches as few as it can (a tenth of the time of a search at 100 dimensions).
-  const stride = up(vector + vectorBytes, 64)
+  const recordBytes = up(RECORD.ids * 4 + 8 * m + 4, 16)
+  const scale = recordBytes - 4
+  const isCoded =
+    spec.element === 'f32' &&
+    CODED_METRICS.has(spec.metric) &&
+    spec.dimensions >= CODED_DIMENSIONS.min &&
+    spec.dimensions <= CODED_DIMENSIONS.max
+  const codeGroups = isCoded ? up(spec.dimensions, 8) / 8 : 0
+  const codeStride = isCoded ? up(8 + codeGroups * 8, 16) : 0
+  // Without codes whole cache lines: a vector touches as few as it can (a tenth of the time of a search at 100 dimensions).
+  const stride = isCoded ? recordBytes : up(recordBytes + vectorBytes, 64)
+  const slotBytes = isCoded ? recordBytes + codeStride + vectorBytes : stride
+  const blockBits = isCoded ? BLOCK_BITS : UNBLOCKED_BITS
+  const blockBytes = isCoded ? slotBytes << BLOCK_BITS : 0
+  const codes = isCoded ? stride << BLOCK_BITS : 0
+  const vectors = isCoded ? (stride + codeStride) << BLOCK_BITS : recordBytes
+  const vectorStride = isCoded ? vectorBytes : stride
   // A slot has 1 / (m - 1) upper layers on the average, and 1 / m of them have any.
   const upperBytes = 4 * ((m + 1) / (m - 1) + 1 / m) * 1.02
   const upperSpare = 65_536
@@ -179,14 +232,38 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
     const upper = up(at + (heads === 0 ? 0 : slotsMax / 8 + 1), 64)
     const upperEnd = upper + Math.floor((slotsMax * upperBytes) / 4) * 4 + upperSpare
     const records = up(upperEnd, 64)
-    return { contexts, heads, upper, upperEnd, records, end: records + slotsMax * stride }
+    const end = records + (isCoded ? Math.ceil(slotsMax / (1 << BLOCK_BITS)) * blockBytes : slotsMax * stride)
+    return { contexts, heads, upper, upperEnd, records, end }
   }
-  let slotsMax = Math.max(1, Math.floor(Math.min(bytesMax, PAGES_MAX * PAGE) / (stride + upperBytes)))
+  let slotsMax = Math.max(1, Math.floor(Math.min(bytesMax, PAGES_MAX * PAGE) / (slotBytes + upperBytes)))
   let size = sizes(slotsMax)
   while (size.end > (PAGES_MAX - 1) * PAGE) {
     slotsMax = Math.floor(slotsMax * 0.98)
     size = sizes(slotsMax)
   }
   const { end, ...places } = size
-  return { stride, vector, vectorBytes, groups, slotsMax, pagesMax: Math.ceil(end / PAGE), ...places }
+  const record = { stride, scale, vectorBytes, groups, slotBytes }
+  const block = { blockBits, blockBytes, vectors, vectorStride, codes, codeStride, codeGroups }
+  return { ...record, ...block, slotsMax, pagesMax: Math.ceil(end / PAGE), ...places }
 }
+
+type Places = Pick<Layout, 'records' | 'stride' | 'blockBits' | 'blockBytes' | 'vectors' | 'vectorStride'>
+
+/** Address of a slot's block. */
+export const blockAt = ({ records, blockBits, blockBytes }: Places, slot: number): number =>
+  records + (slot >>> blockBits) * blockBytes
+
+/** Number of a slot in its block. */
+export const placeOf = ({ blockBits }: Places, slot: number): number => slot & (2 ** blockBits - 1)
+
+export const recordAt = (layout: Places, slot: number): number =>
+  blockAt(layout, slot) + placeOf(layout, slot) * layout.stride
+
+export const vectorAt = (layout: Places, slot: number): number =>
+  blockAt(layout, slot) + layout.vectors + placeOf(layout, slot) * layout.vectorStride
+
+/** The memory that the slots before `slots` need ends here. */
+export const endOf = (layout: Places, slots: number): number =>
+  layout.blockBytes === 0
+    ? layout.records + slots * layout.stride
+    : layout.records + Math.ceil(slots / 2 ** layout.blockBits) * layout.blockBytes

@@ -7,7 +7,7 @@ import { DISTANCES } from '../../types/vector/distance.ts'
 import { fromHalves } from '../../types/vector/half.ts'
 import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import type { GraphSpec, Slot } from './graph.ts'
-import { GRAPH, HEADER_AT, RECORD } from './layout.ts'
+import { GRAPH, HEADER_AT, RECORD, recordAt } from './layout.ts'
 
 type Dense = Float32Array
 
@@ -38,6 +38,47 @@ export function plainDistance({ element, metric, dimensions }: GraphSpec, a: Uin
   return DENSE[metric]!(dense(a, element, dimensions), dense(b, element, dimensions))
 }
 
+interface Code {
+  readonly elements: readonly number[]
+  readonly scale: number
+  readonly norm: number
+}
+
+/** To the nearest whole number, halves to the even one. */
+function rounded(x: number): number {
+  const floor = Math.floor(x)
+  const rest = x - floor
+  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
+}
+
+/** The vector in whole numbers up to `most`: 127 as it is stored, 32767 as a query. */
+export function codeOf(metric: VectorMetric, packed: Uint8Array, most: number): Code {
+  const floats = [...new Float32Array(packed.slice().buffer)]
+  const max = Math.max(...floats.map(Math.abs))
+  const step = Math.fround(max / most)
+  const factor = max > 0 ? Math.fround(most / max) : 0
+  const elements = floats.map((x) => rounded(Math.fround(x * factor)))
+  const squares = elements.reduce((sum, x) => sum + x * x, 0)
+  const inverse = squares > 0 ? Math.fround(1 / Math.sqrt(squares)) : 0
+  return {
+    elements,
+    scale: metric === 'cosine' ? inverse : step,
+    norm: metric === 'l2' ? Math.fround(squares * step * step) : 0,
+  }
+}
+
+/** The distance as walks see it, by the codes of a query and of a stored vector. */
+export function codedDistance(metric: VectorMetric, query: Code, stored: Code): number {
+  const f = Math.fround
+  const product = query.elements.reduce((sum, x, i) => sum + x * stored.elements[i]!, 0)
+  const scaled = f(f(product) * f(query.scale * stored.scale))
+  if (metric === 'l2') return f(f(query.norm + stored.norm) - f(scaled + scaled))
+  return metric === 'cosine' ? f(1 - scaled) : -scaled
+}
+
+/** Slots of layer 1 that a search of the lowest begins with: BEAM_SEARCHED in graph.c. */
+const BEAM = 4
+
 interface Near {
   readonly distance: number
   readonly slot: Slot
@@ -46,7 +87,7 @@ interface Near {
 const byDistance = (a: Near, b: Near): number => a.distance - b.distance || a.slot - b.slot
 
 /**
- * The first answer of a search: the `effort` best that the walk finds, ascending. `vector` gives a slot's packed bytes,
+ * The first answer of a search: the `effort` best that the walk finds (by codes where the graph has them), ascending. `vector` gives a slot's packed bytes,
  * `isWanted` whether it may be returned.
  */
 export function plainSearch(
@@ -59,17 +100,54 @@ export function plainSearch(
 ): Near[] {
   const words = new Uint32Array(memory.buffer)
   const header = (name: keyof typeof GRAPH): number => words[HEADER_AT / 4 + GRAPH[name]]!
-  const record = (slot: Slot): number => (header('records') + slot * header('stride')) / 4
+  const places = {
+    records: header('records'),
+    stride: header('stride'),
+    blockBits: header('blockBits'),
+    blockBytes: header('blockBytes'),
+    vectors: header('vectors'),
+    vectorStride: header('vectorStride'),
+  }
+  const record = (slot: Slot): number => recordAt(places, slot) / 4
   const upper = (slot: Slot): number => words[record(slot) + RECORD.upper]! / 4
   const links = (slot: Slot, layer: number): Uint32Array => {
     const at = layer === 0 ? record(slot) + RECORD.count : upper(slot) + 1 + (layer - 1) * header('upperStride')
     return words.subarray(at + 1, at + 1 + words[at]!)
   }
-  const near = (slot: Slot): Near => ({ slot, distance: plainDistance(spec, vector(slot), query) })
+  const isCoded = header('coded') === 1
+  const queryCode = isCoded ? codeOf(spec.metric, query, 32767) : undefined
+  const exactly = (slot: Slot): Near => ({ slot, distance: plainDistance(spec, vector(slot), query) })
+  const near = (slot: Slot): Near =>
+    queryCode === undefined
+      ? exactly(slot)
+      : { slot, distance: codedDistance(spec.metric, queryCode, codeOf(spec.metric, vector(slot), 127)) }
+
+  const walk = (starts: readonly Near[], effort: number, layer: number, isWanted: (slot: Slot) => boolean): Near[] => {
+    const seen = new Set(starts.map(({ slot }) => slot))
+    const open = [...starts]
+    const found = starts.filter(({ slot }) => isWanted(slot))
+    while (open.length > 0) {
+      const next = open.sort(byDistance).shift()!
+      if (found.length === effort && byDistance(next, found.at(-1)!) > 0) break
+      for (const slot of links(next.slot, layer)) {
+        if (seen.has(slot)) continue
+        seen.add(slot)
+        const neighbour = near(slot)
+        if (found.length === effort && byDistance(neighbour, found.at(-1)!) > 0) continue
+        open.push(neighbour)
+        if (!isWanted(slot)) continue
+        found.push(neighbour)
+        found.sort(byDistance)
+        if (found.length > effort) found.pop()
+      }
+    }
+    return found
+  }
 
   if (header('entry') === 0) return []
   let best = near(header('entry') - 1)
-  for (let layer = upper(best.slot) === 0 ? 0 : words[upper(best.slot)]!; layer > 0; layer--) {
+  const top = upper(best.slot) === 0 ? 0 : words[upper(best.slot)]!
+  for (let layer = top; layer > 1; layer--) {
     for (let from: Slot | undefined; from !== best.slot; ) {
       from = best.slot
       for (const slot of links(from, layer)) {
@@ -78,23 +156,7 @@ export function plainSearch(
       }
     }
   }
-  const seen = new Set([best.slot])
-  const open = [best]
-  const found = isWanted(best.slot) ? [best] : []
-  while (open.length > 0) {
-    const next = open.sort(byDistance).shift()!
-    if (found.length === effort && byDistance(next, found.at(-1)!) > 0) break
-    for (const slot of links(next.slot, 0)) {
-      if (seen.has(slot)) continue
-      seen.add(slot)
-      const neighbour = near(slot)
-      if (found.length === effort && byDistance(neighbour, found.at(-1)!) > 0) continue
-      open.push(neighbour)
-      if (!isWanted(slot)) continue
-      found.push(neighbour)
-      found.sort(byDistance)
-      if (found.length > effort) found.pop()
-    }
-  }
-  return found
+  const starts = top === 0 ? [best] : walk([best], BEAM, 1, () => true)
+  const found = walk(starts.slice(0, effort), effort, 0, isWanted)
+  return isCoded ? found.map(({ slot }) => exactly(slot)).sort(byDistance) : found
 }
