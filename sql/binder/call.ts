@@ -6,7 +6,7 @@ import type { FuncCall, Node, WindowDef } from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { Expression, SortKey } from '../plan/expression.ts'
 import type { FrameBound, Window } from '../plan/query.ts'
-import { sameExpression } from '../plan/walk.ts'
+import { sameExpression, withoutImplicit } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID, PG_CATALOG } from '../types/oids.ts'
 import {
@@ -250,12 +250,13 @@ function aggregateCall(
     for (const arg of args)
       if (b.catalog.btree(arg.type) === undefined)
         throw errorAt(b, '42883', `could not identify an equality operator for type ${typeName(b, arg.type)}`, location)
-    if (keys.some((key) => !args.some((arg) => sameExpression(arg, key.expression)))) {
+    const among = (key: Expression) => args.some((arg) => sameExpression(withoutImplicit(arg), key))
+    if (keys.some((key) => !among(key.expression))) {
       throw errorAt(
         b,
         '42P10',
         'in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list',
-        placeOf(keys.find((key) => !args.some((arg) => sameExpression(arg, key.expression)))!.expression),
+        placeOf(keys.find((key) => !among(key.expression))!.expression),
       )
     }
   }

@@ -291,7 +291,12 @@ function coerceTypmod(
   context: CoercionContext,
   display: Display,
 ): Expression {
-  if (typmod < 0 || e.typmod === typmod) return e
+  if (typmod < 0) {
+    // A cast to a type without a length shows that there is none.
+    if (display !== 'cast' || context !== 'explicit' || e.typmod < 0) return e
+    return e.kind === 'const' ? { ...e, typmod: -1 } : { kind: 'relabel', arg: e, display, type: target, typmod: -1 }
+  }
+  if (e.typmod === typmod) return e
   const base = baseType(b, target)
   const element = elementType(b, base)
   if (element !== 0) {

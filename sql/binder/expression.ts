@@ -345,9 +345,9 @@ function bindArray(
   )
   const nested =
     elements.length > 0 &&
-    // A domain over an array is an element, not a dimension.
+    // A domain over an array is an element, not a dimension; so is an int2vector.
     elements.every(
-      (e, i) => 'A_ArrayExpr' in nodes[i]! || (elementType(b, e.type) !== 0 && baseType(b, e.type) === e.type),
+      (e, i) => 'A_ArrayExpr' in nodes[i]! || (!NOT_NESTED.has(e.type) && b.catalog.typeRow(e.type)?.isArray === true),
     )
   let element: Oid
   if (wantedElement !== 0) element = wantedElement
@@ -431,6 +431,12 @@ export function bindSubscript(
       throw errorAt(b, '42804', 'array subscript must have type integer', locationOf(node))
     return coerceTo(b, e, OID.int4, -1, 'assignment', 'implicit', locationOf(node))
   }
+  if (indices.length > DIMENSIONS_MAX)
+    throw errorAt(
+      b,
+      '54000',
+      `number of array dimensions (${indices.length}) exceeds the maximum allowed (${DIMENSIONS_MAX})`,
+    )
   const upper = indices.map((index) => bind(index.uidx))
   // In a slice, a plain [n] means [1:n].
   const lower = slice
@@ -452,6 +458,9 @@ export function bindSubscript(
   }
 }
 
+const NOT_NESTED = new Set<Oid>([OID.int2vector, OID.oidvector])
+const DIMENSIONS_MAX = 6
+
 function bindJsonSubscript(
   b: BindContext,
   scope: Scope,
@@ -462,7 +471,13 @@ function bindJsonSubscript(
 ): Expression {
   if (slice) throw errorAt(b, '0A000', 'jsonb subscript does not support slices')
   const upper = steps.map((step) => {
-    const e = bindExpression(b, scope, ('A_Indices' in step ? step.A_Indices.uidx : undefined)!)
+    const node = ('A_Indices' in step ? step.A_Indices.uidx : undefined)!
+    const e = bindExpression(b, scope, node)
+    const fits = (type: Oid) => e.type === type || canCoerce(b, [e.type], [type], 'implicit')
+    if (e.type !== OID.unknown && !fits(OID.int4) && !fits(OID.text))
+      throw errorAt(b, '42804', `subscript type ${typeName(b, e.type)} is not supported`, locationOf(node), {
+        hint: 'jsonb subscript must be coercible to either integer or text.',
+      })
     if (e.type === OID.unknown) return coerceType(b, e, OID.text, -1, 'implicit', 'implicit')
     return e.type === OID.int4 || canCoerce(b, [e.type], [OID.int4], 'implicit')
       ? coerceType(b, e, OID.int4, -1, 'implicit', 'implicit')

@@ -27,15 +27,22 @@ import { overBase, throughViews, withBaseColumns } from './updatable.ts'
 import { bindWith, finishCte } from './with.ts'
 
 /** The table, or the view, that is changed: relation 0 of the query. */
+const conjuncts = (e: Expression): readonly Expression[] => (e.kind === 'and' ? e.args.flatMap(conjuncts) : [e])
+/** Every part of the weaker condition is a part of the stronger one. */
+const implies = (stronger: Expression, weaker: Expression): boolean => {
+  const known = conjuncts(stronger)
+  return conjuncts(weaker).every((part) => known.some((each) => sameExpression(each, part)))
+}
+
 /** Whether something reads the rows that are there, inside subqueries too: it needs SELECT on the target as well. */
-export function readsTarget(tree: unknown, depth = 0): boolean {
+export function readsTarget(tree: unknown, depth = 0, target = 0): boolean {
   if (typeof tree !== 'object' || tree === null) return false
-  if (Array.isArray(tree)) return tree.some((each) => readsTarget(each, depth))
+  if (Array.isArray(tree)) return tree.some((each) => readsTarget(each, depth, target))
   if (Object.getPrototypeOf(tree) !== Object.prototype) return false
   const { kind, level, relation } = tree as Record<string, unknown>
-  if (kind === 'var') return level === depth && relation === 0
+  if (kind === 'var') return level === depth && relation === target
   const inside = 'command' in tree && 'relations' in tree ? depth + 1 : depth
-  return Object.values(tree).some((value) => readsTarget(value, inside))
+  return Object.values(tree).some((value) => readsTarget(value, inside, target))
 }
 
 export function targetRelation(b: BindContext, scope: Scope, node: { relation?: InsertStmt['relation'] }): RelationRow {
@@ -262,7 +269,8 @@ export function bindInsert(b: BindContext, parent: Scope | undefined, node: Inse
   const onConflict = node.onConflictClause && bindOnConflict(b, scope, row, node.onConflictClause)
   scope.items = [targetItem(b, scope, row)]
   const returning = bindReturning(b, scope, node)
-  if (readsTarget([returning, onConflict])) wantAccess(b, row.oid, 'r')
+  const excluded = onConflict?.kind === 'update' ? onConflict.excluded : -1
+  if (readsTarget([returning, onConflict]) || readsTarget(onConflict, 0, excluded)) wantAccess(b, row.oid, 'r')
   return throughViews(b, {
     ...EMPTY_QUERY,
     command: 'insert',
@@ -535,7 +543,7 @@ function inferIndexes(b: BindContext, scope: Scope, row: RelationRow, node: OnCo
   const found = over.row.indexes.filter((each) => {
     const index = b.catalog.relation(each)?.index
     if (index === undefined || !index.unique || !index.valid) return false
-    if (index.predicate !== undefined && (where === undefined || !sameExpression(index.predicate, where))) return false
+    if (index.predicate !== undefined && (where === undefined || !implies(where, index.predicate))) return false
     const keys = index.keys.map(
       (key): Expression =>
         key.expression ?? {

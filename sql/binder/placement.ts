@@ -13,6 +13,7 @@ const NO_AGGREGATES: Partial<Record<Clause, string>> = {
   from: 'FROM clause of their own query level',
   'function in from': 'functions in FROM',
   where: 'WHERE',
+  'copy where': 'COPY FROM WHERE conditions',
   filter: 'FILTER',
   'window range': 'window RANGE',
   'window rows': 'window ROWS',
@@ -50,6 +51,7 @@ const NO_WINDOWS: Partial<Record<Clause, string>> = {
 const NO_SETS: Partial<Record<Clause, string>> = {
   join: 'JOIN conditions',
   where: 'WHERE',
+  'copy where': 'COPY FROM WHERE conditions',
   having: 'HAVING',
   filter: 'FILTER',
   'window range': 'window definitions',
@@ -77,6 +79,7 @@ export function refuseSubquery(b: BindContext, clause: Clause, position: number 
   if (place !== undefined) throw errorAt(b, '0A000', `cannot use subquery in ${place}`, position)
 }
 const NO_SUBQUERIES: Partial<Record<Clause, string>> = {
+  'copy where': 'COPY FROM WHERE condition',
   check: 'check constraint',
   default: 'DEFAULT expression',
   'index expression': 'index expression',

@@ -74,6 +74,7 @@ export type Clause =
   | 'select'
   | 'from'
   | 'where'
+  | 'copy where'
   | 'having'
   | 'group by'
   | 'order by'

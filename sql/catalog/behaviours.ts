@@ -6,7 +6,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { arrayType } from '../types/array/array.ts'
 import { notSupported, sqlError } from '../types/error.ts'
 import { multirangeType, type RangeType, rangeType } from '../types/range/range-type.ts'
-import { type CompositeColumn, compositeType } from '../types/record/composite.ts'
+import { type CompositeColumn, compositeType, type StoredAttribute } from '../types/record/composite.ts'
 import { enumType } from '../types/record/enum.ts'
 import { builtinTypes } from '../types/registry.ts'
 import type { Type, TypeContext } from '../types/type.ts'
@@ -37,7 +37,10 @@ export function behaviourOf(oid: Oid, source: TypeSource): Type {
       labels.map((label) => label.order),
     )
   }
-  if (row.kind === 'c') return compositeType(oid, row.name, columnsOf(row, source), source)
+  if (row.kind === 'c') {
+    const { columns, attributes } = columnsOf(row, source)
+    return compositeType(oid, row.name, columns, source, attributes)
+  }
   if (row.range !== undefined) return rangeType({ oid, name: row.name, bounds: source.type(row.range.subtype) })
   if (row.rangeType !== undefined) return multirangeType(oid, row.name, source.type(row.rangeType) as RangeType)
   throw notSupported(`type ${row.name}`)
@@ -65,8 +68,20 @@ function domainType(domain: TypeRow, source: TypeSource): Type {
   }
 }
 
-/** A row type's columns without the dropped ones. */
-function columnsOf(row: TypeRow, source: TypeSource): CompositeColumn[] {
-  const columns = source.relation(row.relation)?.columns ?? []
-  return columns.filter((column) => !column.dropped).map(({ name, type, typmod }) => ({ name, type, typmod }))
+/** A row type's columns without the dropped ones, and all of them as they are stored. */
+function columnsOf(
+  row: TypeRow,
+  source: TypeSource,
+): { readonly columns: readonly CompositeColumn[]; readonly attributes: readonly StoredAttribute[] } {
+  const columns: CompositeColumn[] = []
+  const attributes: StoredAttribute[] = []
+  for (const column of source.relation(row.relation)?.columns ?? []) {
+    if (column.dropped) {
+      attributes.push(column.storage ?? 'bytes')
+      continue
+    }
+    attributes.push(columns.length)
+    columns.push({ name: column.name, type: column.type, typmod: column.typmod })
+  }
+  return { columns, attributes }
 }

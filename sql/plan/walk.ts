@@ -246,3 +246,11 @@ export function replaceVars<T>(
   }
   return (copy ?? tree) as T
 }
+
+/** The expression below the conversions that nobody wrote. */
+export function withoutImplicit(e: Expression): Expression {
+  if (e.kind === 'call' && e.display === 'implicit') return withoutImplicit(e.args[0]!)
+  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.display === 'implicit')
+    return withoutImplicit(e.arg)
+  return e
+}

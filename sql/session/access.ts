@@ -107,6 +107,9 @@ function usesOf(query: Query, table: Oid, catalog: Catalog): TableUse[] {
       const oid = each.kind === 'table' ? each.oid : each.kind === 'subquery' ? each.viewOid : undefined
       return oid === table ? useOf(inner, i, catalog) : undefined
     })
+    // What is read of EXCLUDED are the target's columns.
+    const excluded = inner.relations.findIndex((each) => each.kind === 'excluded')
+    if (excluded >= 0 && inner.modify !== undefined) own[excluded] = own[inner.modify.relation]
     for (const use of own) if (use !== undefined) found.push(use)
     for (const value of Object.values(inner)) visit(value, [own, ...uses])
   }

@@ -10,7 +10,7 @@ import { constantFold } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import type { Execution, MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
-import { rewrite } from '../../plan/walk.ts'
+import { rewrite, withoutImplicit } from '../../plan/walk.ts'
 import { sqlError } from '../../types/error.ts'
 import type { Row, Value } from '../../types/value.ts'
 import { bindContext } from '../statement.ts'
@@ -22,7 +22,10 @@ import { dependencyGraph } from './depend.ts'
 import { drop } from './drop.ts'
 import { findColumn } from './index-make.ts'
 import { parseOne, quoted } from './query.ts'
+import { sequenceOptions } from './sequence-options.ts'
+import { changeSequence } from './sequences.ts'
 import { rewriteTable } from './storage.ts'
+import { refuseRowUses } from './type-uses.ts'
 import { validateCheck, validateForeignKey, validateNotNull } from './validate.ts'
 
 // ── ADD COLUMN ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -44,6 +47,7 @@ export async function addColumn(ddl: Ddl, table: RelationRow, command: AlterTabl
   row = update(ddl, withColumn(current(ddl, table.oid), { ...column, notNull: false }))
   if (table.kind === 'c') return
   const expression = column.default ?? domainDefault(ddl.editor, column.type)
+  if (expression !== undefined) refuseRowUses(ddl, table)
   const ruled = hasDomainRules(ddl.editor, column.type)
   if (column.generated !== undefined || (expression !== undefined && (ruled || isVolatile(ddl, expression)))) {
     const x = ddl.session.runner.newExecution(ddl.session.transaction.ensure(), 0, [])
@@ -109,7 +113,9 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
       detail: `Column "${column.name}" is a generated column.`,
     })
   }
+  if (column.identity !== undefined) await retypeIdentity(ddl, table, column, target.type)
   forbidDependents(ddl, table, column)
+  refuseRowUses(ddl, table)
   if (table.kind === 'c') {
     update(ddl, withColumn(table, { ...column, ...target }))
     return
@@ -157,6 +163,17 @@ export async function alterType(ddl: Ddl, table: RelationRow, command: AlterTabl
   }
 }
 
+/** An identity column's sequence counts in its column's type. */
+async function retypeIdentity(ddl: Ddl, table: RelationRow, column: ColumnRow, type: Oid): Promise<void> {
+  if (type === column.type) return
+  for (const row of [...ddl.editor.ownAll('relation')]) {
+    const owner = row.sequence?.ownedBy
+    if (owner?.identity !== true || owner.table !== table.oid || owner.column !== column.number) continue
+    const options = sequenceOptions(ddl, [], { before: row.sequence!, type, identity: true })
+    changeSequence(ddl, row, options)
+  }
+}
+
 /** Vars of relation 0 as positions in a row of live columns. */
 const toPositions = (e: Expression, live: readonly ColumnRow[]): Expression =>
   rewrite(e, (node) => {
@@ -200,14 +217,6 @@ function using(
     )
   }
   return coerceTo(b, e, target.type, target.typmod, 'assignment', 'implicit')
-}
-
-/** The expression below the conversion to the column's old type. */
-function withoutImplicit(e: Expression): Expression {
-  if (e.kind === 'call' && e.display === 'implicit') return withoutImplicit(e.args[0]!)
-  if ((e.kind === 'relabel' || e.kind === 'coerce-io' || e.kind === 'array-coerce') && e.display === 'implicit')
-    return withoutImplicit(e.arg)
-  return e
 }
 
 /** False when rows need not change: the same value under another type or a wider limit. */

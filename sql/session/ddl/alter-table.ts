@@ -433,6 +433,8 @@ async function validate(ddl: Ddl, table: RelationRow, name: string): Promise<voi
 async function addIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd): Promise<void> {
   const column = requireColumn(table, command.name!)
   const node = command.def !== undefined && 'Constraint' in command.def ? command.def.Constraint : {}
+  // Its type first, as PostgreSQL.
+  sequenceOptions(ddl, node.options, { type: column.type, identity: true })
   if (!column.notNull)
     throw sqlError(
       '55000',
@@ -448,7 +450,7 @@ async function addIdentity(ddl: Ddl, table: RelationRow, command: AlterTableCmd)
     withColumn(current(ddl, table.oid), {
       ...column,
       identity: node.generated_when === 'a' ? 'always' : 'by-default',
-      default: nextvalOf(ddl, sequence, column),
+      default: nextvalOf(ddl, sequence, column, true),
     }),
   )
 }

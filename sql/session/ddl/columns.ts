@@ -188,7 +188,8 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
     else if (contype === 'CONSTR_ATTR_DEFERRED')
       constraints[constraints.length - 1] = { ...last, deferrable: true, initdeferred: true }
   }
-  if (given !== undefined && identity !== undefined) refuse('both default and identity specified')
+  if ((given !== undefined || serial !== undefined) && identity !== undefined)
+    refuse('both default and identity specified')
   if (given !== undefined && generated !== undefined) refuse('both default and generation expression specified')
   if (identity !== undefined && generated !== undefined) refuse('both identity and generation expression specified')
   return {
@@ -211,12 +212,21 @@ export function draftColumn(ddl: Ddl, table: string, def: ColumnDef, number: num
 }
 
 /** nextval('…'::regclass), converted to the column's type. */
-export function nextvalOf(ddl: Ddl, sequence: Oid, column: Pick<ColumnRow, 'type' | 'typmod'>): Expression {
+export function nextvalOf(
+  ddl: Ddl,
+  sequence: Oid,
+  column: Pick<ColumnRow, 'type' | 'typmod'>,
+  identity: boolean,
+): Expression {
   const NEXTVAL = oid(1574)
   const call: Expression = {
     kind: 'call',
     function: NEXTVAL,
-    args: [{ kind: 'const', value: sequence, type: OID.regclass, typmod: -1 }],
+    args: [
+      { kind: 'const', value: sequence, type: OID.regclass, typmod: -1 },
+      // Whoever may insert into the table may have its identity column's next value.
+      ...(identity ? [{ kind: 'const', value: true, type: OID.bool, typmod: -1 } as const] : []),
+    ],
     display: 'function',
     variadic: false,
     setReturning: false,
@@ -237,7 +247,7 @@ export async function finishColumn(ddl: Ddl, table: RelationRow, draft: ColumnDr
   if (draft.generated !== undefined) return { ...row, default: bindGenerated(ddl, table, row, draft.generated) }
   if (draft.serial || draft.identity !== undefined) {
     const sequence = await makeOwnedSequence(ddl, table, row, draft.identity?.options, draft.identity !== undefined)
-    return { ...row, default: nextvalOf(ddl, sequence, row) }
+    return { ...row, default: nextvalOf(ddl, sequence, row, draft.identity !== undefined) }
   }
   return row
 }

@@ -4,7 +4,7 @@
  * https://www.postgresql.org/docs/15/sql-createdomain.html, https://www.postgresql.org/docs/15/sql-alterdomain.html
  */
 import type { Constraint, CreateDomainStmt, Node } from '@pgsql/types'
-import { type Oid, oid } from '../../../storage/keys/brand.ts'
+import { oid } from '../../../storage/keys/brand.ts'
 import {
   bind,
   bindTableCondition,
@@ -39,6 +39,7 @@ import { drop } from './drop.ts'
 import { constraintNameTaken, objectName } from './names.ts'
 import { firstRow, fullName, parseOne } from './query.ts'
 import { requireType } from './type-statements.ts'
+import { refuseUses } from './type-uses.ts'
 import { freeTypeName, putDomainType } from './types.ts'
 
 type Check = NonNullable<TypeRow['domain']>['checks'][number]
@@ -323,37 +324,21 @@ interface DomainColumn {
 async function columnsOfDomain(ddl: Ddl, domain: TypeRow, altered: TypeRow): Promise<DomainColumn[]> {
   const found: DomainColumn[] = []
   const { editor } = ddl
-  if (domain.array !== 0) refuseUses(ddl, domain.array, altered)
+  const shown = typeName(binder(ddl), altered.oid)
+  const words = (column: string) => `cannot alter type "${shown}" because column "${column}" uses it`
+  if (domain.array !== 0) refuseUses(ddl, domain.array, words)
+  for (const row of [...editor.ownAll('type')]) if (row.range?.subtype === domain.oid) refuseUses(ddl, row.oid, words)
   for (const row of [...editor.ownAll('type')])
     if (row.kind === 'd' && row.baseType === domain.oid) found.push(...(await columnsOfDomain(ddl, row, altered)))
   for (const row of [...editor.ownAll('relation')]) {
     const columns = row.columns.filter((column) => !column.dropped && column.type === domain.oid)
     if (columns.length === 0) continue
-    if (row.kind === 'c') refuseUses(ddl, row.rowType, altered)
+    if (row.kind === 'c') refuseUses(ddl, row.rowType, words)
     if (row.kind !== 'r' && row.kind !== 'm') continue
     await lockRelation(ddl, row.oid, 'share')
     found.push(...columns.map((column) => ({ table: row, column })))
   }
   return found
-}
-
-/** Columns of this type, of arrays, composites or domains of it. */
-function refuseUses(ddl: Ddl, type: Oid, altered: TypeRow): void {
-  const { editor } = ddl
-  for (const row of [...editor.ownAll('relation')]) {
-    const column = row.columns.find((each) => !each.dropped && each.type === type)
-    if (column === undefined || row.kind === 'i') continue
-    if (row.kind === 'r' || row.kind === 'm')
-      throw sqlError(
-        '0A000',
-        `cannot alter type "${typeName(binder(ddl), altered.oid)}" because column "${row.name}.${column.name}" uses it`,
-      )
-    if (row.rowType !== 0) refuseUses(ddl, row.rowType, altered)
-  }
-  const array = editor.typeRow(type)?.array
-  if (array !== undefined && array !== 0) refuseUses(ddl, array, altered)
-  for (const row of [...editor.ownAll('type')])
-    if (row.kind === 'd' && row.baseType === type) refuseUses(ddl, row.oid, altered)
 }
 
 async function validate(ddl: Ddl, domain: TypeRow, check: Check): Promise<void> {

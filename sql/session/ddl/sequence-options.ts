@@ -66,7 +66,7 @@ export function sequenceOptions(
   }
   const { before } = options
   const stated = given.get('as')
-  let type = before?.type ?? options.type ?? OID.int8
+  let type = options.type ?? before?.type ?? OID.int8
   if (stated !== undefined && 'TypeName' in stated) type = resolveTypeName(b, stated.TypeName).type
   const limits = LIMITS.get(type)
   if (limits === undefined)
@@ -87,17 +87,11 @@ export function sequenceOptions(
         : true
 
   // A limit that was its old type's default follows the new type.
-  const old = before === undefined ? undefined : LIMITS.get(before.type)
-  const keptMax =
-    before !== undefined &&
-    !(type !== before.type && BigInt(before.max) === (BigInt(before.increment) > 0n ? old!.max : -1n))
-      ? BigInt(before.max)
-      : undefined
-  const keptMin =
-    before !== undefined &&
-    !(type !== before.type && BigInt(before.min) === (BigInt(before.increment) < 0n ? old!.min : 1n))
-      ? BigInt(before.min)
-      : undefined
+  const old = before === undefined || type === before.type ? undefined : LIMITS.get(before.type)
+  const followsMax = old !== undefined && BigInt(before!.max) === old.max
+  const followsMin = old !== undefined && BigInt(before!.min) === old.min
+  const keptMax = before === undefined ? undefined : followsMax ? limits.max : BigInt(before.max)
+  const keptMin = before === undefined ? undefined : followsMin ? limits.min : BigInt(before.min)
   const max =
     integerOf(given.get('maxvalue')) ??
     (given.has('maxvalue') ? undefined : keptMax) ??

@@ -8,11 +8,12 @@ import type { Int64 } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { ofSession } from './session-function.ts'
 
-/** The row; `rights`: one of these privilege letters is needed (U usage, r select, w update). */
+/** The row; `rights`: one of these privilege letters is needed, none when it is empty (U usage, r select, w update). */
 function sequence(session: Backend, relation: number, rights: string): RelationRow {
   const row = session.catalog.relation(oid(relation))
   if (row === undefined) throw sqlError('42P01', `could not open relation with OID ${relation}`)
   if (row.kind !== 'S') throw sqlError('42809', `"${row.name}" is not a sequence`)
+  if (rights === '') return row
   const object = securable(session.catalog, 'sequence', row.oid)
   if (object === undefined || ![...rights].some((letter) => allows(session.catalog, session.userOid, object, letter))) {
     throw sqlError('42501', `permission denied for sequence ${row.name}`)
@@ -27,8 +28,9 @@ function setval(session: Backend, relation: number, value: Int64, called: boolea
 }
 
 export const SEQUENCE_FUNCTIONS: FunctionTable = {
-  nextval_oid: ofSession((session, relation: number) => {
-    const row = sequence(session, relation, 'Uw')
+  // An identity column's default says so: it needs no privilege of its own.
+  nextval_oid: ofSession((session, relation: number, identity: boolean) => {
+    const row = sequence(session, relation, identity === true ? '' : 'Uw')
     if (row.persistence !== 't') session.requireWritable('nextval()')
     return session.sequences.nextval(row)
   }),

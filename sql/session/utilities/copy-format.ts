@@ -8,6 +8,7 @@
 import { type CopyColumn, CopyTextWriter, shownCopyData } from '../../executor/copy-format.ts'
 import { createByteWriter } from '../../types/bytes.ts'
 import { type SqlError, sqlError } from '../../types/error.ts'
+import { OID } from '../../types/oids.ts'
 import { badSequence, badSequenceAt, cutCharacterBytes } from '../../types/text/chars.ts'
 import type { Type, TypeContext } from '../../types/type.ts'
 import type { Row, Value } from '../../types/value.ts'
@@ -383,13 +384,25 @@ function textWriter(
     context,
   )
   return {
-    head: options.header === false ? undefined : Buffer.from(`${names.join(options.delimiter)}\n`),
+    head: options.header === false ? undefined : headLine(options, names, context),
     row(values) {
       writer.row(values)
       return writer.take()
     },
     tail: undefined,
   }
+}
+
+/** The columns' names as a row of texts. */
+function headLine(options: CopyOptions, names: readonly string[], context: TypeContext): Buffer {
+  const type = context.type(OID.text)
+  const writer = new CopyTextWriter(
+    names.map(() => ({ type })),
+    options,
+    context,
+  )
+  writer.row(names)
+  return Buffer.from(writer.take())
 }
 
 function csvWriter(

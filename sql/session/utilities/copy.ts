@@ -541,7 +541,7 @@ class Target {
 
 /** WHERE over vars of the table. */
 function whereOf(b: BindContext, table: RelationRow, where: Node): Expression {
-  const condition = bindTableCondition(b, table, where, 'where', 'WHERE')
+  const condition = bindTableCondition(b, table, where, 'copy where', 'WHERE')
   some(condition, (e) => {
     if (e.kind === 'subquery') throw errorAt(b, '0A000', 'cannot use subquery in COPY FROM WHERE condition')
     if (e.kind !== 'var' || e.column <= 0) return false

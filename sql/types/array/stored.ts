@@ -3,7 +3,7 @@
  * width, text and bytes behind a 32-bit length. Arrays and records lie in rows by this.
  */
 import { readInt64 } from '../bytes.ts'
-import type { ByteWriter, Type } from '../type.ts'
+import type { ByteWriter, RowStorage, Type } from '../type.ts'
 import type { Value } from '../value.ts'
 
 const INT32_MIN = -0x8000_0000
@@ -54,6 +54,24 @@ export function writeStored(type: Type, value: Value, to: ByteWriter): void {
       break
     }
   }
+}
+
+/** Bytes of the fixed widths; what is not here lies behind its length. */
+const WIDTHS: Partial<Record<RowStorage['kind'], number>> = {
+  bool: 1,
+  int16: 2,
+  int32: 4,
+  uint32: 4,
+  float32: 4,
+  date: 4,
+  int64: 8,
+  float64: 8,
+  timestamp: 8,
+}
+
+/** Steps over a value of which only the way it lies is known. */
+export function skipStored(kind: RowStorage['kind'], reader: StoredReader): void {
+  reader.at += WIDTHS[kind] ?? 4 + reader.from.readUInt32BE(reader.at)
 }
 
 /** Reads values one after the other; `at` is the next one's place. */

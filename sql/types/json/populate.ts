@@ -210,9 +210,20 @@ const definitionList = (call: CallInfo, name: string): readonly CompositeColumn[
 const populateRecord = (name: string): FunctionBody =>
   bound<[RecordValue | null, string | Jsonb | null]>((call) => {
     const columns = columnsOf(call, name)
+    const checked = domainCheck(call)
     return (base, json) =>
-      json === null ? base : populateRow(viewOf(json), columns(base), base ?? undefined, call.context)
+      json === null ? base : checked(populateRow(viewOf(json), columns(base), base ?? undefined, call.context))
   })
+
+/** A domain over the row type asks its rules of each row. */
+function domainCheck({ argTypes, context }: CallInfo): (row: RecordValue) => RecordValue {
+  const type = argTypes[0]!
+  if (context.type(type).checkNull === undefined) return (row) => row
+  return (row) => {
+    context.checkDomain?.(type, row)
+    return row
+  }
+}
 
 const toRecord = (name: string): FunctionBody =>
   bound<[string | Jsonb]>((call) => {
@@ -243,7 +254,10 @@ function* rowsOf(
 const populateRecordset = (name: string): FunctionBody =>
   set<[RecordValue | null, string | Jsonb | null]>((call) => {
     const columns = columnsOf(call, name)
-    return (base, json) => rowsOf(json, name, () => columns(base), base ?? undefined, call.context)
+    const checked = domainCheck(call)
+    return function* (base, json) {
+      for (const row of rowsOf(json, name, () => columns(base), base ?? undefined, call.context)) yield checked(row)
+    }
   })
 
 const toRecordset = (name: string): FunctionBody =>

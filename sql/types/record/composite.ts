@@ -8,10 +8,10 @@
  */
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import { BinaryReader, receiveItem, sendItem } from '../array/binary.ts'
-import { readStored, type StoredReader, writeStored } from '../array/stored.ts'
+import { readStored, type StoredReader, skipStored, writeStored } from '../array/stored.ts'
 import { sqlError } from '../error.ts'
 import { OID } from '../oids.ts'
-import type { ByteWriter, KeyEncoder, Type, TypeContext, TypeLookup } from '../type.ts'
+import type { ByteWriter, KeyEncoder, RowStorage, Type, TypeContext, TypeLookup } from '../type.ts'
 import { RecordValue, type Value } from '../value.ts'
 
 export interface CompositeColumn {
@@ -227,8 +227,7 @@ function encodeRecord(record: RecordValue, to: KeyEncoder, lookup: Lookup): void
   to.byte(KEY_END)
 }
 
-function writeValues(record: RecordValue, to: ByteWriter, lookup: Lookup): void {
-  const { values, types } = record
+function writeValues(values: readonly Value[], types: readonly Oid[], to: ByteWriter, lookup: Lookup): void {
   for (let i = 0; i < values.length; i += 8) {
     let bits = 0
     for (let j = 0; j < 8 && i + j < values.length; j++) if (values[i + j] === null) bits |= 1 << j
@@ -253,12 +252,19 @@ const ordered = (lookup: Lookup) => ({
   encodeKey: (value: Value, to: KeyEncoder) => encodeRecord(value as RecordValue, to, lookup),
 })
 
-/** A named row type. A row stored with fewer columns than the type has now reads NULL for the later ones. */
+/** An attribute as it is stored: a column's place among the columns, or how a dropped one's values lie. */
+export type StoredAttribute = number | RowStorage['kind']
+
+/**
+ * A named row type. A row stored with fewer attributes than the type has now reads NULL for the later ones; what was stored
+ * of attributes that are dropped is stepped over. `attributes`: in order; without it each is a column.
+ */
 export function compositeType(
   typeOid: Oid,
   name: string,
   columns: readonly CompositeColumn[],
   lookup: TypeLookup,
+  attributes: readonly StoredAttribute[] = columns.map((_, i) => i),
 ): CompositeType {
   return {
     oid: typeOid,
@@ -283,14 +289,27 @@ export function compositeType(
     storage: {
       kind: 'bytes',
       write: (value, to) => {
-        const record = value as RecordValue
-        to.int16(record.values.length)
-        writeValues(record, to, lookup)
+        const { values, types } = value as RecordValue
+        to.int16(attributes.length)
+        writeValues(
+          attributes.map((at) => (typeof at === 'number' ? (values[at] ?? null) : null)),
+          attributes.map((at) => types[typeof at === 'number' ? at : 0]!),
+          to,
+          lookup,
+        )
       },
       read: (from, start) => {
         const { types } = headOf(columns)
-        const values = readValues({ from, at: start + 2 }, types.slice(0, from.readInt16BE(start)), lookup)
-        while (values.length < types.length) values.push(null)
+        const values: Value[] = types.map(() => null)
+        const count = from.readInt16BE(start)
+        const bitmap = start + 2
+        const reader: StoredReader = { from, at: bitmap + ((count + 7) >> 3) }
+        for (let i = 0; i < count; i++) {
+          if (from[bitmap + (i >> 3)]! & (1 << (i & 7))) continue
+          const at = attributes[i]!
+          if (typeof at === 'number') values[at] = readStored(lookup.type(types[at]!), reader)
+          else skipStored(at, reader)
+        }
         return recordOf(columns, values)
       },
     },
@@ -326,7 +345,7 @@ export function recordType(lookup: TypeLookup): Type {
           to.int16(Buffer.byteLength(name))
           to.text(name)
         }
-        writeValues(record, to, lookup)
+        writeValues(record.values, record.types, to, lookup)
       },
       read: (from, start) => {
         const count = from.readInt16BE(start)
