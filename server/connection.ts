@@ -13,6 +13,7 @@ import type { Socket } from 'node:net'
 import type { Format, MaybePromise, Session } from '../sql/session/session.ts'
 import { SqlError, sqlError } from '../sql/types/error.ts'
 import { type Oid, oid } from '../storage/keys/brand.ts'
+import { clientEncoding } from './client-encoding.ts'
 import { CopySource } from './copy-source.ts'
 import type { Log } from './log.ts'
 import { readInto } from './read-buffer.ts'
@@ -296,6 +297,13 @@ export class Connection implements CopyHost, Pumped {
       const length = body.int32()
       values[i] = length === -1 ? null : body.bytes(length)
     }
+    const { decode } = body
+    if (decode !== undefined) {
+      for (let i = 0; i < count; i++) {
+        const bytes = values[i]
+        if (bytes != null && messages.formatOf(formats, i) === 0) values[i] = Buffer.from(decode(bytes))
+      }
+    }
     const resultFormats = readFormats(body)
     body.finish()
     const waiting = this.#session!.bind(portal, statement, formats, values, resultFormats)
@@ -336,7 +344,7 @@ export class Connection implements CopyHost, Pumped {
 
   #describedFields(fields: Awaited<ReturnType<Session['describePortal']>>['fields'], formats: readonly Format[]): void {
     if (fields === undefined) messages.noData(this.#output.to)
-    else this.#output.to.bytes(this.sink.shape(fields, formats).description)
+    else this.#output.to.bytes(this.sink.description(this.sink.shape(fields, formats)))
   }
 
   #closeNamed(body: Body): void {
@@ -361,6 +369,12 @@ export class Connection implements CopyHost, Pumped {
     this.#copy = undefined
     messages.readyForQuery(this.#output.to, this.#session!.transactionStatus)
     this.#output.due()
+  }
+
+  encodingChanged(name: string): void {
+    const encoding = clientEncoding(name)
+    this.#output.encode = encoding?.encode
+    this.#body.decode = encoding?.decode
   }
 
   copyIn(format: Format, columns: number): AsyncIterable<Buffer> {

@@ -252,7 +252,10 @@ class PgListener implements Listener {
     })
     client.stopTimer()
     handshake.release()
-    for (const [name, value] of session.reportedParameters) messages.parameterStatus(output.to, name, value)
+    for (const [name, value] of session.reportedParameters) {
+      if (name === 'client_encoding') connection.encodingChanged(value)
+      messages.parameterStatus(output.to, name, value)
+    }
     messages.backendKeyData(output.to, session.pid, session.secret)
     this.#running.add(connection)
     connection.start(session, handshake.gone, this.#pump)

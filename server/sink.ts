@@ -38,6 +38,8 @@ function uniformFormat(columns: number, formats: readonly Format[]): Format | un
 export interface CopyHost {
   /** Sends CopyInResponse and gives what the client then sends. */
   copyIn(format: Format, columns: number): AsyncIterable<Buffer>
+  /** Texts come and go in another character set from now on. */
+  encodingChanged(name: string): void
 }
 
 export class WireSink implements Sink {
@@ -81,7 +83,13 @@ export class WireSink implements Sink {
 
   fields(fields: readonly Field[], formats: readonly Format[]): void {
     const shape = (this.#shape = this.shape(fields, formats))
-    if (!this.extended) this.#output.to.bytes(shape.description)
+    if (!this.extended) this.#output.to.bytes(this.description(shape))
+  }
+
+  /** RowDescription as this client reads it. */
+  description({ fields, formats, description }: RowShape): Buffer {
+    const { encode } = this.#output
+    return encode === undefined ? description : messages.rowDescription(fields, formats, encode)
   }
 
   row(values: Row): void {
@@ -129,6 +137,7 @@ export class WireSink implements Sink {
   }
 
   parameterStatus(name: string, value: string): void {
+    if (name === 'client_encoding') this.#host.encodingChanged(value)
     messages.parameterStatus(this.#output.to, name, value)
   }
 

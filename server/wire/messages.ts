@@ -79,8 +79,9 @@ export const formatOf = (formats: readonly Format[], column: number): Format =>
   formats.length === 0 ? 0 : formats.length === 1 ? formats[0]! : formats[column]!
 
 /** A whole RowDescription on its own, to be kept and sent many times. */
-export function rowDescription(fields: readonly Field[], formats: readonly Format[]): Buffer {
+export function rowDescription(fields: readonly Field[], formats: readonly Format[], encode?: To['encode']): Buffer {
   const to = createByteWriter(32 + fields.length * 40)
+  to.encode = encode
   const at = beginMessage(to, 0x54)
   to.int16(fields.length)
   for (let i = 0; i < fields.length; i++) {
@@ -203,8 +204,21 @@ function report(to: To, type: number, severity: string, code: string, message: s
 /** A zero byte would end the field early. */
 const clean = (text: string): string => (text.includes('\0') ? text.replaceAll('\0', '\\0') : text)
 
-export const errorResponse = (to: To, error: SqlError): void =>
+export function errorResponse(to: To, error: SqlError): void {
+  const { encode } = to
+  // Whatever it says, an error reaches the client.
+  if (encode !== undefined) to.encode = (text) => encode(text, true)
   report(to, 0x45, error.fields.severity ?? 'ERROR', error.code, error.message, error.fields)
+  to.encode = encode
+}
 
-export const noticeResponse = (to: To, notice: Notice): void =>
-  report(to, 0x4e, notice.severity, notice.code, notice.message, notice.fields)
+/** Throws 22P05, and writes nothing, when the client's character set has not what it says. */
+export function noticeResponse(to: To, notice: Notice): void {
+  const before = to.length
+  try {
+    report(to, 0x4e, notice.severity, notice.code, notice.message, notice.fields)
+  } catch (error) {
+    to.truncate(before)
+    throw error
+  }
+}

@@ -181,6 +181,8 @@ export class Body {
   #position = 0
   #end = 0
   #lastName = ''
+  /** How the client's texts are read; undefined: as UTF-8. */
+  decode: ((bytes: Uint8Array) => string) | undefined = undefined
 
   open(buffer: Buffer, start: number, end: number): this {
     this.#buffer = buffer
@@ -222,6 +224,7 @@ export class Body {
     const at = this.#buffer.indexOf(0, start)
     if (at === -1 || at >= this.#end) throw new MessageError('08P01', 'invalid string in message')
     this.#position = at + 1
+    if (this.decode !== undefined) return this.decode(this.#buffer.subarray(start, at))
     return decodeText(this.#buffer, start, at)
   }
 

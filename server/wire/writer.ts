@@ -28,6 +28,7 @@ export class Output {
   #writer: ResettableByteWriter | undefined
   /** Something was written that the client waits for: the end of a turn must flush. */
   #due = false
+  #encode: ResettableByteWriter['encode']
   /** While the pump has the socket. */
   pumped: PumpedSocket | undefined
 
@@ -43,7 +44,22 @@ export class Output {
 
   /** Where messages are written. Ask again after a flush. */
   get to(): ResettableByteWriter {
-    return (this.#writer ??= pool.pop() ?? createByteWriter(INITIAL_BYTES))
+    return (this.#writer ??= this.#borrowed())
+  }
+
+  #borrowed(): ResettableByteWriter {
+    const writer = pool.pop() ?? createByteWriter(INITIAL_BYTES)
+    if (this.#encode !== undefined) writer.encode = this.#encode
+    return writer
+  }
+
+  /** How the client's texts are written; undefined: as UTF-8. */
+  get encode(): ResettableByteWriter['encode'] {
+    return this.#encode
+  }
+  set encode(encode: ResettableByteWriter['encode']) {
+    this.#encode = encode
+    if (this.#writer !== undefined) this.#writer.encode = encode
   }
 
   /** The client waits for what has been written so far. */
@@ -67,6 +83,7 @@ export class Output {
     this.#writer = undefined
     if (writer.buffer.length <= KEEP_BYTES && pool.length < POOL_MAX) {
       writer.reset()
+      writer.encode = undefined
       pool.push(writer)
     }
   }

@@ -6,10 +6,12 @@
  *
  * SET inside a transaction is undone when it rolls back; SET LOCAL always ends with it.
  */
+
 import { dataTable, fields } from '../catalog/tsv.ts'
 import { parseDateStyle, parseIntervalStyle, parseTimeZone, printDateStyle } from '../types/datetime/session.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../types/settings.ts'
+import { encodingName, isSingleByte } from '../types/text/encodings.ts'
 import { defaultVectorSettings, type VectorSettings } from '../vector/settings.ts'
 import { VECTOR_FIELDS, VECTOR_PARAMETERS } from './settings-vector.ts'
 
@@ -299,15 +301,13 @@ const SPECIAL: Readonly<Record<string, (value: string, current: Settings) => str
   TimeZone: (value) => parseTimeZone(value),
   IntervalStyle: (value) => parseIntervalStyle(value),
   client_encoding: (value) => {
-    const name = value
-      .replace(/^'|'$/g, '')
-      .replaceAll(/[^A-Za-z0-9]/g, '')
-      .toLowerCase()
-    if (name === 'utf8' || name === 'unicode') return 'UTF8'
-    if (name === 'sqlascii') return 'SQL_ASCII'
-    if (/^(latin\d+|win\d+|euc|iso8859|koi8|sjis|big5|gbk|uhc|johab|mule)/.test(name))
-      throw sqlError('0A000', `client_encoding ${value} is not supported`, { hint: 'Use UTF8.' })
-    throw sqlError('22023', `invalid value for parameter "client_encoding": "${value}"`)
+    const name = encodingName(value.replace(/^'|'$/g, ''))
+    if (name === undefined) throw sqlError('22023', `invalid value for parameter "client_encoding": "${value}"`)
+    if (name !== 'UTF8' && name !== 'SQL_ASCII' && !isSingleByte(name))
+      throw sqlError('0A000', `client_encoding ${value} is not supported`, {
+        hint: 'Use UTF8, SQL_ASCII or a set of one byte a character.',
+      })
+    return name
   },
   default_text_search_config: (value) => {
     const name = value.replace(/^"?pg_catalog"?\./, '').replaceAll('"', '')

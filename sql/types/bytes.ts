@@ -15,6 +15,8 @@ export interface ResettableByteWriter extends ByteWriter {
   setUint8(offset: number, n: number): void
   /** A copy of what was written. */
   toBuffer(): Buffer
+  /** How texts become bytes; undefined: as UTF-8. `lenient`: something stands for what cannot be written. */
+  encode: ((text: string, lenient?: boolean) => Uint8Array) | undefined
 }
 
 const MINIMUM_BYTES = 64
@@ -22,6 +24,7 @@ const MINIMUM_BYTES = 64
 class GrowingByteWriter implements ResettableByteWriter {
   buffer: Buffer
   length = 0
+  encode: ((text: string, lenient?: boolean) => Uint8Array) | undefined = undefined
 
   constructor(initialBytes: number) {
     this.buffer = Buffer.allocUnsafe(Math.max(initialBytes, MINIMUM_BYTES))
@@ -95,6 +98,10 @@ class GrowingByteWriter implements ResettableByteWriter {
   /** Short strings are mostly ASCII: one pass, left for Buffer's encoder at the first other character. */
   text(s: string): void {
     const count = s.length
+    if (this.encode !== undefined) {
+      this.bytes(this.encode(s))
+      return
+    }
     if (count > 48) {
       this.longText(s)
       return

@@ -2,6 +2,7 @@
 import type { CopyStmt, Node } from '@pgsql/types'
 import { type BindContext, errorAt, namesOf } from '../../binder/binder.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
+import { encodingName, isSingleByte } from '../../types/text/encodings.ts'
 
 export interface CopyOptions {
   readonly format: 'text' | 'csv' | 'binary'
@@ -15,6 +16,8 @@ export interface CopyOptions {
   readonly forceQuote: readonly string[] | 'all'
   readonly forceNotNull: readonly string[]
   readonly forceNull: readonly string[]
+  /** Of the data; undefined: the client's. */
+  readonly encoding?: string | undefined
 }
 
 interface Given {
@@ -58,7 +61,7 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   const isBinary = format === 'binary'
   if (given.has('freeze')) truth('freeze', given.get('freeze')!.arg)
   const header = headerOf(given.get('header'), isFrom)
-  checkEncoding(b, given.get('encoding'))
+  const encoding = encodingOf(b, given.get('encoding'))
 
   if (isBinary && given.has('delimiter')) throw sqlError('42601', 'cannot specify DELIMITER in BINARY mode')
   if (isBinary && given.has('null')) throw sqlError('42601', 'cannot specify NULL in BINARY mode')
@@ -97,6 +100,7 @@ export function copyOptions(b: BindContext, node: CopyStmt): CopyOptions {
   const quoted = given.get('force_quote')?.arg
   return {
     format,
+    encoding,
     delimiter,
     null: nullText,
     header,
@@ -138,13 +142,13 @@ function headerOf(given: Given | undefined, isFrom: boolean): boolean | 'match' 
   return 'match'
 }
 
-const OTHER_ENCODINGS =
-  /^(sqlascii|latin\d+|win\d+|iso8859\d+|euc\w+|koi8\w*|sjis|shiftjis\w*|big5|gbk|gb18030|uhc|johab|muleinternal|windows\d+)$/
-function checkEncoding(b: BindContext, given: Given | undefined): void {
-  if (given === undefined) return
-  const name = textOf(given.arg)
-  const folded = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
-  if (folded === 'utf8' || folded === 'unicode') return
-  if (OTHER_ENCODINGS.test(folded)) throw notSupported(`COPY with encoding ${name}`)
-  throw errorAt(b, '22023', 'argument to option "encoding" must be a valid encoding name', given.location)
+/** The character set of ENCODING; undefined: it is not given. */
+function encodingOf(b: BindContext, given: Given | undefined): string | undefined {
+  if (given === undefined) return undefined
+  const text = textOf(given.arg)
+  const name = encodingName(text)
+  if (name === undefined)
+    throw errorAt(b, '22023', 'argument to option "encoding" must be a valid encoding name', given.location)
+  if (name !== 'UTF8' && name !== 'SQL_ASCII' && !isSingleByte(name)) throw notSupported(`COPY with encoding ${text}`)
+  return name
 }

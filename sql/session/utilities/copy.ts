@@ -18,6 +18,7 @@ import type { MutableRow } from '../../executor/operator.ts'
 import type { Expression } from '../../plan/expression.ts'
 import { some } from '../../plan/walk.ts'
 import { notSupported, type SqlError, sqlError } from '../../types/error.ts'
+import { decodeFrom, encodeTo, isSingleByte } from '../../types/text/encodings.ts'
 import type { Backend } from '../backend.ts'
 import { newPortal, type Portal } from '../portal.ts'
 import { sliceOver, startSlice } from '../scheduler.ts'
@@ -166,19 +167,36 @@ async function copyTo(
   const names = fields.map((field) => field.name)
   const forced =
     options.forceQuote === 'all' ? new Set(names.keys()) : positionsOf(options.forceQuote, 'FORCE_QUOTE', table, names)
-  const writer = copyWriter(
+  const plain = copyWriter(
     options,
     names,
     fields.map((field) => field.type),
     forced,
     session.typeContext,
   )
+  const encoding = encodingOf(session, options)
+  const writer = encoding === undefined ? plain : encoded(plain, encoding)
   const portal = newPortal('', statement, parameters, [], prepared)
   const count =
     node.filename === undefined
       ? await toClient(session, portal, writer, call.sink, options, names.length)
       : await toFile(session, portal, writer, call.sink, node.filename)
   return `COPY ${count}`
+}
+
+/** The character set that the data has to be converted from or to; undefined: it is UTF-8, or no text. */
+function encodingOf(session: Backend, options: CopyOptions): string | undefined {
+  const name = options.encoding ?? session.settings.get('client_encoding')
+  return options.format !== 'binary' && isSingleByte(name) ? name : undefined
+}
+
+function encoded(writer: CopyWriter, name: string): CopyWriter {
+  const convert = (bytes: Uint8Array): Uint8Array => encodeTo(Buffer.from(bytes).toString(), name)
+  return {
+    head: writer.head && convert(writer.head),
+    row: (values) => convert(writer.row(values)),
+    tail: writer.tail && convert(writer.tail),
+  }
 }
 
 async function toClient(
@@ -316,6 +334,7 @@ async function copyFrom(
       ? call.sink.copyIn(options.format === 'binary' ? 1 : 0, columns.length)
       : createReadStream(node.filename)
   const read = rowSource(session, table, columns, options, notNull, forceNull)
+  const encoding = encodingOf(session, options)
   startSlice()
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   try {
@@ -323,7 +342,10 @@ async function copyFrom(
       const { value, done } = await session.waits.interruptible(chunks.next(), 'Client').catch((error: unknown) => {
         throw node.filename === undefined ? error : fileError(error, node.filename, 'reading')
       })
-      for (const rows of read(done === true ? undefined : value)) {
+      const chunk = done === true ? undefined : value
+      // A character is one byte: a piece of the data ends where it may.
+      const text = encoding === undefined || chunk === undefined ? chunk : Buffer.from(decodeFrom(chunk, encoding))
+      for (const rows of read(text)) {
         await target.insert(rows)
         if (sliceOver()) await session.waits.turn()
       }

@@ -93,6 +93,20 @@ const LABELS: Readonly<Record<string, string>> = {
 /** 0x80 to 0x9f of windows-1252, which the platform decodes as Latin 1; ? where there is none. */
 const WIN1252 = '€?‚ƒ„…†‡ˆ‰Š‹Œ?Ž??‘’“”•–—˜™š›œ?žŸ'
 
+/** Sets of one byte a character, other than ASCII: those that are converted. */
+export const isSingleByte = (name: string): boolean =>
+  name in LABELS || name === 'LATIN1' || name === 'LATIN5' || name === 'WIN1252'
+
+/** Where LATIN5 is not LATIN1. The platform decodes it as windows-1254, which has more. */
+const LATIN5: Readonly<Record<number, string>> = {
+  208: 'Ğ',
+  221: 'İ',
+  222: 'Ş',
+  240: 'ğ',
+  253: 'ı',
+  254: 'ş',
+}
+
 interface SingleByteSet {
   readonly toText: readonly (string | undefined)[]
   readonly toByte: ReadonlyMap<string, number>
@@ -103,12 +117,12 @@ function singleByteSet(name: string): SingleByteSet {
   const known = tables.get(name)
   if (known !== undefined) return known
   const label = LABELS[name]
-  if (label === undefined && name !== 'LATIN1' && name !== 'WIN1252')
-    throw notSupported(`conversion of encoding "${name}"`)
+  if (!isSingleByte(name)) throw notSupported(`conversion of encoding "${name}"`)
   const decoder = label === undefined ? undefined : new TextDecoder(label)
   const toText = Array.from({ length: 256 }, (_, byte) => {
     if (name === 'WIN1252' && byte >= 0x80 && byte < 0xa0)
       return WIN1252[byte - 0x80] === '?' ? undefined : WIN1252[byte - 0x80]
+    if (name === 'LATIN5' && LATIN5[byte] !== undefined) return LATIN5[byte]
     const c = decoder === undefined ? String.fromCharCode(byte) : decoder.decode(Uint8Array.of(byte))
     return c === '\ufffd' ? undefined : c
   })
@@ -140,14 +154,15 @@ export function decodeFrom(bytes: Uint8Array, name: string): string {
   return unitsText(out)
 }
 
-export function encodeTo(s: string, name: string): Uint8Array {
+/** `lenient`: a question mark for what the set has not; otherwise that is 22P05. */
+export function encodeTo(s: string, name: string, lenient = false): Uint8Array {
   if (name === 'UTF8' || name === 'SQL_ASCII') return new Uint8Array(utf8(s))
   const { toByte } = singleByteSet(name)
   const out = new Uint8Array(s.length)
   for (let i = 0; i < s.length; i++) {
     const unit = s.charCodeAt(i)
     // The lower half is ASCII in all of them.
-    const byte = unit < 0x80 ? unit : toByte.get(s[i]!)
+    const byte = unit < 0x80 ? unit : (toByte.get(s[i]!) ?? (lenient ? 0x3f : undefined))
     if (byte === undefined) throw noEquivalent(utf8(String.fromCodePoint(s.codePointAt(i)!)), 'UTF8', name)
     out[i] = byte
   }
