@@ -104,6 +104,7 @@ export type Descriptor =
   | CastRow
   | OperatorRow
   | CollationRow
+  | DefaultAclRow
 export type DescriptorKind =
   | 'namespace'
   | 'relation'
@@ -117,6 +118,7 @@ export type DescriptorKind =
   | 'cast'
   | 'operator'
   | 'collation'
+  | 'default-acl'
 
 /** The catalog of a transaction with DDL. Reads see its own changes at once. */
 export interface CatalogEditor extends Catalog {
@@ -129,6 +131,17 @@ export interface CatalogEditor extends Catalog {
   /** Undoes changes after the mark (ROLLBACK TO SAVEPOINT). */
   undo(mark: number): void
   readonly changed: boolean
+}
+
+/** ALTER DEFAULT PRIVILEGES: what new objects of a role are granted. */
+export interface DefaultAclRow {
+  readonly oid: Oid
+  readonly role: Oid
+  /** 0: in every schema. Then `acl` is the whole list, else what a schema adds to it. */
+  readonly namespace: Oid
+  /** pg_default_acl.defaclobjtype: r tables and views, S sequences, f functions, T types, n schemas. */
+  readonly objects: 'r' | 'S' | 'f' | 'T' | 'n'
+  readonly acl: readonly string[]
 }
 
 export interface NamespaceRow {

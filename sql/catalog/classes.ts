@@ -26,6 +26,7 @@ export const CLASS = {
   accessMethod: oid(2601),
   conversion: oid(2607),
   statistics: oid(2619),
+  defaultAcl: oid(826),
   tsConfig: oid(3602),
   tsDict: oid(3600),
   tsParser: oid(3601),
@@ -45,6 +46,7 @@ export const CLASS_OF: Readonly<Record<DescriptorKind, Oid>> = {
   cast: CLASS.cast,
   operator: CLASS.operator,
   collation: CLASS.collation,
+  'default-acl': CLASS.defaultAcl,
 }
 export const KIND_OF: ReadonlyMap<Oid, DescriptorKind> = new Map(
   Object.entries(CLASS_OF).map(([kind, classOid]) => [classOid, kind as DescriptorKind]),

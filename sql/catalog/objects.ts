@@ -9,6 +9,7 @@ import type {
   CommentRow,
   ConstraintRow,
   DatabaseRow,
+  DefaultAclRow,
   Descriptor,
   DescriptorKind,
   ExtensionRow,
@@ -34,6 +35,7 @@ export interface RowOf {
   cast: CastRow
   operator: OperatorRow
   collation: CollationRow
+  'default-acl': DefaultAclRow
 }
 
 /** How a descriptor is found other than by oid. */
@@ -50,6 +52,7 @@ const NAME: { readonly [K in DescriptorKind]: (row: RowOf[K]) => string } = {
   cast: (row) => `${row.source} ${row.target}`,
   operator: (row) => row.name,
   collation: (row) => qualified(row.namespace, row.name),
+  'default-acl': (row) => `${row.role} ${row.namespace} ${row.objects}`,
 }
 export const DESCRIPTOR_KINDS = Object.keys(NAME) as readonly DescriptorKind[]
 

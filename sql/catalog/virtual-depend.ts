@@ -148,6 +148,10 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
     for (const row of userRows(view, kind, undefined))
       yield* inNamespace(address(CLASS_OF[kind], row.oid), row.namespace)
   }
+  for (const row of view.ownAll('default-acl')) {
+    if (row.namespace !== 0)
+      yield { from: address(CLASS.defaultAcl, row.oid), to: address(CLASS.namespace, row.namespace), type: 'a' }
+  }
   for (const row of view.ownAll('extension')) yield* inNamespace(address(CLASS.extension, row.oid), row.namespace)
 }
 
@@ -269,6 +273,13 @@ function* sharedRows(view: CatalogView): Iterable<RowRecord> {
             yield { ...base, objsubid: column.number, refobjid: grantee, deptype: 'a' }
       }
     }
+  }
+  for (const row of view.ownAll('default-acl')) {
+    const base = { dbid: view.databaseOid, classid: CLASS.defaultAcl, objid: row.oid, objsubid: 0 }
+    if (row.role !== BOOTSTRAP) yield { ...base, refclassid: CLASS.role, refobjid: row.role, deptype: 'o' }
+    for (const grantee of new Set(row.acl.map((item) => Number(item.slice(0, item.indexOf('='))))))
+      if (grantee >= FIRST_USER_OID && grantee !== row.role)
+        yield { ...base, refclassid: CLASS.role, refobjid: grantee, deptype: 'a' }
   }
   for (const row of view.databases()) {
     if (row.owner !== BOOTSTRAP)

@@ -279,6 +279,18 @@ function* sharedDescriptionRows(view: CatalogView): Iterable<RowRecord> {
   }
 }
 
+function* defaultAclRows(view: CatalogView): Iterable<RowRecord> {
+  for (const row of view.ownAll('default-acl')) {
+    yield {
+      oid: row.oid,
+      defaclrole: row.role,
+      defaclnamespace: row.namespace,
+      defaclobjtype: row.objects,
+      defaclacl: aclValue(view, row.acl),
+    }
+  }
+}
+
 function* extensionRows(view: CatalogView): Iterable<RowRecord> {
   for (const row of view.ownAll('extension')) {
     yield {
@@ -296,6 +308,7 @@ export const OBJECT_ROWS: Readonly<Record<string, RowSource>> = {
   pg_type: typeRows,
   pg_enum: enumRows,
   pg_range: rangeRows,
+  pg_default_acl: defaultAclRows,
   pg_proc: functionRows,
   pg_operator: operatorRows,
   pg_cast: castRows,

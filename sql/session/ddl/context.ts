@@ -20,6 +20,7 @@ import { PG_CATALOG } from '../../types/oids.ts'
 import type { Backend } from '../backend.ts'
 import { bindContext, type Statement } from '../statement.ts'
 import { define, type UtilityCall } from '../utility.ts'
+import { grantDefaults } from './default-privileges.ts'
 
 export interface Ddl {
   readonly session: Backend
@@ -48,7 +49,9 @@ export function defineDdl<K extends TagOf>(
     const body = node as BodyOf<K>
     session.requireWritable(typeof command === 'string' ? command : command(body))
     const ddl = beginDdl(session, call, statement)
+    const mark = ddl.editor.mark()
     const result = await run(ddl, body)
+    grantDefaults(ddl.editor, mark)
     await ddl.editor.settled()
     return result
   })

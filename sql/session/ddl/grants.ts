@@ -27,6 +27,7 @@ import {
   stringNode,
   warning,
 } from './context.ts'
+import { alterDefaultPrivileges } from './default-privileges.ts'
 import { findColumn } from './index-make.ts'
 import { requireDatabase } from './roles.ts'
 import { requireRoutine } from './routine-names.ts'
@@ -71,8 +72,9 @@ export function registerGrants(): void {
       return node.is_grant === true ? 'GRANT' : 'REVOKE'
     },
   )
-  defineDdl('AlterDefaultPrivilegesStmt', 'ALTER DEFAULT PRIVILEGES', () => {
-    throw notSupported('ALTER DEFAULT PRIVILEGES')
+  defineDdl('AlterDefaultPrivilegesStmt', 'ALTER DEFAULT PRIVILEGES', (ddl, node) => {
+    alterDefaultPrivileges(ddl, node)
+    return 'ALTER DEFAULT PRIVILEGES'
   })
 }
 

@@ -9,6 +9,7 @@ import { CLASS, CLASS_OF } from '../../catalog/classes.ts'
 import { memberships } from '../../catalog/privileges.ts'
 import { sqlError } from '../../types/error.ts'
 import { current, type Ddl, defineDdl, roleFrom, roleOf, update } from './context.ts'
+import { forgetDefaults } from './default-privileges.ts'
 import type { ObjectAddress } from './depend.ts'
 import { drop } from './drop.ts'
 import { giveTo, owned } from './owner.ts'
@@ -123,6 +124,7 @@ function revokeAll(ddl: Ddl, role: Oid): void {
   put('type', editor.ownAll('type'))
   put('function', editor.ownAll('function'))
   put('namespace', editor.ownAll('namespace'))
+  forgetDefaults(editor, role)
   const database = editor.database(editor.databaseOid)
   if (database !== undefined) put('database', [database])
 }

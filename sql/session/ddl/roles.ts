@@ -316,6 +316,8 @@ function removeMember(ddl: Ddl, group: Oid, member: Oid, adminOnly: boolean): vo
 }
 
 /** 'owner of table t', 'privileges for schema s': of this database; for others how many there are. */
+const DEFAULT_WORDS = { r: 'relations', S: 'sequences', f: 'functions', T: 'types', n: 'schemas' } as const
+
 function roleUses(ddl: Ddl, role: Oid): string[] {
   const out: string[] = []
   const has = (acl: readonly string[] | undefined): boolean =>
@@ -341,6 +343,12 @@ function roleUses(ddl: Ddl, role: Oid): string[] {
           if (has(column.acl)) out.push(`privileges for ${describe(ddl, classOid, row.oid, column.number)}`)
       }
     }
+  }
+  for (const row of ddl.editor.ownAll('default-acl')) {
+    const where = row.namespace === 0 ? '' : ` in schema ${ddl.editor.namespace(row.namespace)?.name}`
+    const what = `default privileges on new ${DEFAULT_WORDS[row.objects]} belonging to role ${ddl.editor.role(row.role)?.name}${where}`
+    if (row.role === role) out.push(`owner of ${what}`)
+    else if (has(row.acl)) out.push(`privileges for ${what}`)
   }
   for (const database of ddl.editor.databases()) {
     if (database.oid === ddl.editor.databaseOid) continue
