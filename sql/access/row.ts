@@ -188,18 +188,44 @@ export function columnSource(layout: RowLayout, attribute: number, bind: Bind): 
   const value = slotSource(slot, bind)
   if (slot.notNull && slot.missing === null) return value
   const i = attribute - 1
-  const isNull = `(b[at + ${2 + (i >> 3)}] & ${1 << (i & 7)}) !== 0`
-  if (slot.missing !== null) return `(n <= ${i} ? ${bind(slot.missing)} : ${isNull} ? null : ${value})`
-  return `(n <= ${i} || ${isNull} ? null : ${value})`
+  if (slot.missing !== null) return `(n <= ${i} ? ${bind(slot.missing)} : ${isMarkedSource(i)} ? null : ${value})`
+  return `(${isNullSource(attribute)} ? null : ${value})`
+}
+
+const isMarkedSource = (i: number) => `(b[at + ${2 + (i >> 3)}] & ${1 << (i & 7)}) !== 0`
+const isNullSource = (attribute: number) => `n <= ${attribute - 1} || ${isMarkedSource(attribute - 1)}`
+
+/**
+ * Where the column's bytes lie in buffer `b`, after `rowPrelude`, of a type that reads them itself: a test for NULL (undefined:
+ * it never is), start and end. undefined for other columns.
+ */
+export function storedSource(
+  layout: RowLayout,
+  attribute: number,
+): { readonly isNull: string | undefined; readonly start: string; readonly end: string } | undefined {
+  const slot = layout.slots[attribute - 1]
+  if (slot?.type === undefined || slot.kind !== 'bytes' || slot.missing !== null) return undefined
+  const { start, end } = bytesOf(slot)
+  return { isNull: slot.notNull ? undefined : isNullSource(attribute), start, end }
 }
 
 /** Whether columnSource never gives NULL. */
 export const isNeverNull = (layout: RowLayout, attribute: number): boolean =>
   layout.slots[attribute - 1]?.notNull === true
 
+const placeOf = (slot: Slot) => (slot.offset === 0 ? 'base' : `base + ${slot.offset}`)
+
+/** Where a variable column lies. */
+function bytesOf(slot: Slot): { readonly start: string; readonly end: string } {
+  return {
+    start: slot.before < 0 ? 'vars' : `vars + (v.getInt32(base + ${slot.before}, true) & ${LENGTH})`,
+    end: `vars + (v.getInt32(${placeOf(slot)}, true) & ${LENGTH})`,
+  }
+}
+
 function slotSource(slot: Slot, bind: Bind): string {
-  const at = slot.offset === 0 ? 'base' : `base + ${slot.offset}`
-  const start = slot.before < 0 ? 'vars' : `vars + (v.getInt32(base + ${slot.before}, true) & ${LENGTH})`
+  const at = placeOf(slot)
+  const { start, end } = bytesOf(slot)
   switch (slot.kind) {
     case 'bool':
       return `(b[${at}] === 1)`
@@ -222,7 +248,7 @@ function slotSource(slot: Slot, bind: Bind): string {
     case 'text':
       return `${bind(readers.text)}(b, ${start}, vars, v.getUint32(${at}, true))`
     case 'bytes':
-      return `${bind(slot.type!.storage)}.read(b, ${start}, vars + (v.getInt32(${at}, true) & ${LENGTH}))`
+      return `${bind(slot.type!.storage)}.read(b, ${start}, ${end})`
   }
 }
 

@@ -30,6 +30,17 @@ export interface GenerateOptions {
   readonly column?: (index: number) => string
   /** Columns that are never NULL: saves their tests. */
   readonly notNull?: (index: number) => boolean
+  /**
+   * Of a column whose bytes lie in a page, buffer `b` of `bytes` bytes: where (storedSource). Functions that can read them
+   * there are given them so; what they need once a page is in `page`.
+   */
+  readonly stored?: (index: number) => Stored | undefined
+}
+
+interface Stored {
+  readonly isNull: string | undefined
+  readonly start: string
+  readonly end: string
 }
 
 type Of<K extends Expression['kind']> = Extract<Expression, { kind: K }>
@@ -70,6 +81,8 @@ export function bindDomain(rules: DomainRules, env: ExpressionEnv, x: Execution)
 export class CodeWriter {
   /** Statements of one row. */
   lines: string[] = []
+  /** Statements of one page, before its first row. */
+  readonly page: string[] = []
   /** Statements of one execution, before its first row; `x` is the Execution. */
   readonly #setup: string[] = []
   readonly names: string[] = []
@@ -77,6 +90,7 @@ export class CodeWriter {
   readonly #env: ExpressionEnv
   readonly #column: (index: number) => string
   readonly #columnNotNull: (index: number) => boolean
+  readonly #stored: ((index: number) => Stored | undefined) | undefined
   /** Columns already read, by enclosing block, innermost last. */
   readonly #blocks: Map<number, string>[] = [new Map()]
   readonly #notNull = new Set<string>(['true', 'false'])
@@ -89,6 +103,7 @@ export class CodeWriter {
     this.#env = env
     this.#column = options.column ?? ((i) => `row[${i}]`)
     this.#columnNotNull = options.notNull ?? (() => false)
+    this.#stored = options.stored
   }
 
   get setup(): string {
@@ -118,11 +133,16 @@ export class CodeWriter {
         const name = this.#caseTest[this.#caseTest.length - 1]
         return name ?? 'null'
       }
-      case 'call':
-        return this.#call(
-          siteOfCall(this.#env.catalog, e),
-          e.args.map((arg) => this.value(arg)),
+      case 'call': {
+        const site = siteOfCall(this.#env.catalog, e)
+        return (
+          this.#storedCall(site, e.args) ??
+          this.#call(
+            site,
+            e.args.map((arg) => this.value(arg)),
+          )
         )
+      }
       case 'relabel': {
         const arg = this.value(e.arg)
         const rules = domainRules(this.#env.catalog, e.type)
@@ -296,6 +316,32 @@ export class CodeWriter {
   #call(site: CallSite, args: readonly string[]): string {
     const source = this.#callSource(site, args)
     return site.strict ? this.#unlessNull([...new Set(args)], source) : this.#let(source)
+  }
+
+  /** A call that reads one of its two arguments where it lies in the page; undefined: it is not such a one. */
+  #storedCall(site: CallSite, args: readonly Expression[]): string | undefined {
+    const [first, second] = args
+    if (this.#stored === undefined || first === undefined || second === undefined || args.length !== 2) return undefined
+    if (site.body?.kind !== 'scalar' || site.body.stored === undefined || !site.strict) return undefined
+    const [column, other] = first.kind === 'column' ? [first, second] : [second, first]
+    if (column.kind !== 'column' || (other.kind !== 'const' && other.kind !== 'param')) return undefined
+    const place = this.#isRead(column.index) ? undefined : this.#stored(column.index)
+    if (place === undefined) return undefined
+    const { stage, run } = site.body.stored
+    const value = this.value(other)
+    if (value === 'null') return 'null'
+    const page = `page_${this.#bound('stage', stage)}`
+    const staged = `const ${page} = ${this.#bound('stage', stage)}(b, bytes)`
+    if (!this.page.includes(staged)) this.page.push(staged)
+    const tests = [place.isNull, this.#notNull.has(value) ? undefined : `${value} === null`].filter((test) => test)
+    const read = this.#column(column.index)
+    const call = this.#callSource(site, column === first ? [read, value] : [value, read])
+    const source = `${this.bind(run, 'f')}(${page}, ${place.start}, ${place.end}, ${value}) ?? ${call}`
+    return tests.length === 0 ? this.#solid(source) : this.#let(`${tests.join(' || ')} ? null : ${source}`)
+  }
+
+  #isRead(column: number): boolean {
+    return this.#blocks.some((block) => block.has(column))
   }
 
   /** The call as a JavaScript expression over variables, without the test for NULL. */

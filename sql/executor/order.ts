@@ -29,7 +29,8 @@ const NUMBERS: ReadonlySet<Oid> = new Set([
   OID.timestamptz,
 ]) // prettier-ignore
 
-export const isOrderedByNumber = (type: Oid): boolean => NUMBERS.has(type)
+/** Whether `<` between two values, where it holds, says that SQL's order has them so: NaN, which it never holds with, comes last. */
+export const isOrderedByNumber = (type: Oid): boolean => NUMBERS.has(type) || type === OID.float4 || type === OID.float8
 
 const compareNumbers: Compare = (a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0)
 

@@ -30,6 +30,7 @@ import {
   type RowLayout,
   rowPrelude,
   rowReader,
+  storedSource,
   TABLE_OID,
   viewOf,
 } from '../access/row.ts'
@@ -314,7 +315,8 @@ class ScanSource {
     }
   }
 
-  #writer(keySource: string): CodeWriter {
+  /** `paged`: for the loop over a page. */
+  #writer(keySource: string, paged: boolean): CodeWriter {
     const { plan, layout, table } = this
     const names = new Map<unknown, string>()
     const bind = (value: unknown): string => {
@@ -330,6 +332,7 @@ class ScanSource {
       },
       notNull: (i) =>
         plan.wanted[i] === undefined || plan.wanted[i] === TABLE_OID || isNeverNull(layout, plan.wanted[i]!),
+      ...(paged ? { stored: (i: number) => storedSource(layout, plan.wanted[i] ?? TABLE_OID) } : {}),
     })
     if (plan.wanted.some((attribute) => attribute > 0)) w.lines.push(rowPrelude(layout, bind))
     return w
@@ -344,7 +347,7 @@ class ScanSource {
 
   #generated(): (x: Execution) => PageReader {
     if (this.#code !== undefined) return this.#code
-    const w = this.#writer('b.latin1Slice(o + 16, at)')
+    const w = this.#writer('b.latin1Slice(o + 16, at)', true)
     if (this.plan.filter !== undefined) w.condition(this.plan.filter, 'continue')
     const row = this.#row(w, undefined)
     w.lines.push(`out.push(${row})`)
@@ -353,7 +356,7 @@ class ScanSource {
   }
 
   loop<S>(body: LoopBody): PageLoop<S> {
-    const w = this.#writer('b.latin1Slice(o + 16, at)')
+    const w = this.#writer('b.latin1Slice(o + 16, at)', true)
     const without = w.lines.length
     if (this.plan.filter !== undefined) w.condition(this.plan.filter, 'continue')
     const { before, after } = body(w)
@@ -404,7 +407,7 @@ class ScanSource {
   }
 
   #generatedSingle(targets: readonly Expression[] | undefined): (x: Execution) => RecordReader {
-    const w = this.#writer('key')
+    const w = this.#writer('key', false)
     if (this.plan.filter !== undefined) w.condition(this.plan.filter, 'return undefined')
     const row = this.#row(w, targets)
     return built(w, `(b, at, key) => { const v = ${w.bind(viewOf)}(b); ${w.lines.join('\n')}\nreturn ${row} }`)
@@ -429,6 +432,7 @@ interface Reading {
 /** The writer's lines for each record of `page`: `o` where it begins, `at` its value, in buffer `b`, DataView `v`. */
 function pageLoop(w: CodeWriter): string {
   return `const b = page.buffer, v = ${w.bind(viewOf)}(b), bytes = page.bytes
+    ${w.page.join('\n')}
     for (let o = 0, next = 0; o < bytes; o = next) {
       const at = o + ${PAGE_HEADER_BYTES} + v.getUint32(o, true)
       next = at + v.getUint32(o + 4, true)

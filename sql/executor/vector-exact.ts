@@ -30,7 +30,14 @@ export function compileExact(
   const from = rowsPlan(plan, conditions)
   const distanceAt = plan.wanted.length
   const columns = [...from.columns.slice(0, distanceAt), DISTANCE_COLUMN, KEY_COLUMN]
-  const measured: Plan = { ...from, columns }
+  // What stands in the place of the sort's input: `measure` makes its rows.
+  const measured: Plan = {
+    kind: 'project',
+    input: from,
+    targets: columns.map((column, i) => columnAt(i, column)),
+    columns,
+    estimate: plan.estimate,
+  }
   /** Of the run that is being started; read at once. */
   let starting: { readonly run: Run; readonly only: Only | undefined } | undefined
   let scan: Operator | undefined

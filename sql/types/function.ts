@@ -46,16 +46,40 @@ type SetBody = (...args: never[]) => Iterable<Value>
 
 export type FunctionBody =
   /** Depends on its arguments only. `js` is the same as an expression over argument expressions (each a simple variable), `h` the helpers below. */
-  | { readonly kind: 'scalar'; readonly run: Body; readonly js: ((...args: string[]) => string) | undefined }
+  | {
+      readonly kind: 'scalar'
+      readonly run: Body
+      readonly js: ((...args: string[]) => string) | undefined
+      readonly stored?: StoredBody
+    }
   /** Made once per call site and execution: sees types and context. */
   | { readonly kind: 'bound'; readonly bind: (call: CallInfo) => Body }
   /** Returns a set: one Value a row; for several output columns each Value is a RecordValue. */
   | { readonly kind: 'set'; readonly bind: (call: CallInfo) => SetBody }
 
+/**
+ * A function of two arguments, either way round, of which one lies in a page of stored rows: it is not made a value first.
+ *
+ *     const page = stage(bytes, length)             once a page
+ *     run(page, start, end, other)                  the function of what [start, end) holds and of another value
+ *
+ * `run` answers undefined when it cannot tell (something else was staged meanwhile, the value is of another shape): then the
+ * function itself is to be asked.
+ */
+export interface StoredBody {
+  stage(bytes: Uint8Array, length: number): number
+  run(page: number, start: number, end: number, other: never): number | undefined
+}
+
 export const scalar = <A extends Value[]>(
   run: (...args: A) => Value,
-  options: { js?: (...args: string[]) => string } = {},
-): FunctionBody => ({ kind: 'scalar', run: run as unknown as Body, js: options.js })
+  options: { js?: (...args: string[]) => string; stored?: StoredBody } = {},
+): FunctionBody => ({
+  kind: 'scalar',
+  run: run as unknown as Body,
+  js: options.js,
+  ...(options.stored === undefined ? {} : { stored: options.stored }),
+})
 /** `bound((call) => (a, b) => …)`. */
 export const bound = <A extends Value[]>(bind: (call: CallInfo) => (...args: A) => Value): FunctionBody => ({
   kind: 'bound',

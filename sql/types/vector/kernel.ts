@@ -150,5 +150,61 @@ function pairDistances(): typeof DISTANCES {
   }
 }
 
+/** Pages of rows that are staged for the kernel are no longer than this. */
+const STAGED_BYTES_MAX = 4 << 20
+
+/**
+ * Distances from a vector to those that lie in a page of stored rows, wherever in it: the page is copied into the kernel's
+ * memory as it is, and no vector of it is made a value. The results are those of PAIR_DISTANCES; undefined where that takes
+ * another way (few dimensions, not as many as the other vector, a page too long, another page staged meanwhile).
+ */
+function stagedDistances(): {
+  stage(bytes: Uint8Array, length: number): number
+  readonly run: Readonly<
+    Record<Metric, (page: number, start: number, end: number, other: Float32Array) => number | undefined>
+  >
+} {
+  let kernel: VectorKernel | undefined
+  let query = new Float32Array(0)
+  let rows = new Uint8Array(0)
+  let last: Float32Array | undefined
+  let staged = 0
+  const stage = (bytes: Uint8Array, length: number): number => {
+    if (kernel === undefined) {
+      kernel = new VectorKernel(kernelMemory(1 + STAGED_BYTES_MAX / PAGE_BYTES, 1 + STAGED_BYTES_MAX / PAGE_BYTES))
+      query = new Float32Array(kernel.memory.buffer, 0, PAGE_BYTES / 4)
+      rows = new Uint8Array(kernel.memory.buffer, PAGE_BYTES, STAGED_BYTES_MAX)
+    }
+    staged++
+    if (length > STAGED_BYTES_MAX) return -1
+    rows.set(length === bytes.length ? bytes : bytes.subarray(0, length))
+    return staged
+  }
+  const distance = (name: 'l2' | 'ip' | 'cosine' | 'l1') => {
+    let measure: PairKernel | undefined
+    return (page: number, start: number, end: number, other: Float32Array): number | undefined => {
+      const dims = (end - start) >> 2
+      if (page !== staged || dims !== other.length || dims < PAIR_DIMENSIONS_MIN) return undefined
+      if (other !== last) {
+        query.set(other)
+        last = other
+      }
+      measure ??= kernel!.exports[name]
+      return measure(0, PAGE_BYTES + start, dims)
+    }
+  }
+  return {
+    stage,
+    run: {
+      'l2-squared': distance('l2'),
+      'inner-product': distance('ip'),
+      cosine: distance('cosine'),
+      l1: distance('l1'),
+    },
+  }
+}
+
+export const STAGED_DISTANCES = stagedDistances()
+
 /** Two vectors of the same length, at most 16,384; l2 comes squared. */
 export const PAIR_DISTANCES = pairDistances()

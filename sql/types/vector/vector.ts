@@ -3,7 +3,15 @@
  * operators, casts and aggregates find them; those of halfvec, sparsevec and bit in files of their own; the rows that
  * declare them in catalog-rows.ts. https://github.com/pgvector/pgvector#vector-functions
  */
-import { type AggregateTable, bound, type FunctionTable, install, installAggregates, scalar } from '../function.ts'
+import {
+  type AggregateTable,
+  bound,
+  type FunctionBody,
+  type FunctionTable,
+  install,
+  installAggregates,
+  scalar,
+} from '../function.ts'
 import { comparedBy, comparisons } from '../misc/comparison.ts'
 import { registerTypes } from '../registry.ts'
 import { ArrayValue, type Value } from '../value.ts'
@@ -20,23 +28,34 @@ import {
   sumOf,
 } from './dense.ts'
 import { checkDimensionCount, checkExpected, checkFinite, overflow, underflow } from './dimensions.ts'
-import { checkSameDimensions } from './distance.ts'
+import { checkSameDimensions, type Metric } from './distance.ts'
 import { HALFVEC_AGGREGATES, HALFVEC_FUNCTIONS } from './halfvec.ts'
 import { halfvecType } from './halfvec-type.ts'
-import { PAIR_DISTANCES } from './kernel.ts'
+import { PAIR_DISTANCES, STAGED_DISTANCES } from './kernel.ts'
 import { SPARSEVEC_FUNCTIONS } from './sparsevec.ts'
 import { sparsevecType } from './sparsevec-type.ts'
 import { compareVectors, vectorType } from './vector-type.ts'
 
 type Vector = Float32Array
 
-const { cosine, l1, 'l2-squared': l2Squared, 'inner-product': innerProduct } = PAIR_DISTANCES
+type Distance = (a: Vector, b: Vector) => number
 
-const distance = (measure: (a: Vector, b: Vector) => number) =>
-  scalar((a: Vector, b: Vector) => {
-    checkSameDimensions(a, b)
-    return measure(a, b)
-  })
+/** What `pair` gives, after `finish`; of vectors in stored rows too, by the same metric. */
+function distance(metric: Metric, finish: (measured: number) => number = (measured) => measured): FunctionBody {
+  const pair: Distance = PAIR_DISTANCES[metric]
+  const inPage = STAGED_DISTANCES.run[metric]
+  const run = (page: number, start: number, end: number, other: Vector): number | undefined => {
+    const measured = inPage(page, start, end, other)
+    return measured === undefined ? undefined : finish(measured)
+  }
+  return scalar(
+    (a: Vector, b: Vector) => {
+      checkSameDimensions(a, b)
+      return finish(pair(a, b))
+    },
+    { stored: { stage: STAGED_DISTANCES.stage, run } },
+  )
+}
 
 /** Element by element in float4 arithmetic; an infinite result is 22003. */
 function combined(a: Vector, b: Vector, operate: (x: number, y: number) => number): Vector {
@@ -82,8 +101,7 @@ function normalize(vector: Vector): Vector {
   })
 }
 
-function sphericalDistance(a: Vector, b: Vector): number {
-  const product = innerProduct(a, b)
+function sphericalDistance(product: number): number {
   return Math.acos(Math.min(1, Math.max(-1, product))) / Math.PI
 }
 
@@ -98,13 +116,13 @@ function average(count: number, sums: ArrayLike<number>): Vector {
 }
 
 const VECTOR_FUNCTIONS: FunctionTable = {
-  l2_distance: distance((a, b) => Math.sqrt(l2Squared(a, b))),
-  vector_l2_squared_distance: distance(l2Squared),
-  inner_product: distance(innerProduct),
-  vector_negative_inner_product: distance((a, b) => -innerProduct(a, b)),
-  cosine_distance: distance(cosine),
-  l1_distance: distance(l1),
-  vector_spherical_distance: distance(sphericalDistance),
+  l2_distance: distance('l2-squared', Math.sqrt),
+  vector_l2_squared_distance: distance('l2-squared'),
+  inner_product: distance('inner-product'),
+  vector_negative_inner_product: distance('inner-product', (product) => -product),
+  cosine_distance: distance('cosine'),
+  l1_distance: distance('l1'),
+  vector_spherical_distance: distance('inner-product', sphericalDistance),
   vector_dims: scalar((vector: Vector) => vector.length),
   vector_norm: scalar(norm),
   l2_normalize: scalar(normalize),
