@@ -122,7 +122,6 @@ function native(path: string): NativeModule {
       'the native storage engine is not built: run `npm run install` (needs python3, make, g++)',
     )
   }
-  if (existsSync(join(folder, 'leveldown.node'))) require('rocksdb/binding.js')
   const module = require(join(folder, 'engine.node')) as NativeModule
   if (module.rocksdbVersion !== ROCKSDB_VERSION) {
     throw new EngineError(
