@@ -292,7 +292,10 @@ export class Backend implements Session, ContextHost {
   }
 
   setReadOnly(readOnly: boolean): void {
-    if (!readOnly && this.transaction.readOnly && this.transaction.txn !== undefined)
+    const opens = !readOnly && this.transaction.readOnly
+    if (opens && this.transaction.isInSavepoint)
+      throw sqlError('25001', 'cannot set transaction read-write mode inside a read-only transaction')
+    if (opens && this.transaction.txn !== undefined)
       throw sqlError('25001', 'transaction read-write mode must be set before any query')
     this.transaction.readOnly = readOnly
   }

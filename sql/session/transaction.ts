@@ -21,6 +21,7 @@ interface Level {
   readonly kv: Savepoint
   readonly catalog: number
   readonly settings: number
+  readonly readOnly: boolean
   readonly marks: readonly number[]
 }
 
@@ -132,15 +133,22 @@ export class Transaction {
       kv: this.ensure().savepoint(),
       catalog: this.#editor?.mark() ?? 0,
       settings: this.#host.settings.mark(),
+      readOnly: this.readOnly,
       marks: this.marked.map((each) => each.mark()),
     })
+  }
+  get isInSavepoint(): boolean {
+    return this.#levels.length > 0
   }
   #find(name: string): number {
     for (let i = this.#levels.length - 1; i >= 0; i--) if (this.#levels[i]!.name === name) return i
     throw sqlError('3B001', `savepoint "${name}" does not exist`)
   }
   release(name: string): void {
-    this.#levels.length = this.#find(name)
+    const at = this.#find(name)
+    // READ ONLY holds to the end of the savepoint it was said in, either end.
+    this.readOnly = this.#levels[at]!.readOnly
+    this.#levels.length = at
   }
   rollbackTo(name: string): void {
     const at = this.#find(name)
@@ -153,6 +161,7 @@ export class Transaction {
     this.#editor?.undo(level.catalog)
     this.ensure().rollbackTo(level.kv)
     this.#host.settings.undoTo(level.settings)
+    this.readOnly = level.readOnly
     this.marked.forEach((each, i) => each.undoTo(level.marks[i] ?? 0))
   }
   /** A mark for one statement, so that its effects can be taken back (a restart). */
@@ -162,6 +171,7 @@ export class Transaction {
       kv: this.ensure().savepoint(),
       catalog: this.#editor?.mark() ?? 0,
       settings: this.#host.settings.mark(),
+      readOnly: this.readOnly,
       marks: this.marked.map((each) => each.mark()),
     }
   }
