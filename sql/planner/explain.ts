@@ -805,12 +805,14 @@ const percent = (share: number): string => `${Number((share * 100).toPrecision(2
 /** The way that was chosen, how far it goes, and why it was chosen. */
 function searchText(plan: VectorScan, effort: string | undefined, other: string | undefined): string {
   const { filter, share, entries, gather } = plan
+  // Where the graph is not walked, the effort says so.
+  const walk = effort?.startsWith('effort') === false ? [] : [filter === undefined ? 'graph' : 'graph, widening']
   const parts =
     gather !== undefined
       ? [`gather through ${other}`, `about ${Math.round(entries * share)} of ${Math.round(entries)} rows match`]
       : filter === undefined
-        ? ['graph', effort, 'no filter']
-        : ['graph, widening', effort, `about ${percent(share)} of ${Math.round(entries)} rows match`]
+        ? [...walk, effort, 'no filter']
+        : [...walk, effort, `about ${percent(share)} of ${Math.round(entries)} rows match`]
   return parts.filter((part) => part !== undefined).join(', ')
 }
 

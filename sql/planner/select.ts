@@ -23,7 +23,7 @@ import { hashExists, hashExistsIn, pullUpSublinks, pullUpSubqueries } from './ru
 import { isVolatile } from './scan.ts'
 import { planSetQuery } from './set-operation.ts'
 import { type Derived, functionRows, scanPaths, spellRow, wholeRowType } from './source.ts'
-import { windowPath } from './window.ts'
+import { rankedOrder, windowPath } from './window.ts'
 import { planCtes, withCtes } from './with.ts'
 
 export function planSelect(level: Level, query: Query, planQuery: QueryPlanner): Plan {
@@ -191,7 +191,16 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   const order = ordersOf(query)
 
   const simple = !grouped && isPlainRows(query)
-  let path = simple && order.length > 0 ? cheapestFor(paths, order, limitOf(level, query)) : cheapest(paths)
+  const ranked = grouped ? undefined : rankedOrder(level, query)
+  const first = ranked ?? (simple ? order : [])
+  let path = first.length > 0 ? cheapestFor(paths, first, limitOf(level, query)) : cheapest(paths)
+  if (ranked !== undefined) {
+    const sorted = sortPath(level, path, ranked, limit, undefined)
+    path = {
+      ...sorted,
+      plan: sorted.plan === path.plan ? limitPlan(path.plan, limit, undefined, undefined) : sorted.plan,
+    }
+  }
   if (grouped && query.hasSetReturning) {
     path = expandSets(
       level,
@@ -251,9 +260,16 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
 
 /** The order that FROM's rows themselves are to have; undefined when something else is made of them first, or there is none. */
 function wantedOrder(level: Level, query: Query): WantedOrder | undefined {
-  if (query.orderBy.length === 0 || query.command !== 'select' || query.setOperation !== undefined) return undefined
-  if (isGrouped(query) || !isPlainRows(query)) return undefined
-  return { order: ordersOf(query), rows: limitOf(level, query), ...lowerLimit(level, query), withTies: query.withTies }
+  if (
+    (query.orderBy.length === 0 && query.windows.length === 0) ||
+    query.command !== 'select' ||
+    query.setOperation !== undefined
+  )
+    return undefined
+  if (isGrouped(query)) return undefined
+  const order = isPlainRows(query) ? ordersOf(query) : rankedOrder(level, query)
+  if (order === undefined) return undefined
+  return { order, rows: limitOf(level, query), ...lowerLimit(level, query), withTies: query.withTies }
 }
 
 const isGrouped = (query: Query): boolean =>

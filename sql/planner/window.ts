@@ -7,12 +7,14 @@ import type { Query, Window } from '../plan/query.ts'
 import { forEachChild, sameExpression } from '../plan/walk.ts'
 import { COST } from './estimate.ts'
 import type { JoinContext } from './join.ts'
-import { sortPath } from './order.ts'
-import { costOf, type Order, type Path, pathOf, rowsOf } from './path.ts'
+import type { Level } from './level.ts'
+import { ordersOf, sortPath } from './order.ts'
+import { costOf, type Order, type Path, pathOf, rowsOf, satisfies } from './path.ts'
+import { isVolatile } from './scan.ts'
 
 type WindowExpression = Expression & { kind: 'window' }
 
-export function windowPath(c: JoinContext, input: Path, query: Query): Path {
+function callsOf(query: Query): WindowExpression[] {
   const calls: WindowExpression[] = []
   const visit = (e: Expression): void => {
     if (e.kind === 'window') {
@@ -22,6 +24,36 @@ export function windowPath(c: JoinContext, input: Path, query: Query): Path {
     forEachChild(e, visit)
   }
   for (const target of query.targets) visit(target.expression)
+  return calls
+}
+
+/** What a row's value depends on is what stands before it. */
+const RANKS: ReadonlySet<string> = new Set(['window_row_number', 'window_rank', 'window_dense_rank'])
+
+/**
+ * The order of a query whose windows only number its rows as they come: a LIMIT above takes the same rows below.
+ *
+ *     SELECT id, rank() OVER (ORDER BY v <=> $1) … ORDER BY v <=> $1 LIMIT 20
+ */
+export function rankedOrder(level: Level, query: Query): readonly Order[] | undefined {
+  const { windows, limit, offset } = query
+  if (windows.length === 0 || limit === undefined || offset !== undefined || query.withTies) return undefined
+  if (query.distinct.kind !== 'none' || query.hasSetReturning || query.rowLocks.length > 0) return undefined
+  const orders = [ordersOf(query), ...windows.map((window) => window.orderBy)]
+  const order = orders.reduce((longest, each) => (each.length > longest.length ? each : longest))
+  const isRank = ({ function: fn, filter }: WindowExpression): boolean =>
+    filter === undefined && RANKS.has(level.shared.catalog.function(fn)?.source ?? '')
+  return order.length > 0 &&
+    windows.every(({ partitionBy }) => partitionBy.length === 0) &&
+    orders.every((each) => satisfies(order, each)) &&
+    !order.some((key) => isVolatile(level, key.expression)) &&
+    callsOf(query).every(isRank)
+    ? order
+    : undefined
+}
+
+export function windowPath(c: JoinContext, input: Path, query: Query): Path {
+  const calls = callsOf(query)
   let path = input
   query.windows.forEach((window, at) => {
     const own = calls.filter((call) => call.window === at)
