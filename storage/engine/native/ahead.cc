@@ -1,6 +1,7 @@
 #include "ahead.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <system_error>
 
@@ -15,6 +16,7 @@ constexpr size_t kWindowCounted = 64; // of counts, which take none
 constexpr size_t kPiecesMin = 4;      // fewer are not worth a thread
 constexpr size_t kPieceCapacity = kPageBytes + (size_t{64} << 10);
 constexpr uint32_t kLookRows = 256;   // rows between two looks whether to stop
+constexpr auto kPatience = std::chrono::milliseconds(1);
 
 // Threads that read ahead, of all scans in the process: one core is the caller's.
 const int kHelpersMax = std::min(3, static_cast<int>(std::thread::hardware_concurrency()) - 1);
@@ -93,20 +95,21 @@ AheadScan::~AheadScan() {
   room_.notify_all();
   for (std::thread& helper : helpers_) helper.join();
   helpers_at_work.fetch_sub(static_cast<int>(helpers_.size()));
-  for (Piece& piece : pieces_) free(piece.rows);
+  for (Piece& piece : pieces_) free(piece.rows.data);
   for (char* buffer : spare_) free(buffer);
 }
 
-size_t AheadScan::TakeFree() {
+size_t AheadScan::TakeFree(Rows* rows) {
   const size_t end = std::min(pieces_.size(), next_ + (count_only_ ? kWindowCounted : kWindow));
   for (free_ = std::max(free_, next_); free_ < end; free_++) {
     if (pieces_[free_].state != State::kFree) continue;
     pieces_[free_].state = State::kTaken;
+    *rows = Rows();
     if (!count_only_) {
       if (spare_.empty()) {
-        pieces_[free_].rows = static_cast<char*>(malloc(kPieceCapacity));
+        rows->data = static_cast<char*>(malloc(kPieceCapacity));
       } else {
-        pieces_[free_].rows = spare_.back();
+        rows->data = spare_.back();
         spare_.pop_back();
       }
     }
@@ -116,46 +119,57 @@ size_t AheadScan::TakeFree() {
 }
 
 void AheadScan::Help(Cursor* cursor) {
+  Rows rows;
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop_) {
-    const size_t taken = TakeFree();
+    const size_t taken = TakeFree(&rows);
     if (taken == pieces_.size()) {
       if (free_ == pieces_.size()) return;
       room_.wait(lock);
       continue;
     }
     lock.unlock();
-    Read(cursor, taken);
+    Read(cursor, taken, &rows);
+    const bool failed = !rows.status.ok();
     lock.lock();
-    pieces_[taken].state = State::kDone;
-    if (taken == next_) done_.notify_one();
-    if (!pieces_[taken].status.ok()) return;  // its iterator is of no use any more
+    Bring(taken, std::move(rows));
+    if (failed) return;  // its iterator is of no use any more
   }
 }
 
-void AheadScan::Read(Cursor* cursor, size_t number) {
-  Piece& piece = pieces_[number];
-  PageOut page{piece.rows, count_only_ ? 0 : kPieceCapacity};
-  cursor->Move(piece.from, EndOf(number));
+void AheadScan::Read(Cursor* cursor, size_t piece, Rows* rows) {
+  PageOut page{rows->data, count_only_ ? 0 : kPieceCapacity};
+  cursor->Move(pieces_[piece].from, EndOf(piece));
   for (;;) {
     const uint32_t before = page.count;
-    piece.status = cursor->Fill(before + kLookRows, &page);
-    if (!piece.status.ok() || !cursor->Position(&piece.rest)) break;
-    piece.has_rest = page.bytes >= kPageBytes || page.count == before || hurry_.load(std::memory_order_relaxed);
-    if (piece.has_rest) break;
+    rows->status = cursor->Fill(before + kLookRows, &page);
+    if (!rows->status.ok() || !cursor->Position(&rows->rest)) break;
+    rows->has_rest = page.bytes >= kPageBytes || page.count == before || hurry_.load(std::memory_order_relaxed);
+    if (rows->has_rest) break;
   }
-  piece.bytes = page.bytes;
-  piece.count = page.count;
+  rows->bytes = page.bytes;
+  rows->count = page.count;
+}
+
+void AheadScan::Bring(size_t number, Rows&& rows) {
+  Piece& piece = pieces_[number];
+  if (piece.state != State::kTaken) {
+    if (rows.data) spare_.push_back(rows.data);
+    return;
+  }
+  piece.rows = std::move(rows);
+  piece.state = State::kDone;
+  if (number == next_) done_.notify_one();
 }
 
 void AheadScan::Hand(Piece* piece, uint32_t rows, PageOut* page) {
   if (count_only_) {
-    page->count += piece->count;
-    piece->count = 0;
+    page->count += piece->rows.count;
+    piece->rows.count = 0;
     return;
   }
-  const char* p = piece->rows + handed_;
-  const size_t left = piece->bytes - handed_;
+  const char* p = piece->rows.data + handed_;
+  const size_t left = piece->rows.bytes - handed_;
   size_t bytes = 0;
   while (bytes < left && page->count < rows) {
     uint32_t key_bytes, value_bytes;
@@ -179,8 +193,8 @@ void AheadScan::Leave() {
   Piece& piece = pieces_[next_];
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (piece.rows) spare_.push_back(piece.rows);
-    piece.rows = nullptr;
+    if (piece.rows.data) spare_.push_back(piece.rows.data);
+    piece.rows.data = nullptr;
     next_++;
   }
   handed_ = 0;
@@ -192,40 +206,45 @@ Status AheadScan::Fill(uint32_t rows, PageOut* page) {
     Piece& piece = pieces_[next_];
     State state;
     size_t help = pieces_.size();
+    Rows rows_of_help;
     {
       std::unique_lock<std::mutex> lock(mutex_);
+      bool is_late = false;
       if (piece.state == State::kTaken) {
-        help = TakeFree();
-        if (help == pieces_.size()) done_.wait(lock, [&piece] { return piece.state != State::kTaken; });
+        help = TakeFree(&rows_of_help);
+        if (help == pieces_.size()) {
+          is_late = !done_.wait_for(lock, kPatience, [&piece] { return piece.state != State::kTaken; });
+        }
       }
-      if (piece.state == State::kFree) {
+      if (piece.state == State::kFree || is_late) {
         piece.state = State::kMine;
-        piece.has_rest = true;
-        piece.rest = piece.from;
+        piece.rows.has_rest = true;
+        piece.rows.rest = piece.from;
       }
       state = piece.state;
     }
     if (help < pieces_.size()) {
-      Read(cursor_, help);
+      Read(cursor_, help, &rows_of_help);
+      const Status status = rows_of_help.status;
       std::lock_guard<std::mutex> lock(mutex_);
-      pieces_[help].state = State::kDone;
-      if (!pieces_[help].status.ok()) return pieces_[help].status;
+      Bring(help, std::move(rows_of_help));
+      if (!status.ok()) return status;
       continue;
     }
     if (state == State::kDone) {
-      if (!piece.status.ok()) return piece.status;
+      if (!piece.rows.status.ok()) return piece.rows.status;
       Hand(&piece, rows, page);
       if (page->needed > 0 || (count_only_ ? page->count >= rows : page->count > 0)) return Status::OK();
-      if (!piece.has_rest) {
+      if (!piece.rows.has_rest) {
         Leave();
         continue;
       }
       std::lock_guard<std::mutex> lock(mutex_);
       piece.state = State::kMine;
     }
-    if (piece.has_rest) {
-      piece.has_rest = false;
-      cursor_->Move(piece.rest, EndOf(next_));
+    if (piece.rows.has_rest) {
+      piece.rows.has_rest = false;
+      cursor_->Move(piece.rows.rest, EndOf(next_));
     }
     const uint32_t before = page->count;
     const Status status = cursor_->Fill(rows, page);

@@ -6,7 +6,8 @@
 //                  └────────── at most kWindow pieces ──────────┘
 //
 // The pieces are cut at keys that the data files remember (history.h), so a span without large files is not cut. A piece
-// that no helper has taken is read by the caller itself; while it would have to wait for one it works ahead too. All
+// that no helper has taken is read by the caller itself; while it would have to wait for one it works ahead too, and what
+// a helper does not bring within a millisecond (its thread has no core) the caller reads after all. All
 // iterators see the store as it was at one moment, before which the scan's timestamp had become visible: so the scan has
 // to be at a timestamp that no later write is at or below.
 #pragma once
@@ -35,15 +36,18 @@ class AheadScan {
 
  private:
   enum class State : uint8_t { kFree, kTaken, kDone, kMine };
+  struct Rows {
+    char* data = nullptr;  // of kPieceCapacity; none of a count
+    size_t bytes = 0;
+    uint32_t count = 0;
+    bool has_rest = false;  // they did not fit: the caller reads on at `rest`
+    std::string rest;
+    Status status;
+  };
   struct Piece {
     std::string from;  // it ends where the next one begins
     State state = State::kFree;
-    bool has_rest = false;  // it did not fit: the caller reads on at `rest`
-    std::string rest;
-    char* rows = nullptr;
-    size_t bytes = 0;
-    uint32_t count = 0;
-    Status status;
+    Rows rows;
   };
 
   AheadScan(Cursor* cursor, bool count_only, const std::string& to)
@@ -52,9 +56,11 @@ class AheadScan {
     return piece + 1 < pieces_.size() ? pieces_[piece + 1].from : to_;
   }
   void Help(Cursor* cursor);
-  // With mutex_ held: the next piece that is nobody's, or pieces_.size().
-  size_t TakeFree();
-  void Read(Cursor* cursor, size_t piece);
+  // With mutex_ held: the next piece that is nobody's, and room for its rows; or pieces_.size().
+  size_t TakeFree(Rows* rows);
+  void Read(Cursor* cursor, size_t piece, Rows* rows);
+  // With mutex_ held: the rows of a piece that was taken, unless the caller has lost patience.
+  void Bring(size_t piece, Rows&& rows);
   // Hands rows of a piece that is done to the caller's page.
   void Hand(Piece* piece, uint32_t rows, PageOut* page);
   void Leave();
