@@ -2,20 +2,29 @@
  * FROM: tables, views, CTE references, subqueries, functions, VALUES, joins with ON, USING and NATURAL, LATERAL.
  * Each item adds to the query's relations and to the names in scope.
  */
-import type { Alias, FuncCall, JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar } from '@pgsql/types'
+import type {
+  Alias,
+  FuncCall,
+  JoinExpr,
+  Node,
+  RangeFunction,
+  RangeSubselect,
+  RangeTableSample,
+  RangeVar,
+} from '@pgsql/types'
 import { type Oid, oid } from '../../storage/keys/brand.ts'
 import type { RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { ColumnInfo, FromItem, FunctionSource, JoinType, Query, Relation } from '../plan/query.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
-import { coerceToBoolean, coerceToCommon, commonTypeOf, settleUnknown } from './coerce.ts'
-import { type BindContext, errorAt, findRelation, placeOf, wantAccess } from './context.ts'
+import { canCoerce, coerceTo, coerceToBoolean, coerceToCommon, commonTypeOf, settleUnknown } from './coerce.ts'
+import { type BindContext, errorAt, findRelation, placeOf, typeName, wantAccess } from './context.ts'
 import { bindExpression } from './expression.ts'
 import { hybridSearch } from './hybrid-search.ts'
 import { bindBinary } from './resolve.ts'
 import { outColumns, rowFields } from './row.ts'
-import { findCte, type Item, itemOf, type Scope, within } from './scope.ts'
+import { createScope, findCte, type Item, itemOf, type Scope, within } from './scope.ts'
 import { namesOf, resolveTypeName } from './typename.ts'
 import { readThrough } from './view-options.ts'
 
@@ -75,7 +84,7 @@ function bindFromItem(b: BindContext, scope: Scope, node: Node, binders: FromBin
     return search === undefined ? bindFunction(b, scope, node.RangeFunction) : bindSubselect(b, scope, search, binders)
   }
   if ('JoinExpr' in node) return bindJoin(b, scope, node.JoinExpr, binders)
-  if ('RangeTableSample' in node) throw notSupported('TABLESAMPLE')
+  if ('RangeTableSample' in node) return bindSample(b, scope, node.RangeTableSample, binders)
   if ('RangeTableFunc' in node) throw notSupported('XMLTABLE')
   if ('JsonTable' in node) throw notSupported('JSON_TABLE')
   throw notSupported('this FROM item')
@@ -143,6 +152,36 @@ function bindTable(b: BindContext, scope: Scope, node: RangeVar, binders: FromBi
   const row = requireRelation(b, node)
   wantAccess(b, row.oid, 'r')
   return bindRelation(b, scope, row, node.alias, alias, node.inh !== true, binders, node)
+}
+
+/** TABLESAMPLE method (percent) [REPEATABLE (seed)]. */
+function bindSample(b: BindContext, scope: Scope, node: RangeTableSample, binders: FromBinders): Bound {
+  const bound = bindFromItem(b, scope, node.relation!, binders)
+  const place = bound.item.kind === 'relation' ? bound.item.relation : -1
+  const relation = scope.relations[place]
+  if (relation?.kind !== 'table') {
+    const at = 'RangeVar' in node.relation! ? node.relation.RangeVar.location : undefined
+    throw errorAt(b, '0A000', 'TABLESAMPLE clause can only be applied to tables and materialized views', at)
+  }
+  const names = namesOf(node.method)
+  const method = names.at(-1)!
+  if ((method !== 'system' && method !== 'bernoulli') || (names.length > 1 && names[0] !== 'pg_catalog'))
+    throw errorAt(b, '42704', `tablesample method ${names.join('.')} does not exist`, node.location)
+  const args = node.args ?? []
+  if (args.length !== 1)
+    throw errorAt(b, '2202H', `tablesample method ${method} requires 1 argument, not ${args.length}`, node.location)
+  const number = (each: Node, type: Oid, what: string): Expression => {
+    const e = bindExpression(b, createScope(undefined, 'from'), each)
+    if (e.type !== OID.unknown && !canCoerce(b, [e.type], [type], 'assignment')) {
+      const words = `argument of ${what} must be type ${typeName(b, type)}, not type ${typeName(b, e.type)}`
+      throw errorAt(b, '42804', words, placeOf(e))
+    }
+    return coerceTo(b, e, type, -1, 'assignment', 'implicit')
+  }
+  const percent = number(args[0]!, OID.float4, 'TABLESAMPLE')
+  const seed = node.repeatable && number(node.repeatable, OID.float8, 'REPEATABLE')
+  scope.relations[place] = { ...relation, sample: { method, percent, seed } }
+  return bound
 }
 
 /** A name that only a later query of the same WITH has. */

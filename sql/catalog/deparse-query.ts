@@ -2,7 +2,7 @@
 import type { Oid } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { Cte, FromItem, Query, Relation, SetOperation } from '../plan/query.ts'
+import type { Cte, FromItem, Query, Relation, Sample, SetOperation } from '../plan/query.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
 import { direction, printExpression, printSortExpression, printWindow, varName } from './deparse-expression.ts'
@@ -313,6 +313,7 @@ function printRelation(p: Printer, relation: Relation, name: string): void {
   switch (relation.kind) {
     case 'table':
       printNamed(p, relation, relation.oid, relation.only, name)
+      if (relation.sample !== undefined) printSample(p, relation.sample)
       return
     case 'subquery':
       if (relation.viewOid !== undefined) {
@@ -340,6 +341,16 @@ function printRelation(p: Printer, relation: Relation, name: string): void {
     case 'excluded':
       throw notSupported('printing excluded rows')
   }
+}
+
+function printSample(p: Printer, { method, percent, seed }: Sample): void {
+  p.text += ` TABLESAMPLE ${method} (`
+  printExpression(p, percent, false)
+  p.text += ')'
+  if (seed === undefined) return
+  p.text += ' REPEATABLE ('
+  printExpression(p, seed, false)
+  p.text += ')'
 }
 
 function printNamed(p: Printer, relation: Relation, target: Oid, only: boolean, name: string): void {

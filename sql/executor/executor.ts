@@ -19,6 +19,7 @@ import { compileNestedLoop } from './nested-loop.ts'
 import { type Execution, type Instrument, type Operator, Pause, type Steps } from './operator.ts'
 import { inputsOf } from './plan-walk.ts'
 import { otherCompilers } from './registry.ts'
+import { compileSample } from './sample.ts'
 import { compileSetOp } from './set-op.ts'
 import { compileAppend, compileFilter, compileProject, compileResult, compileValues } from './simple.ts'
 import { compileSort } from './sort.ts'
@@ -59,6 +60,8 @@ function compileNode(plan: Plan, env: CompileEnv): Operator {
       return compileResult(plan, env)
     case 'values':
       return compileValues(plan, env)
+    case 'sample':
+      return compileSample(plan, env)
     case 'filter':
       return compileFilter(plan, env)
     case 'project':

@@ -7,6 +7,7 @@ import { forEachChild } from '../plan/walk.ts'
 export function inputsOf(plan: Plan): readonly Plan[] {
   switch (plan.kind) {
     case 'filter':
+    case 'sample':
     case 'project':
     case 'project-set':
     case 'sort':
@@ -79,6 +80,8 @@ function maybeExpressionsOf(plan: Plan): readonly (Expression | undefined)[] {
       return plan.calls.map((call) => call.call)
     case 'filter':
       return [plan.predicate]
+    case 'sample':
+      return [plan.percent, plan.seed]
     case 'project':
     case 'project-set':
       return plan.targets

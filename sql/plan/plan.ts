@@ -9,7 +9,7 @@
  */
 import type { Oid } from '../../storage/keys/brand.ts'
 import type { AggregateCall, Expression, SubqueryLink } from './expression.ts'
-import type { ColumnInfo, FrameBound } from './query.ts'
+import type { ColumnInfo, FrameBound, Sample } from './query.ts'
 
 export interface Estimate {
   readonly rows: number
@@ -91,6 +91,8 @@ export type PlanNode =
       readonly ordinality: boolean
     }
   | { readonly kind: 'filter'; readonly input: Plan; readonly predicate: Expression }
+  /** TABLESAMPLE of the scan below. */
+  | ({ readonly kind: 'sample'; readonly input: Plan } & Sample)
   | { readonly kind: 'project'; readonly input: Plan; readonly targets: readonly Expression[] }
   /** Targets with set-returning calls: one output row a position of the longest set. */
   | { readonly kind: 'project-set'; readonly input: Plan; readonly targets: readonly Expression[] }

@@ -59,7 +59,7 @@ export type Relation = {
   /** May see the relations before it in FROM. */
   readonly lateral: boolean
 } /** `columns` are the table's columns by attribute number, dropped ones included (type 0). */ & (
-  | { readonly kind: 'table'; readonly oid: Oid; readonly only: boolean }
+  | { readonly kind: 'table'; readonly oid: Oid; readonly only: boolean; readonly sample?: Sample }
   | { readonly kind: 'subquery'; readonly query: Query /** A view's expansion. */; readonly viewOid?: Oid }
   | { readonly kind: 'function'; readonly calls: readonly FunctionSource[]; readonly ordinality: boolean }
   | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[] }
@@ -68,6 +68,13 @@ export type Relation = {
   /** EXCLUDED in ON CONFLICT; the old table of a transition … columns come from the insert's row. */
   | { readonly kind: 'excluded' }
 )
+
+/** TABLESAMPLE. `percent` is real, `seed` double precision. */
+export interface Sample {
+  readonly method: 'system' | 'bernoulli'
+  readonly percent: Expression
+  readonly seed: Expression | undefined
+}
 
 /** One function of ROWS FROM: `columns` how many output columns it gives. */
 export interface FunctionSource {

@@ -10,6 +10,7 @@
  * condition over `column 3` reads `(o.price > 10)`.
  */
 
+import { invariant } from '../../storage/keys/invariant.ts'
 import type { Catalog, RelationRow } from '../catalog/catalog.ts'
 import { direction, functionName, printExpression } from '../catalog/deparse-expression.ts'
 import { printQuery } from '../catalog/deparse-query.ts'
@@ -266,6 +267,15 @@ class Builder {
         })
       case 'virtual-scan':
         return this.#scan(plan, 'Seq Scan', slots, level)
+      case 'sample': {
+        invariant(plan.input.kind === 'seq-scan' || plan.input.kind === 'virtual-scan', 'a scan to sample')
+        return this.#scan(plan.input, 'Sample Scan', slots, level, (node, entries) => {
+          const print = this.#printing(entries, slots, node, level)
+          node.target.push(['Sampling Method', plan.method])
+          const seed = plan.seed === undefined ? '' : ` REPEATABLE (${print(plan.seed, this.#verbose)})`
+          node.lines.push({ key: 'Sampling', value: `${plan.method} (${print(plan.percent, this.#verbose)})${seed}` })
+        })
+      }
       case 'index-scan':
         return this.#indexScan(plan, slots, level)
       case 'vector-scan':
@@ -822,6 +832,7 @@ type Print = (e: Expression, prefix: boolean, operand?: boolean) => string
 const SCANS = new Set([
   'Seq Scan',
   'Tid Scan',
+  'Sample Scan',
   'Index Scan',
   'Function Scan',
   'Values Scan',

@@ -5,7 +5,7 @@
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Plan } from '../plan/plan.ts'
-import type { Query, Relation } from '../plan/query.ts'
+import type { Query, Relation, Sample } from '../plan/query.ts'
 import { replaceVars } from '../plan/walk.ts'
 import { notSupported } from '../types/error.ts'
 import { OID } from '../types/oids.ts'
@@ -100,6 +100,10 @@ export function scanPaths(
         order,
         slotOf,
       }
+      if (relation.sample !== undefined) {
+        const path = sampledPath(request, relation.sample, estimator, query)
+        return [wholeRow ? addWholeRow(level, path, relation, at, live) : path]
+      }
       const plain = tablePaths(request)
       const paths = [...plain, ...vectorPaths(request, plain.slice(1))]
       return wholeRow ? paths.map((path) => addWholeRow(level, path, relation, at, live)) : paths
@@ -184,6 +188,25 @@ export function scanPaths(
     case 'excluded':
       throw notSupported('EXCLUDED outside of ON CONFLICT')
   }
+}
+
+/** A sample is taken of the whole table, before any condition. */
+function sampledPath(request: ScanRequest, sample: Sample, estimator: Estimator, query: Query): Path {
+  const { level, conditions, slotOf } = request
+  const { plan, layout, relations } = tablePaths({ ...request, conditions: [], order: undefined })[0]!
+  const lower = (e: Expression): Expression => level.shared.fold(level.lower(e, layoutOf([]), slotOf))
+  const percent = lower(sample.percent)
+  const share = percent.kind === 'const' && typeof percent.value === 'number' ? percent.value / 100 : 0.1
+  const { rows, totalCost } = plan.estimate
+  const node = {
+    kind: 'sample',
+    input: plan,
+    method: sample.method,
+    percent,
+    seed: sample.seed && lower(sample.seed),
+  } as const
+  const path = pathOf(node, layout.entries, Math.max(1, rows * share), 0, totalCost, relations)
+  return filtered({ level, estimator, relations: query.relations, scan: () => [] }, path, conditions, slotOf)
 }
 
 const allColumns = (relation: Relation): number[] => relation.columns.map((_, i) => i + 1)
