@@ -2,6 +2,7 @@
  * Rows that another index names, by their exact distances: their keys are packed as they are read (row-list.ts), the vector
  * index finds and measures them without reading a row, and only those that go up are fetched.
  */
+import type { Key } from '../../storage/keys/brand.ts'
 import type { Value } from '../types/value.ts'
 import type { RowList } from '../vector/row-list.ts'
 import type { Hits, VectorIndex, VectorSearch } from '../vector/vector-index.ts'
@@ -18,11 +19,12 @@ export function* nearestRows(
   query: Value,
   rows: RowList,
   limit: number,
+  tenant: Key | undefined,
 ): Generator<Pause, Hits, undefined> {
-  if (rows.count <= STRETCH_ROWS) return index.nearestOf(x.txn, query, rows, limit)
+  if (rows.count <= STRETCH_ROWS) return index.nearestOf(x.txn, query, rows, limit, tenant)
   const parts: Hits[] = []
   for (let from = 0; from < rows.count; from += STRETCH_ROWS) {
-    parts.push(index.nearestOf(x.txn, query, rows, limit, from, Math.min(rows.count, from + STRETCH_ROWS)))
+    parts.push(index.nearestOf(x.txn, query, rows, limit, tenant, from, Math.min(rows.count, from + STRETCH_ROWS)))
     if (x.sliceOver()) yield SLICE_OVER
   }
   const best = parts.flatMap(({ keys, distances }) => keys.map((key, i) => ({ key, distance: distances[i]! })))
@@ -40,11 +42,19 @@ export class Gathered implements VectorSearch {
   #taken = 0
 
   /** `hits`: the nearest `first` of them. */
-  constructor(index: VectorIndex, x: Execution, query: Value, rows: RowList, first: number, hits: Hits) {
+  constructor(
+    index: VectorIndex,
+    x: Execution,
+    query: Value,
+    rows: RowList,
+    first: number,
+    tenant: Key | undefined,
+    hits: Hits,
+  ) {
     this.visited = rows.count
     this.#first = Math.min(rows.count, first)
     this.#hits = hits
-    this.#all = () => index.nearestOf(x.txn, query, rows, rows.count)
+    this.#all = () => index.nearestOf(x.txn, query, rows, rows.count, tenant)
   }
 
   next(): Hits | undefined {

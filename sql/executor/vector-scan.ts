@@ -403,7 +403,8 @@ function* proposals(
   if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted) || (!all && effort >= entries)) {
     note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
     const first = wanted + MORE_GATHERED
-    const search = new Gathered(index, x, query, rows, first, yield* nearestRows(x, index, query, rows, first))
+    const nearest = yield* nearestRows(x, index, query, rows, first, tenant)
+    const search = new Gathered(index, x, query, rows, first, tenant, nearest)
     return { search, rows, effort: undefined, isSure: true }
   }
   note(run, 'Search Method', `graph over ${rows.count} gathered rows`)

@@ -4,6 +4,7 @@ import type { Txn } from '../../storage/kv/kv.ts'
 import type { Value } from '../types/value.ts'
 import { Calibration } from './calibration.ts'
 import { EntriesSearch, exactHits } from './exact-search.ts'
+import { measuredEntries, nearestHits } from './measured.ts'
 import { RowList } from './row-list.ts'
 import type {
   Hits,
@@ -39,10 +40,18 @@ export class EntriesIndex implements VectorIndex {
     return new EntriesSearch(this.spec, txn, query, options)
   }
 
-  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
-    const allow = from === 0 && to === rows.count ? rows : RowList.of(rows.keys(from, to))
-    const { keys, distances } = exactHits(this.spec, txn, query, { tenant: undefined, allow })
-    return { keys: keys.slice(0, limit), distances: distances.slice(0, limit) }
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, tenant?: Key, from = 0, to = rows.count): Hits {
+    const { spec } = this
+    if (tenant === undefined && spec.tenantColumns > 0) {
+      // Nobody knows whose they are: all entries are read.
+      const allow = from === 0 && to === rows.count ? rows : RowList.of(rows.keys(from, to))
+      const { keys, distances } = exactHits(spec, txn, query, { tenant, allow })
+      return { keys: keys.slice(0, limit), distances: distances.slice(0, limit) }
+    }
+    const prefix = (spec.prefix + (tenant ?? '')) as Key
+    const names = rows.keys(from, to).map((key) => key.slice(spec.rowPrefix.length))
+    for (const name of names) txn.noteRead((prefix + name) as Key)
+    return nearestHits(spec, measuredEntries(spec, prefix, txn, names, query), limit)
   }
 
   effortFor(recall: number, limit: number, share: number): number {

@@ -15,7 +15,7 @@ import { prefixSpan } from '../../storage/keys/map.ts'
 import { type Changes, type Kv, PAGE_HEADER_BYTES, type Txn, type WritesMark } from '../../storage/kv/kv.ts'
 import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
-import { packVector, unpackVector } from '../types/vector/packed.ts'
+import { packVector } from '../types/vector/packed.ts'
 import { Backlog } from './backlog.ts'
 import { BuildProgress } from './build-progress.ts'
 import { Calibration } from './calibration.ts'
@@ -25,8 +25,9 @@ import { TRAILER_BYTES } from './entry.ts'
 import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
 import { Linker } from './linker.ts'
-import { type Candidate, LiveSearch, nearer, ownEntries, type SearchSource } from './live-search.ts'
+import { type Candidate, LiveSearch, ownEntries, type SearchSource } from './live-search.ts'
 import { EntryLoader } from './load.ts'
+import { distancesOf, measuredEntries, nearestHits } from './measured.ts'
 import { Rebuild } from './rebuild.ts'
 import type { RowList } from './row-list.ts'
 import { graphTooLarge } from './settings.ts'
@@ -190,8 +191,9 @@ export class LiveIndex implements VectorIndex {
     if (known !== undefined) {
       const created = graph.created(known)
       if (created > at) return
-      const isOfThisCommit = created === at || created === BUILT
-      if (isOfThisCommit && value !== undefined && sameBytes(graph.vector(known), this.#pack(value))) return
+      const isOfThisCommit = created === at || (created === BUILT && at === this.#since)
+      const isKnown = isOfThisCommit && this.#slots.isLive(known) && value !== undefined
+      if (isKnown && sameBytes(graph.vector(known), this.#pack(value))) return
     }
     this.#changed(at, name, value)
   }
@@ -341,12 +343,13 @@ export class LiveIndex implements VectorIndex {
   // ---- building, in CREATE INDEX
 
   /** Fills and links the graph with the transaction's own entries. Throws 53200 beyond the limit, and what `check` throws. */
-  async build(txn: Txn, { bytesMax, check }: BuildOptions): Promise<void> {
+  async build(txn: Txn, options: BuildOptions): Promise<void> {
+    const { check } = options
     const began = performance.now()
     this.#progress.phase = 'building index: loading tuples'
     const slots = this.#slots
     const { graph } = slots
-    await this.#fill(txn, slots, { bytesMax, check })
+    await this.#fill(txn, slots, options)
     if (graph.slots === 0) {
       // There is nothing to be hidden until the commit, and without entries the feed would not tell of it.
       this.#state = 'ready'
@@ -361,7 +364,7 @@ export class LiveIndex implements VectorIndex {
     this.#progress.built(began)
   }
 
-  async #fill(txn: Txn, slots: Slots, { bytesMax, check }: BuildOptions): Promise<void> {
+  async #fill(txn: Txn, slots: Slots, { bytesMax, bytesTaken = 0, check }: BuildOptions): Promise<void> {
     const rows = pageRows(this.spec.dimensions)
     const empty = slots.graph.bytes
     const slices = new Slices()
@@ -376,7 +379,7 @@ export class LiveIndex implements VectorIndex {
           const name = buffer.latin1Slice(start + this.prefix.length, valueAt)
           slots.append(name, this.#pack(buffer.subarray(valueAt, o)), BUILT)
         }
-        if (slots.bytes - empty > bytesMax) throw graphTooLarge(this.spec.name, bytesMax, slots.keys.named)
+        if (bytesTaken + slots.bytes - empty > bytesMax) throw graphTooLarge(this.spec.name, bytesMax, slots.keys.named)
         if (!slices.isOver) continue
         await slices.next()
         this.#checkOpen()
@@ -556,7 +559,7 @@ export class LiveIndex implements VectorIndex {
       linked,
       isQuantized: this.isQuantized,
       name: (slot) => keys.key(slot),
-      measure: (...args) => this.#distances(...args),
+      measure: (...args) => distancesOf(this.spec, this.prefix, ...args),
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
       effort: options.effort,
@@ -578,11 +581,11 @@ export class LiveIndex implements VectorIndex {
     return rows.keys(from, to).map((key) => key.slice(this.spec.rowPrefix.length))
   }
 
-  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from = 0, to = rows.count): Hits {
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, _tenant?: Key, from = 0, to = rows.count): Hits {
     if (txn.isolation === 'serializable')
       for (const name of this.#names(rows, from, to)) txn.noteRead((this.prefix + name) as Key)
     if (!this.isReadyFor(txn) || this.isQuantized)
-      return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
+      return nearestHits(this.spec, this.#measured(txn, this.#names(rows, from, to), query), limit)
     const own = ownEntries(txn, this.prefix, this.spec)
     const { graph, keys } = this.#slots
     const skip = this.spec.rowPrefix.length
@@ -603,42 +606,16 @@ export class LiveIndex implements VectorIndex {
     for (let at = 0; at < count; at += GATHER_SLOTS) {
       const part = slots.subarray(at, Math.min(count, at + GATHER_SLOTS))
       const hits = graph.exact(packed, { slots: part, limit, at: txn.snapshot })
-      if (hits instanceof Promise) return this.#hits(this.#measured(txn, this.#names(rows, from, to), query), limit)
+      if (hits instanceof Promise)
+        return nearestHits(this.spec, this.#measured(txn, this.#names(rows, from, to), query), limit)
       for (let i = 0; i < hits.slots.length; i++)
         found.push({ name: keys.key(hits.slots[i]!), distance: hits.distances[i]! })
     }
-    return this.#hits(found, limit)
-  }
-
-  /** Exact distances by the entries in the store. */
-  #distances(txn: Txn, names: readonly string[], query: Value): readonly (number | undefined)[] {
-    const { distance, element, dimensions } = this.spec
-    const page = txn.getMany(names.map((name) => (this.prefix + name) as Key))
-    const { buffer, bytes } = page
-    const out = new Array<number | undefined>(names.length)
-    let i = 0
-    for (let o = 0; o < bytes; ) {
-      const start = o + PAGE_HEADER_BYTES
-      const valueAt = start + buffer.readUInt32LE(o)
-      o = valueAt + buffer.readUInt32LE(o + 4)
-      const name = buffer.latin1Slice(start + this.prefix.length, valueAt)
-      while (names[i] !== name) i++
-      out[i++] = distance(unpackVector(buffer.subarray(valueAt, o - TRAILER_BYTES), element, dimensions), query)
-    }
-    return out
+    return nearestHits(this.spec, found, limit)
   }
 
   #measured(txn: Txn, names: readonly string[], query: Value): Candidate[] {
-    const distances = this.#distances(txn, names, query)
-    return names.flatMap((name, i) => (distances[i] === undefined ? [] : [{ name, distance: distances[i] }]))
-  }
-
-  #hits(candidates: Candidate[], limit: number): Hits {
-    const best = candidates.sort((a, b) => nearer(a.distance, b.distance)).slice(0, limit)
-    return {
-      keys: best.map(({ name }) => (this.spec.rowPrefix + name) as Key),
-      distances: Float64Array.from(best, ({ distance }) => distance),
-    }
+    return measuredEntries(this.spec, this.prefix, txn, names, query)
   }
 
   // ---- what it tells

@@ -82,8 +82,11 @@ export interface VectorIndex {
   readonly coming: Promise<void> | undefined
   /** `query` is a value of the indexed type, checked: not NULL, of the right dimensions. Registers the read with a SERIALIZABLE transaction. */
   search(txn: Txn, query: Value, options: SearchOptions): VectorSearch
-  /** The `limit` nearest of some rows (those from `from` to before `to`), where the index holds them, each measured, without walking the graph. */
-  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, from?: number, to?: number): Hits
+  /**
+   * The `limit` nearest of some rows (those from `from` to before `to`), where the index holds them, each measured, without walking
+   * the graph. `tenant`: encoded tenant columns, of an index that has them; without it all its entries are read.
+   */
+  nearestOf(txn: Txn, query: Value, rows: RowList, limit: number, tenant?: Key, from?: number, to?: number): Hits
   /** The least effort whose measured recall for `limit` rows, of `share` (0 to 1) of all entries, is at least `recall`. */
   effortFor(recall: number, limit: number, share: number): number
   readonly status: VectorIndexStatus
@@ -108,8 +111,9 @@ export interface VectorIndexStatus {
 }
 
 export interface BuildOptions {
-  /** What graph and keys may take. */
+  /** What graph and keys may take, and what others of the same index have taken of it. */
   readonly bytesMax: number
+  readonly bytesTaken?: number
   /** Throws when the statement is to end. */
   check(): void
 }

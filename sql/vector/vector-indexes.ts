@@ -57,11 +57,7 @@ class Registry implements VectorIndexes {
     const make = (prefix: Key, loads: boolean) => new LiveIndex(spec, prefix, this.#liveOptions(spec, prefix), loads)
     const index =
       spec.tenantColumns > 0
-        ? new TenantIndex(spec, {
-            kv: this.#options.kv,
-            make: (prefix) => make(prefix, true),
-            warn: (...args) => this.#options.warn(...args),
-          })
+        ? new TenantIndex(spec, { kv: this.#options.kv, make, warn: (...args) => this.#options.warn(...args) }, load)
         : make(spec.prefix, load)
     this.#open.set(spec.prefix, index)
     return index
@@ -79,7 +75,6 @@ class Registry implements VectorIndexes {
 
   async build(spec: VectorIndexSpec, txn: Txn, options: BuildOptions): Promise<void> {
     const index = this.#add(spec, false)
-    if (!(index instanceof LiveIndex)) return
     try {
       await index.build(txn, options)
     } catch (error) {

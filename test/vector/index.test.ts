@@ -1,5 +1,5 @@
 /** Vector indexes through SQL: what is built, what follows changes, what is left after DDL, checkpoints, restarts. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -137,6 +137,35 @@ test('a checkpoint is taken over after a restart; a damaged one is told of and b
   await db.run('drop table t')
   await db.reopen()
   expect(readdirSync(path)).toEqual([])
+}, 20_000)
+
+test('a checkpoint that cannot be written is told of, and left at the next end; recall that was measured is in it', async () => {
+  const path = folder()
+  const db = (database = await openDatabaseOver({ vectorFolder: path }))
+  await db.run('create table t (id int primary key, v vector(3))')
+  await db.run(FILL(600))
+  await db.run('create index i on t using hnsw (v vector_l2_ops)')
+  const measured = () => db.rows('select calibration, last_build, build_ms from alopex_vector_indexes')
+  await expect.poll(async () => (await measured())[0]![0]).not.toBeNull()
+  const before = await measured()
+  const names = () => readdirSync(path)
+  await expect.poll(names).toEqual([expect.stringMatching(/^[0-9a-f]+\.graph$/)])
+  const [file] = names()
+  await db.reopen()
+  await db.ready()
+  expect(await measured()).toEqual(before)
+  mkdirSync(join(path, `${file}.new`))
+  await db.run(`update t set v = v + '[1,0,0]' where id < 200`)
+  await expect.poll(() => db.warnings.length, { timeout: 5000 }).toBe(1)
+  expect(db.warnings[0]).toContain('no checkpoint of index "i" could be written')
+  await bothWays(db)
+  await db.run(`update t set v = v + '[1,0,0]' where id = 1`)
+  rmSync(join(path, `${file}.new`), { recursive: true })
+  await db.reopen()
+  await db.ready()
+  await bothWays(db)
+  expect(names()).toEqual([file])
+  expect(db.warnings).toHaveLength(1)
 }, 20_000)
 
 test('many dead slots: the graph is built anew beside the old one while changes go on', async () => {

@@ -67,3 +67,36 @@ test('tenants with many rows get graphs, others are read; rows move between them
   expect(readdirSync(folder)).toEqual([])
   expect(db.warnings).toEqual([])
 }, 30_000)
+
+test('CREATE INDEX makes the graphs of large tenants, within maintenance_work_mem', async () => {
+  const db = (database = await openDatabaseOver())
+  await db.run('create table t (id int primary key, cat int, tenant text, v vector(4))')
+  await db.run(
+    `insert into t select g, g % 50, case when g % 20 = 0 then 'small' when g % 2 = 0 then 'a' else 'b' end, ${VECTOR} from generate_series(1, 13000) g`,
+  )
+  await db.run(`set maintenance_work_mem = '2MB'`)
+  const failed = await db
+    .run('create index i on t using hnsw (tenant, v vector_l2_ops)')
+    .catch((error: unknown) => error)
+  expect(failed).toMatchObject({ code: '53200' })
+  expect(db.indexes()).toHaveLength(0)
+  await db.run(`set maintenance_work_mem = '64MB'; begin; create index i on t using hnsw (tenant, v vector_l2_ops)`)
+  await bothWays(db)
+  await db.run(`insert into t values (30000, 1, 'a', '[5,5,5,5]'); delete from t where id in (1, 2); commit`)
+  await bothWays(db)
+  const [index] = db.indexes()
+  await expect.poll(() => index!.status, { timeout: 10_000 }).toMatchObject({ state: 'ready', tail: 0 })
+  expect(index!.status.bytes).toBeGreaterThan(2 ** 21)
+  await bothWays(db)
+  // Rows that another index names: of one tenant only its own are measured.
+  await db.run('create index on t (cat)')
+  await db.run('analyze t')
+  for (const tenant of ['a', 'b', 'small']) {
+    const sql = `select id, v <-> '[5,5,5,5]' from t where tenant = '${tenant}' and cat in (1, 10) order by v <-> '[5,5,5,5]', id limit 30`
+    await db.run('set enable_indexscan = off; set enable_seqscan = on')
+    const exact = await db.rows(sql)
+    await db.run('set enable_indexscan = on; set enable_seqscan = off')
+    expect(await db.rows(sql)).toEqual(exact)
+  }
+  expect(db.warnings).toEqual([])
+}, 30_000)
