@@ -39,7 +39,8 @@ typedef struct {
   u32 position, expanded, query_bytes;
   u32 code; float code_scale, code_norm; /* of the query; code: bytes behind its floats, 0: the walk measures floats */
   /* addresses, set once */
-  u32 near_at, open_at, rest_at, table_at[2], decode_at[2], code_at, picks_at, list_at, query_at, allow_at, image_at, touched;
+  u32 near_at, open_at, rest_at, table_at[2], decode_at[2], code_at, picks_at, list_at, query_at, allow_at, image_at;
+  u32 touched; /* what touch() loaded: kept, so that it is loaded */
 } Context;
 
 enum { HEAP_MAX = 131072, TABLE_BITS_MAX = 18, SEEN_MAX = 131072, RETURNED = 0x80000000u };
@@ -155,11 +156,6 @@ INLINE v128_t eight(const Graph *g, const char *v, u32 i, v128_t factor) {
   if (2 * i + 1 < g->groups) high = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(v + i * 32 + 16), factor));
   return wasm_i16x8_narrow_i32x4(wasm_i32x4_trunc_sat_f32x4(low), wasm_i32x4_trunc_sat_f32x4(high));
 }
-INLINE double squares_of(const short *elements, u32 count) {
-  double s = 0;
-  for (u32 i = 0; i < count; i++) s += (double)elements[i] * elements[i];
-  return s;
-}
 INLINE float inverse(double squares) { return squares > 0 ? (float)(1 / __builtin_sqrt(squares)) : 0; }
 
 /* The code of floats, 16 bits an element, to be measured from. */
@@ -168,7 +164,8 @@ static void encode_query(const Graph *g, Query *q, const char *floats, u32 to) {
   v128_t factor = wasm_f32x4_splat(max > 0 ? 32767 / max : 0);
   short *elements = AT(short, to);
   for (u32 i = 0; i < g->code_groups; i++) wasm_v128_store(elements + i * 8, eight(g, floats, i, factor));
-  double squares = squares_of(elements, g->code_groups * 8);
+  double squares = 0;
+  for (u32 i = 0; i < g->code_groups * 8; i++) squares += (double)elements[i] * elements[i];
   u32 metric = g->kind & 7;
   q->code = AT(char, to);
   q->code_scale = metric == METRIC_COSINE ? inverse(squares) : step;
@@ -180,14 +177,14 @@ static void encode(const Graph *g, u32 slot) {
   Code *c = code(g, slot);
   float max = greatest_of(g, v), step = max / 127;
   v128_t factor = wasm_f32x4_splat(max > 0 ? 127 / max : 0);
-  double squares = 0;
+  v128_t sums = wasm_i32x4_const_splat(0);
   for (u32 i = 0; i < g->code_groups; i++) {
-    short elements[8];
     v128_t e = eight(g, v, i, factor);
-    wasm_v128_store(elements, e);
-    squares += squares_of(elements, 8);
+    sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(e, e));
     wasm_v128_store64_lane(c->elements + i * 8, wasm_i8x16_narrow_i16x8(e, e), 0);
   }
+  double squares = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
+                   wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
   u32 metric = g->kind & 7;
   c->scale = metric == METRIC_COSINE ? inverse(squares) : step;
   c->norm = metric == METRIC_L2 ? (float)(squares * step * step) : 0;
