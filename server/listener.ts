@@ -127,6 +127,8 @@ class PgListener implements Listener {
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     for (const server of this.#servers) server.close()
+    // What clients have sent until now is read and answered: one that has said goodbye is not told off.
+    await wholeTurn()
     const goodbye = sqlError('57P01', 'terminating connection due to administrator command', { severity: 'FATAL' })
     for (const connection of this.#running) connection.terminate(goodbye)
     const until = Date.now() + graceMs
@@ -365,5 +367,8 @@ function durationMs(text: string, otherwise: number): number {
   const match = /^(\d+)\s*(us|ms|s|min|h|d)?$/.exec(text.trim())
   return match === null ? otherwise : Number(match[1]) * UNITS[match[2] ?? 's']!
 }
+
+/** The event loop comes by the sockets and all that it calls then. */
+const wholeTurn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

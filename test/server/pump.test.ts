@@ -146,6 +146,15 @@ describe.each([{ pump: true }, { pump: false }])('pump: $pump', ({ pump }) => {
     await eventually(() => served.listener.connections === 0)
   })
 
+  test('what was sent before the server stops is answered, and a goodbye is taken', async () => {
+    const stopping = await serveFake({ pump })
+    const client = await RawClient.start(stopping.port)
+    client.send(raw.query('select 1'), raw.terminate)
+    const closed = stopping.listener.close(1000)
+    expect(await client.rest()).toEqual(['T ?column?:23/0', 'D 1', 'C SELECT 1', 'Z I', 'closed'])
+    await closed
+  })
+
   test('a client that is cut off ends its statement, also one that was not listened to', async () => {
     const waiting = await RawClient.start(served.port)
     waiting.send(raw.query('wait'))
