@@ -39,7 +39,7 @@
     },
     {
       'target_name': 'engine',
-      'sources': ['ahead.cc', 'binding.cc', 'cursor.cc', 'log_check.cc', 'store.cc', 'writer.cc'],
+      'sources': ['ahead.cc', 'binding.cc', 'block_memory.cc', 'cursor.cc', 'log_check.cc', 'store.cc', 'writer.cc'],
       'dependencies': ['rocksdb'],
       'defines': ['NAPI_VERSION=8'],
       'cflags_cc': ['-Wall', '-Wno-deprecated-declarations'],

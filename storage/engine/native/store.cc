@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <map>
 
+#include "block_memory.h"
 #include "history.h"
 #include "keys.h"
 #include "log_check.h"
@@ -176,7 +177,7 @@ Status Store::OpenDatabase() {
   db.keep_log_file_num = 2;
   db.listeners.push_back(std::make_shared<Listener>(log_switched_));
 
-  cache_ = rocksdb::NewLRUCache(options_.cache_bytes);
+  cache_ = rocksdb::NewLRUCache(options_.cache_bytes, -1, false, 0.5, std::make_shared<BlockMemory>());
   const char* names[kFamilies] = {"default", "raft", "state", "local"};
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (uint32_t id = 0; id < kFamilies; id++) families.emplace_back(names[id], FamilyOptions(options_, cache_, id));
