@@ -12,7 +12,7 @@ import { notSupported } from '../types/error.ts'
 import { coerceToBoolean } from './coerce.ts'
 import { type BindContext, errorAt, located, wantAccess } from './context.ts'
 import { bindExpression, locationOf } from './expression.ts'
-import { bindFrom, type FromBinders } from './from.ts'
+import { bindFrom, type FromBinders, requireRelation } from './from.ts'
 import {
   assignTo,
   bindAssignments,
@@ -49,7 +49,8 @@ export function bindMerge(
     return each.MergeWhenClause
   })
   checkReachable(b, clauses)
-  const row = targetRelation(b, scope, node)
+  const named = requireRelation(b, node.relation!)
+  const row = named.kind === 'm' ? named : targetRelation(b, scope, node)
   if (row.kind !== 'r') {
     throw errorAt(b, '0A000', `cannot execute MERGE on relation "${row.name}"`, undefined, {
       detail: `This operation is not supported for ${KINDS[row.kind] ?? 'this kind of relation'}.`,

@@ -240,7 +240,8 @@ function settle(
   declared: readonly Oid[],
   result: Oid,
 ): { args: readonly Oid[]; result: Oid } {
-  if (!declared.some(isPolymorphic) && !isPolymorphic(result)) return { args: declared, result }
+  // Nothing says what a polymorphic result would be: the function is one of a pseudo-type's own (anyrange_in).
+  if (!declared.some(isPolymorphic)) return { args: declared, result }
   const settled = resolvePolymorphic(
     b,
     args.map((arg) => arg.type),
@@ -295,7 +296,10 @@ function functionsNamed(
         })
       continue
     }
-    if (declared.length === count) found.push({ row, args: declared, spread: false, defaults: 0, order: undefined })
+    // A variadic function is called by its elements, unless VARIADIC is said.
+    const spreads = row.variadic !== 0 && row.variadic !== OID.any && !variadicCall
+    if (declared.length === count && !spreads)
+      found.push({ row, args: declared, spread: false, defaults: 0, order: undefined })
     else if (declared.length > count && declared.length - count <= row.argDefaults && row.variadic === 0) {
       found.push({
         row,

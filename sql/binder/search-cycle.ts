@@ -95,7 +95,11 @@ export function checkSearchCycle(
     ['right', select.rarg],
   ] as const)
     if (arm?.op !== undefined && arm.op !== 'SETOP_NONE')
-      throw errorAt(b, '42601', `with a SEARCH or CYCLE clause, the ${side} side of the UNION must be a SELECT`)
+      throw errorAt(
+        b,
+        side === 'left' ? '0A000' : '42601',
+        `with a SEARCH or CYCLE clause, the ${side} side of the UNION must be a SELECT`,
+      )
   const listed = (kind: string, list: readonly string[], location: number | undefined): void =>
     list.forEach((name, i) => {
       if (!names.includes(name))

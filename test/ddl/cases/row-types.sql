@@ -80,3 +80,6 @@ SELECT ('[1, "2", null]'::jsonb)[1.0];
 CREATE DOMAIN positive_ct AS ct CHECK ((VALUE).c > 0);
 SELECT json_populate_record(NULL::positive_ct, '{"c": 1}'), jsonb_populate_record(NULL::positive_ct, '{"c": -1}');
 SELECT jsonb_populate_recordset(NULL::positive_ct, '[{"c": 1}, {"c": -1}]');
+-- What functions are called by.
+SELECT json_extract_path('{"a": {"b": 1}}', ARRAY['a', 'b']);
+SELECT json_extract_path('{"a": {"b": 1}}', VARIADIC ARRAY['a', 'b']), json_extract_path('{"a": {"b": 1}}', 'a', 'b');
