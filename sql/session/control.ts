@@ -6,6 +6,7 @@ import { OID } from '../types/oids.ts'
 import type { Backend } from './backend.ts'
 import type { Field, MaybePromise } from './session.ts'
 import { allSettings, settingDefinition, shown } from './settings.ts'
+import { importSnapshot } from './shared-snapshots.ts'
 import { fieldOf } from './statement.ts'
 import { define, type UtilityCall } from './utility.ts'
 
@@ -248,6 +249,12 @@ function setVariable(session: Backend, node: VariableSetStmt): void {
         if (!session.transaction.inBlock)
           warn(session, '25P01', 'SET TRANSACTION can only be used in transaction blocks')
         transactionOptions(session, node.args)
+        return
+      }
+      if (name === 'TRANSACTION SNAPSHOT') {
+        if (!session.transaction.inBlock)
+          warn(session, '25P01', 'SET TRANSACTION SNAPSHOT can only be used in transaction blocks')
+        importSnapshot(session, constantText(node.args?.[0]))
         return
       }
       if (name === 'SESSION CHARACTERISTICS') {

@@ -99,6 +99,11 @@ export interface Savepoint {
   readonly writes: number
 }
 
+export interface SharedSnapshot {
+  readonly snapshot: Timestamp
+  release(): void
+}
+
 export interface Txn {
   readonly id: TxnId
   readonly isolation: Isolation
@@ -125,6 +130,10 @@ export interface Txn {
    * the one that calls it, between two such changes: it sees all that was written before, the outer one nothing of it.
    */
   hideFrom(written: number | undefined): number | undefined
+  /** Keeps the present snapshot for others to read at, until it is given back. */
+  shareSnapshot(): SharedSnapshot
+  /** Reads at a snapshot that another transaction shares, from its first statement on; false when one has begun. */
+  adoptSnapshot(shared: SharedSnapshot): boolean
   /** READ COMMITTED: a new snapshot within a statement that has read nothing yet which could differ. Otherwise nothing happens. */
   refresh(): void
   /** A READ COMMITTED statement runs again: a new snapshot, its writes since `mark` undone, its locks kept. */

@@ -26,6 +26,7 @@ import type {
   LockStrength,
   LockTarget,
   Savepoint,
+  SharedSnapshot,
   Span,
   TableLockMode,
   Txn,
@@ -113,6 +114,20 @@ export class KvTxn extends SnapshotHolder implements Txn {
     const before = this.#hidden
     this.#hidden = written
     return before
+  }
+
+  shareSnapshot(): SharedSnapshot {
+    const { snapshots } = this.#store
+    const kept = new SnapshotHolder()
+    snapshots.share(kept, this)
+    return Object.assign(kept, { release: () => snapshots.release(kept) })
+  }
+  adoptSnapshot(shared: SharedSnapshot): boolean {
+    if (this.#hasBegunStatement) return false
+    invariant(shared instanceof SnapshotHolder, 'a shared snapshot is kept by its store')
+    this.#store.snapshots.share(this, shared)
+    this.#hasBegunStatement = true
+    return true
   }
 
   refresh(): void {

@@ -54,6 +54,18 @@ export class Snapshots {
     return kept
   }
 
+  /** The holder reads at the snapshot of another one from now on, in its place. */
+  share(holder: SnapshotHolder, other: SnapshotHolder): void {
+    this.release(holder)
+    holder.snapshot = other.snapshot
+    holder.isListed = true
+    holder.before = other
+    holder.after = other.after
+    if (other.after === undefined) this.#last = holder
+    else other.after.before = holder
+    other.after = holder
+  }
+
   /** The oldest snapshot in use. */
   oldest(): Timestamp | undefined {
     return this.#first?.snapshot

@@ -8,6 +8,7 @@ import { type FunctionTable, scalar } from '../../types/function.ts'
 import { ArrayValue, type Int64, Interval, type Value } from '../../types/value.ts'
 import type { Backend } from '../backend.ts'
 import { clockMicros } from '../call-context.ts'
+import { exportSnapshot } from '../shared-snapshots.ts'
 import { channelsOf, notify } from '../utilities/notify.ts'
 import { ofSession, rowsOfSession, valuesOfSession } from './session-function.ts'
 
@@ -119,6 +120,7 @@ export const SERVER_FUNCTIONS: FunctionTable = {
   ),
 
   pg_current_xact_id: ofSession(transactionId),
+  pg_export_snapshot: ofSession(exportSnapshot),
   pg_current_xact_id_if_assigned: ofSession(assignedId),
 
   pg_notify: ofSession((session, channel: string | null, payload: string | null) => {
