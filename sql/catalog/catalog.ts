@@ -359,6 +359,8 @@ export interface FunctionRow {
   readonly body?: string
   /** SET clauses: 'name=value'. */
   readonly config?: readonly string[]
+  /** What a body written after the standard mentions: it is bound when the function is made. */
+  readonly uses?: readonly { readonly classOid: Oid; readonly object: Oid; readonly sub: number }[]
   /** The extension it belongs to. */
   readonly extension?: Oid
   /** Defaults of the last arguments: bound expressions; for built-ins SQL text bound when used. */

@@ -31,7 +31,7 @@ const address = (classOid: Oid, object: Oid, sub = 0): ObjectAddress => ({ class
 const isUser = (object: Oid): boolean => object >= FIRST_USER_OID || object === PUBLIC
 
 /** What an expression or query (any plain tree) mentions: columns, relations, functions, types, sequences. */
-function references(view: CatalogView, tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
+export function references(view: CatalogView, tree: unknown, table: RelationRow | undefined): ObjectAddress[] {
   const found = new Map<string, ObjectAddress>()
   const add = (to: ObjectAddress): void => {
     if (isUser(to.object)) found.set(`${to.classOid} ${to.object} ${to.sub}`, to)
@@ -135,7 +135,8 @@ export function* dependencies(view: CatalogView): Iterable<Dependency> {
     for (const type of new Set([row.returnType, ...(row.allArgTypes ?? row.argTypes)])) {
       if (isUser(type)) yield { from: self, to: address(CLASS.type, type), type: 'n' }
     }
-    for (const to of references(view, row.defaults, undefined)) yield { from: self, to, type: 'n' }
+    for (const to of [...references(view, row.defaults, undefined), ...(row.uses ?? [])])
+      yield { from: self, to, type: 'n' }
     if (row.extension !== undefined) yield { from: self, to: address(CLASS.extension, row.extension), type: 'e' }
   }
   // A range's to its multirange: made with the types.

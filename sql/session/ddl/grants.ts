@@ -19,6 +19,7 @@ import {
   current,
   type Ddl,
   defineDdl,
+  lockObject,
   lookUpRelation,
   noRelation,
   requireSchema,
@@ -35,6 +36,7 @@ import { requireType } from './type-statements.ts'
 
 /** Something with an acl: how to read and write it. */
 interface Securable {
+  readonly oid: Oid
   readonly kind: AclObject
   readonly name: string
   /** For messages: 'table', 'schema' … */
@@ -67,7 +69,8 @@ export function registerGrants(): void {
   defineDdl(
     'GrantStmt',
     (node) => (node.is_grant === true ? 'GRANT' : 'REVOKE'),
-    (ddl, node) => {
+    async (ddl, node) => {
+      await lockTargets(ddl, node)
       grant(ddl, node)
       return node.is_grant === true ? 'GRANT' : 'REVOKE'
     },
@@ -76,6 +79,12 @@ export function registerGrants(): void {
     alterDefaultPrivileges(ddl, node)
     return 'ALTER DEFAULT PRIVILEGES'
   })
+}
+
+/** Whoever changes privileges of the same things is waited for. */
+async function lockTargets(ddl: Ddl, node: GrantStmt): Promise<void> {
+  const names = targetsOf(ddl, node).map((target) => `privileges ${target.kind} ${target.oid}`)
+  for (const name of [...new Set(names)].sort()) await lockObject(ddl, name, 'exclusive')
 }
 
 function grant(ddl: Ddl, node: GrantStmt): void {
@@ -154,6 +163,7 @@ function columns(
 }
 
 const columnTarget = (ddl: Ddl, table: RelationRow, column: ColumnRow): Securable => ({
+  oid: table.oid,
   kind: 'column',
   name: table.name,
   word: 'column',
@@ -318,6 +328,7 @@ function targetsOf(ddl: Ddl, node: GrantStmt): (Securable & { relation?: Oid })[
 function relationTarget(ddl: Ddl, row: RelationRow): Securable & { relation: Oid } {
   if (row.oid < 16384) throw notSupported('GRANT on system catalogs')
   return {
+    oid: row.oid,
     kind: row.kind === 'S' ? 'sequence' : 'relation',
     name: row.name,
     word: { S: 'sequence', v: 'view' }[row.kind as string] ?? 'table',
@@ -335,6 +346,7 @@ type Kinds = { namespace: NamespaceRow; database: DatabaseRow; type: TypeRow; fu
 const simple =
   <K extends keyof Kinds>(kind: K, word: string) =>
   (ddl: Ddl, row: Kinds[K]): Securable => ({
+    oid: row.oid,
     kind,
     name: row.name,
     word,

@@ -28,6 +28,7 @@ import {
 import type { FunctionRow } from '../../catalog/catalog.ts'
 import { routineText, systemScope } from '../../catalog/deparse.ts'
 import { allows, securable } from '../../catalog/privileges.ts'
+import { references } from '../../catalog/virtual-depend.ts'
 import { evaluate } from '../../executor/evaluate.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import type { Expression } from '../../plan/expression.ts'
@@ -143,7 +144,7 @@ async function createRoutine(ddl: Ddl, node: CreateFunctionStmt): Promise<string
       const text = select
         ? routineText(systemScope(editor), queries, 'ReturnStmt' in node.sql_body, name, parameterNames(row))
         : body
-      editor.put('function', { ...row, body: text })
+      editor.put('function', { ...row, body: text, uses: references(editor, queries, undefined) })
     }
   } else editor.put('function', row)
   return tag
