@@ -48,6 +48,11 @@ export function registerCopy(): void {
   })
 }
 
+/** PostgreSQL does not say where the name stands. */
+function relationOf(b: BindContext, { location: _, ...named }: RangeVar): RelationRow {
+  return requireRelation(b, named)
+}
+
 const READ_FILES = oid(4569)
 const WRITE_FILES = oid(4570)
 
@@ -144,7 +149,7 @@ async function copyTo(
   let table: RelationRow | undefined
   let query = node.query
   if (node.relation !== undefined) {
-    table = requireRelation(b, node.relation)
+    table = relationOf(b, node.relation)
     const what = CANNOT_COPY[table.kind]
     if (what !== undefined) {
       const viaQuery = what.endsWith('view')
@@ -308,7 +313,7 @@ async function copyFrom(
   b: BindContext,
   options: CopyOptions,
 ): Promise<string> {
-  const table = requireRelation(b, node.relation!)
+  const table = relationOf(b, node.relation!)
   const what = CANNOT_COPY[table.kind]
   if (what !== undefined) {
     throw sqlError(
