@@ -59,6 +59,23 @@ export function chooseEffort(
   return chosen(effort, `recall ${minRecall}`, false, WALKED)
 }
 
+/** Microseconds, measured: to look at a vector of so many dimensions, to fetch a row, to find one by the key that another index gives. */
+const lookUs = (dimensions: number): number => 0.05 + dimensions * 0.001
+const FETCH_US = 3
+const FOUND_US = 0.25
+/** Vectors that a walk looks at for each candidate it keeps. */
+const LOOKS = 12
+/** All rows that match, measured, are worth three times the time: none is missed then. */
+const SURE = 3
+
+/** Whether the rows that another index names, all measured, are the better way than `chosen`, which asks each candidate for the filter. */
+export function isGatherBetter(plan: VectorScan, dimensions: number, wanted: number, chosen: Effort): boolean {
+  if (plan.otherwise === undefined || chosen.all || !Number.isFinite(wanted)) return false
+  const look = lookUs(Math.max(1, dimensions))
+  const walk = chosen.effort * LOOKS * look + Math.min(plan.entries, wanted / Math.max(plan.share, 1e-6)) * FETCH_US
+  return plan.otherwise.estimate.rows * (FOUND_US + look) < walk * SURE
+}
+
 /** For EXPLAIN: 'effort 64 (recall 0.95)'. */
 export function effortText(
   plan: VectorScan,

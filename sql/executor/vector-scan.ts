@@ -37,7 +37,7 @@ import {
 import { MUST_NOT_WAIT } from './pace.ts'
 import { boundValue, compileKeys, compilePages } from './scan.ts'
 import { inBatches } from './simple.ts'
-import { chooseEffort } from './vector-effort.ts'
+import { chooseEffort, isGatherBetter } from './vector-effort.ts'
 import { compileExact } from './vector-exact.ts'
 import { Gathered, nearestRows } from './vector-gather.ts'
 import { Nearest } from './vector-nearest.ts'
@@ -191,7 +191,10 @@ function* searched(
 ): Generator<Step, boolean, undefined> {
   const { plan, spec } = site
   const { x, wanted } = run
-  let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, site.keys)
+  const { otherwise } = site
+  const chosen = chooseEffort(index, x.vectorSettings, wanted, plan.share, false)
+  const keys = site.keys ?? (isGatherBetter(plan, spec.dimensions, wanted, chosen) ? otherwise : undefined)
+  let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
   const vectorOf = site.value.bind(x)
@@ -269,13 +272,13 @@ function* searched(
       }
       if (isMissed) {
         noteSearch(run, search, fetched, passed)
-        if (site.otherwise === undefined) return false
+        if (otherwise === undefined) return false
         search.close()
         // From the start, without what went up.
         found.clear()
         seen = new Set(run.given)
         reached = Number.NEGATIVE_INFINITY
-        ;({ search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, site.otherwise))
+        ;({ search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, otherwise))
         share = passing()
         isMissed = false
         answers = -1

@@ -66,7 +66,7 @@ export const VECTOR_PARAMETERS: readonly SettingDefinition[] = [
   }),
 ]
 
-/** How a value is kept for searches. `isSet`: somebody has set it, be it to the default. */
+/** How a value is kept for searches; parameters that are not here bound pgvector's scans, not these (vector/settings.ts). `isSet`: somebody has set it, be it to the default. */
 export const VECTOR_FIELDS: Readonly<Record<string, (to: VectorSettings, value: string, isSet: boolean) => void>> = {
   'alopex.min_recall': (to, value) => {
     to.minRecall = Number(value)
@@ -77,17 +77,8 @@ export const VECTOR_FIELDS: Readonly<Record<string, (to: VectorSettings, value: 
   'hnsw.iterative_scan': (to, value) => {
     to.iterativeScan = value as VectorSettings['iterativeScan']
   },
-  'hnsw.max_scan_tuples': (to, value) => {
-    to.maxScanTuples = Number(value)
-  },
-  'hnsw.scan_mem_multiplier': (to, value) => {
-    to.scanMemMultiplier = Number(value)
-  },
   'ivfflat.iterative_scan': (to, value) => {
     to.ivfflatIterativeScan = value as VectorSettings['ivfflatIterativeScan']
-  },
-  'ivfflat.max_probes': (to, value) => {
-    to.maxProbes = Number(value)
   },
   'ivfflat.probes': (to, value, isSet) => {
     to.probes = isSet ? Number(value) : undefined

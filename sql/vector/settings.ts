@@ -1,18 +1,18 @@
-/** What a session sets about vector searches: pgvector's parameters, and alopex.min_recall. Kept up to date by its settings. */
+/**
+ * What a session sets about vector searches: pgvector's parameters, and alopex.min_recall. Kept up to date by its settings.
+ * What ends pgvector's iterative scans early (hnsw.max_scan_tuples, hnsw.scan_mem_multiplier, ivfflat.max_probes) is not
+ * among them: a search goes on here until all the rows are found that are asked for and there are.
+ */
 import { type SqlError, sqlError } from '../types/error.ts'
 
 export interface VectorSettings {
   /** hnsw.ef_search, when someone has set it; else the effort follows from `minRecall`. */
   efSearch: number | undefined
+  /** relaxed_order: rows that are found late may come after ones that are further away. Off is as strict_order. */
   iterativeScan: 'off' | 'relaxed_order' | 'strict_order'
-  /** Rows an iterative scan looks at. */
-  maxScanTuples: number
-  /** Times work_mem that an iterative scan may use. */
-  scanMemMultiplier: number
   /** ivfflat.probes, when someone has set it. */
   probes: number | undefined
   ivfflatIterativeScan: 'off' | 'relaxed_order'
-  maxProbes: number
   /** Share of the true nearest rows that a search is to find, 0 to 1. */
   minRecall: number
 }
@@ -20,11 +20,8 @@ export interface VectorSettings {
 export const defaultVectorSettings = (): VectorSettings => ({
   efSearch: undefined,
   iterativeScan: 'off',
-  maxScanTuples: 20_000,
-  scanMemMultiplier: 1,
   probes: undefined,
   ivfflatIterativeScan: 'off',
-  maxProbes: 32_768,
   minRecall: 0.95,
 })
 
