@@ -360,14 +360,17 @@ function joinPool(
         within(e, union(member.relations, available)) && [...relationsIn(e)].some((each) => member.relations.has(each)),
     )
   if (members.length > POOL_MEMBERS_MAX) {
-    // The first ones as one member of their own: FROM's order is the order of needs.
-    const head = members.slice(0, POOL_MEMBERS_MAX - 4)
+    // The first ones as one member of their own.
+    const size = (member: Member): number =>
+      member.needs.size > 0 ? Infinity : rowsOf(cheapest(member.paths(own(member), available, slotOf)))
+    const ordered = connectedFirst(members, usable, size)
+    const head = ordered.slice(0, POOL_MEMBERS_MAX - 4)
     const inside = new Set(head.flatMap((member) => [...member.relations]))
     const within1 = usable.filter((e) => within(e, union(inside, available)))
     const path = cheapest(joinPool(c, head, within1, [], available, slotOf))
     const whole: Member = { relations: inside, needs: NONE, base: false, paths: () => [path] }
     const left = conditions.filter((e) => !within1.includes(e))
-    return joinPool(c, [whole, ...members.slice(head.length)], left, semis, available, slotOf)
+    return joinPool(c, [whole, ...ordered.slice(head.length)], left, semis, available, slotOf)
   }
   let paths: Path[]
   if (members.length === 1) paths = members[0]!.paths(own(members[0]!), available, slotOf)
@@ -383,6 +386,33 @@ function joinPool(
   const top = [...floating, ...volatile]
   return top.length === 0 ? paths : paths.map((path) => filtered(c, path, top, slotOf))
 }
+
+/** From the smallest member on, the smallest of those that a condition joins to what stands before; needs are met by then. */
+function connectedFirst(
+  members: readonly Member[],
+  conditions: readonly Expression[],
+  rows: (member: Member) => number,
+): Member[] {
+  const bySize = members.map((member) => ({ member, rows: rows(member) })).sort((a, b) => a.rows - b.rows)
+  const sets = conditions.map(relationsIn)
+  const inside = new Set<number>()
+  const pooled = new Set(members.flatMap((member) => [...member.relations]))
+  const isReady = ({ needs }: Member): boolean => [...needs].every((each) => inside.has(each) || !pooled.has(each))
+  const isJoined = ({ relations }: Member): boolean =>
+    sets.some((set) => [...set].some((each) => inside.has(each)) && [...set].some((each) => relations.has(each)))
+  const ordered: Member[] = []
+  while (bySize.length > 0) {
+    const joined = bySize.findIndex(({ member }) => isReady(member) && isJoined(member))
+    const next = joined === -1 ? bySize.findIndex(({ member }) => isReady(member)) : joined
+    invariant(next !== -1, 'a LATERAL reference cannot be met')
+    const { member } = bySize[next]!
+    bySize.splice(next, 1)
+    ordered.push(member)
+    for (const relation of member.relations) inside.add(relation)
+  }
+  return ordered
+}
+
 /** Volatile functions (not mere subqueries) must see each joined row once. */
 const isVolatileCall = (c: JoinContext, e: Expression): boolean =>
   some(e, (node) => node.kind === 'call' && c.level.shared.catalog.function(node.function)?.volatility === 'v')

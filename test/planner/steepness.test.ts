@@ -37,6 +37,12 @@ const SHAPES: readonly (readonly [name: string, sql: string, rows: number])[] = 
     `select t0.a from t t0 ${list(19, (i) => `join t t${i + 1} on t${i + 1}.a = t${i}.a`).join(' ')}`,
     2,
   ],
+  [
+    'a chain of 40 tables that FROM names in another order',
+    `select t0.a from ${list(40, (i) => `t t${(i * 7) % 40}`).join(', ')}
+      where ${list(39, (i) => `t${i + 1}.a = t${i}.a`).join(' and ')}`,
+    2,
+  ],
 ]
 
 function grouped(n: number): string {
