@@ -25,6 +25,8 @@ const UNLIMITED = 200
 const CALIBRATED = 10
 /** Candidates more for each row further down: measured at depths of 10 to 2,000, at 100 and 768 dimensions. */
 const ROOM = 2.5
+/** Of what a search may miss, the part for one with a filter: what is left lies further apart (100,000 words, 50 and 10 % matching). */
+const FILTERED = 0.8
 /** Entries that are measured one after the other while a walk looks at what it keeps a candidate for: measured, 2,000 to 100,000. */
 const WALKED = 20
 
@@ -52,7 +54,8 @@ export function chooseEffort(
     const effort = Math.ceil((entries * Math.min(settings.probes, spec.lists)) / spec.lists)
     return chosen(effort, 'ivfflat.probes', true, 1)
   }
-  const measured = index.effortFor(minRecall, Math.min(depth, CALIBRATED), allowed ? share : 1)
+  const recall = share < 1 ? 1 - (1 - minRecall) * FILTERED : minRecall
+  const measured = index.effortFor(recall, Math.min(depth, CALIBRATED), allowed ? share : 1)
   // What is easy to find is so for queries near the data.
   const nearest = Math.max(measured, ROOM * CALIBRATED)
   const effort = Math.ceil(nearest + ROOM * Math.max(0, depth - CALIBRATED))
