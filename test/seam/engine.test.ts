@@ -693,6 +693,18 @@ describe('on disk', () => {
     }
   })
 
+  test("damage in a record's own header is reported, whatever its length says then", async () => {
+    // Records of one 32 KiB block: u32 checksum, u16 length, u8 type, payload.
+    for (let bit = 0; bit < 24; bit++) {
+      const { path, log } = await storeWithLog(5)
+      const content = readFileSync(log)
+      const second = 7 + content.readUInt16LE(4)
+      content[second + 4 + (bit >> 3)]! ^= 1 << (bit & 7)
+      writeFileSync(log, content)
+      expect(await rejection(reopened(path)), `bit ${bit}`).toBe('corruption')
+    }
+  })
+
   test('a damaged data file gives an error, never a wrong row', async () => {
     const path = freshPath()
     const engine = openRocksEngine({ path, ...small })

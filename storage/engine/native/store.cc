@@ -186,6 +186,9 @@ Status Store::OpenDatabase() {
   // A whole log opens at once. A log with a bad record opens only when nothing in it says that an fsync covered the
   // bad place: then it is the torn end of a crash, and everything before it is kept. Else acknowledged writes would
   // be lost without a word.
+  if (LogHidesRecords(options_.path) && !LogEndIsTorn(options_.path)) {
+    return Status::Corruption("a record of the log is damaged, and records behind it were durable");
+  }
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   Status status = rocksdb::DB::Open(db, options_.path, families, &families_, &db_);
   if (status.IsCorruption() && LogEndIsTorn(options_.path)) {
