@@ -20,7 +20,7 @@ import { PG_CATALOG } from '../../types/oids.ts'
 import type { Backend } from '../backend.ts'
 import { bindContext, type Statement } from '../statement.ts'
 import { define, type UtilityCall } from '../utility.ts'
-import { grantDefaults } from './default-privileges.ts'
+import { grantDefaults } from './default-acl.ts'
 
 export interface Ddl {
   readonly session: Backend
