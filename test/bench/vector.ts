@@ -16,6 +16,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { psql } from '../support/psql.ts'
 import { postgresBin, startAlopex, startPostgres, type TestServer } from '../support/server.ts'
@@ -147,11 +148,15 @@ interface Built {
   readonly stall: Stall
 }
 
+/** What was needed for a load or a build alone has been given back by then. */
+const SETTLING_MS = 10_000
+
 async function build(data: DataSet, servers: readonly TestServer[], say: Say): Promise<void> {
   const { name, metric, dimensions, vectors } = data
   const built = new Map<Kind, Built>()
   for (const server of servers) {
     const client = await connect(server, ["maintenance_work_mem = '2GB'", 'max_parallel_maintenance_workers = 1'])
+    await pause(SETTLING_MS)
     const before = proportionalMegabytes(server.pid)
     const cpu = cpuSeconds(server.pid)
     const [seconds, stall] = await watched(server, name, vectors.length, async () => {
@@ -161,6 +166,7 @@ async function build(data: DataSet, servers: readonly TestServer[], say: Say): P
     })
     const spent = cpuSeconds(server.pid) - cpu
     await client.end()
+    await pause(SETTLING_MS)
     built.set(server.kind, { seconds, cpu: spent, megabytes: proportionalMegabytes(server.pid) - before, stall })
   }
   const rows: Row[] = [
