@@ -111,7 +111,7 @@ function isStale(path: string): Promise<boolean> {
 
 const LISTEN_REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is already in use (is another server running there?)',
-  EACCES: 'permission denied',
+  EACCES: 'permission denied, or there is no such folder', // libuv says the same of both for a Unix socket
   EADDRNOTAVAIL: 'this machine does not have that address',
   ENOTFOUND: 'no such host',
   EAFNOSUPPORT: 'this machine does not speak that kind of address',

@@ -44,13 +44,7 @@ export class Snapshots {
   /** A new holder for the snapshot of one that is about to move on, in its place. */
   leaveBehind(holder: SnapshotHolder): SnapshotHolder {
     const kept = new SnapshotHolder()
-    kept.snapshot = holder.snapshot
-    kept.isListed = true
-    kept.before = holder
-    kept.after = holder.after
-    if (holder.after === undefined) this.#last = kept
-    else holder.after.before = kept
-    holder.after = kept
+    this.share(kept, holder)
     return kept
   }
 
