@@ -104,6 +104,15 @@ describe('the graph', () => {
         search.close()
         if (found instanceof Promise) throw new Error('so few are found at once')
         if (walked.length > 0) expect([...(found?.slots ?? [])]).toEqual(walked.map(({ slot }) => slot))
+        // As if one were not there, asked for what it is.
+        const without = slots[seed % count]!
+        const asked = vectors[seed % count]!
+        const others = plainSearch(spec, graph.memory, (slot) => graph.vector(slot), asked, effort, isWanted, without)
+        const leaving = graph.search(asked, { effort, at: 5, without })
+        const left = leaving.next()
+        leaving.close()
+        if (left instanceof Promise) throw new Error('so few are found at once')
+        if (others.length > 0) expect([...(left?.slots ?? [])]).toEqual(others.map(({ slot }) => slot))
       }),
       { numRuns: 150 },
     )
@@ -153,6 +162,9 @@ describe('the graph', () => {
         expect(tail.slots.length).toBe(Math.min(2, inTail.length))
         const front = await drain(graph.search(query!, { effort, ...options, until: slots[linked] ?? graph.slots }))
         expect(front.slots.length).toBe(wanted.length - inTail.length)
+        const without = slots[seed % count]!
+        const others = await drain(graph.search(vectors[seed % count]!, { effort, ...options, without }))
+        expect(others.slots.toSorted((a, b) => a - b)).toEqual(wanted.filter((slot) => slot !== without))
       }),
       { numRuns: 100 },
     )

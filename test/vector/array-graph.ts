@@ -78,8 +78,11 @@ class ArrayGraph implements IndexGraph {
     const best = limit === undefined ? found : found.slice(0, limit)
     return { slots: Uint32Array.from(best, (each) => each[0]), distances: Float64Array.from(best, (each) => each[1]) }
   }
-  search(query: Uint8Array, { effort, ...options }: GraphSearchOptions): GraphSearch {
-    const { slots, distances } = this.exact(query, options)
+  search(query: Uint8Array, { effort, without, ...options }: GraphSearchOptions): GraphSearch {
+    const all = this.exact(query, options)
+    const others = [...all.slots.keys()].filter((i) => all.slots[i] !== without)
+    const slots = Uint32Array.from(others, (i) => all.slots[i]!)
+    const distances = Float64Array.from(others, (i) => all.distances[i]!)
     let given = 0
     return {
       visited: slots.length,

@@ -283,14 +283,17 @@ INLINE u32 *found(u32 *table, u32 bits, u32 slot) {
   while (table[i] && (table[i] & ~RETURNED) != slot + 1) i = (i + 1) & mask;
   return table + i;
 }
-static void clear_table(Context *c, u32 effort) {
+enum { NO_SLOT = 0x7fffffff };
+/* `without`: seen and returned before anything is; or NO_SLOT. */
+static void clear_table(Context *c, u32 effort, u32 without) {
   u32 bits = 10;
   while (bits < 16 && 1u << bits < effort * 48) bits++;
   c->table_bits = bits;
-  c->seen = 0;
+  c->seen = without != NO_SLOT;
   c->table = c->table_at[0];
   c->spare = c->table_at[1];
   __builtin_memset(AT(u32, c->table), 0, 4u << bits);
+  if (without != NO_SLOT) *found(AT(u32, c->table), bits, without) = (without + 1) | RETURNED;
 }
 static void grow_table(Context *c) {
   u32 *from = AT(u32, c->table), n = 1u << c->table_bits, *to = AT(u32, c->spare);
@@ -312,8 +315,8 @@ INLINE int is_wanted(const Graph *g, const Context *c, u32 slot) {
   return r->created <= c->at && c->at < r->deleted;
 }
 
-/* Towards the query on the layers `top` to `bottom`, to the nearest that one step reaches. */
-static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, u32 bottom) {
+/* Towards the query on the layers `top` to `bottom`, to the nearest that one step reaches; `without` is stepped over. */
+static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, u32 bottom, u32 without) {
   u32 slots[4 + 200];
   float out[4 + 200];
   float best = measure(g, q, at);
@@ -326,7 +329,7 @@ static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, 
       measure_all(g, q, slots, n, out);
       c->visited += n;
       for (u32 i = 0; i < n; i++)
-        if (out[i] < best) best = out[i], at = slots[i], moved = 1;
+        if (out[i] < best && slots[i] != without) best = out[i], at = slots[i], moved = 1;
     }
   }
   return at;
@@ -352,13 +355,13 @@ INLINE u32 unseen(const Graph *g, Context *c, u32 slot, u32 layer, u32 *slots) {
 
 /*
  * The `ef` nearest on a layer, ascending in NEAR, beginning from the `n` slots in NEAR, ascending: for linking and on the
- * way down, so every node counts and nothing is kept for later.
+ * way down, so every node counts (but for `without`) and nothing is kept for later.
  */
-static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u32 layer) {
+static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u32 layer, u32 without) {
   u32 slots[4 + 200];
   float out[4 + 200];
   i64 *near = AT(i64, c->near_at), *open = AT(i64, c->open_at);
-  clear_table(c, ef);
+  clear_table(c, ef, without);
   if (n > ef) n = ef;
   u32 o = n;
   for (u32 i = 0; i < n; i++) {
@@ -366,7 +369,7 @@ static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u3
     *found(AT(u32, c->table), c->table_bits, slot) = slot + 1;
     open[i] = near[i];
   }
-  c->seen = n;
+  c->seen += n;
   for (u32 i = 1; i < n; i++) greatest_push(near, i, near[i]);
   while (o > 0) {
     i64 k = open[0];
@@ -393,11 +396,12 @@ static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u3
 enum { BEAM_LINKED = 8, BEAM_SEARCHED = 4 };
 
 /* From the entry towards the query: NEAR gets up to `beam` slots of `bottom` to begin the next layer with. Gives their number. */
-static u32 come_down(const Graph *g, Context *c, const Query *q, u32 entry, u32 top, u32 bottom, u32 beam) {
+static u32 come_down(const Graph *g, Context *c, const Query *q, u32 entry, u32 top, u32 bottom, u32 beam,
+                     u32 without) {
   u32 at = entry;
-  if (top > bottom) at = descend(g, c, q, at, top, bottom + 1);
+  if (top > bottom) at = descend(g, c, q, at, top, bottom + 1, without);
   AT(i64, c->near_at)[0] = key(measure(g, q, at), at);
-  return top >= bottom && bottom > 0 ? nearest(g, c, q, 1, beam, bottom) : 1;
+  return top >= bottom && bottom > 0 ? nearest(g, c, q, 1, beam, bottom, without) : 1;
 }
 
 /* --------------------------------------------------------------------------------------------------------- linking */
@@ -523,12 +527,12 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
   Query q;
   from_stored(g, &q, slot, c->query_at);
   if (q.code) encode_query(g, &q, q.floats, c->code_at);
-  u32 n = come_down(g, c, &q, entry - 1, top, mine + 1, BEAM_LINKED);
+  u32 n = come_down(g, c, &q, entry - 1, top, mine + 1, BEAM_LINKED, NO_SLOT);
   u32 highest = mine < top ? mine : top;
   i64 *near = AT(i64, c->near_at), *picks = AT(i64, c->picks_at);
   u32 picked[32];
   for (u32 layer = highest;; layer--) {
-    n = nearest(g, c, &q, n, g->ef_construction, layer);
+    n = nearest(g, c, &q, n, g->ef_construction, layer, NO_SLOT);
     u32 max = layer == 0 ? g->m + g->m / 2 : g->m;
     i64 *chosen = picks + layer * 256;
     if (layer == 0 && q.code && (slot & 7) == 0) judge_codes(g, &q, near, n);
@@ -701,21 +705,26 @@ EXPORT(end_list) u32 end_list(Context *c) {
   return c->near;
 }
 
-EXPORT(begin) void begin(const Graph *g, Context *c) {
+/* `without` is neither found nor passed through, but where the walk begins with it; or NO_SLOT. */
+EXPORT(begin) void begin(const Graph *g, Context *c, u32 without) {
   begin_exact(c);
+  clear_table(c, c->effort, without);
   if (g->entry == 0) return;
   u32 entry = g->entry - 1;
   Query q;
   from_context(c, &q);
   i64 *near = AT(i64, c->near_at), *open = AT(i64, c->open_at);
-  u32 n = come_down(g, c, &q, entry, level(g, entry), 1, BEAM_SEARCHED);
+  u32 n = come_down(g, c, &q, entry, level(g, entry), 1, BEAM_SEARCHED, without);
   if (n > c->effort) n = c->effort;
-  clear_table(c, c->effort);
-  c->seen = c->open = n;
+  clear_table(c, c->effort, without);
+  c->open = n;
   for (u32 i = 0; i < n; i++) {
     i64 k = open[i] = near[i];
-    *found(AT(u32, c->table), c->table_bits, slot_of(k)) = slot_of(k) + 1;
-    if (is_wanted(g, c, slot_of(k))) greatest_push(near, c->near++, k);
+    u32 slot = slot_of(k);
+    if (slot == without) continue;
+    *found(AT(u32, c->table), c->table_bits, slot) = slot + 1;
+    c->seen++;
+    if (is_wanted(g, c, slot)) greatest_push(near, c->near++, k);
   }
   c->state = WALKING;
 }

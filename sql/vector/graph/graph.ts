@@ -62,6 +62,8 @@ export interface GraphSearchOptions {
   readonly allow?: Uint8Array
   /** Only slots below this are returned (the tail is somebody else's). Default: all there are when the search begins. */
   readonly until?: Slot
+  /** As if this slot were not there: the walk neither finds it nor passes through it, unless the graph's walks begin there. */
+  readonly without?: Slot
 }
 
 /** Slots by ascending distance. Distances are the operator's: `<->` not squared, `<#>` negative. */

@@ -14,6 +14,8 @@ import type { GraphPool } from './pool.ts'
 /** So long a search may hold this thread; one that is expected to take longer goes to a worker, whose message costs 50 µs. */
 const INLINE_NS = 1_500_000
 const ALL = 0x7fffffff
+/** As in graph.c. */
+const NO_SLOT = 0x7fffffff
 
 /** What graph.c exports: `g` is the address of the graph's header, `c` of a context. */
 export interface GraphKernel {
@@ -23,7 +25,7 @@ export interface GraphKernel {
   readonly choose_again: (g: number, c: number, node: Slot, layer: number, list: number, count: number) => void
   readonly stored: (g: number, c: number, slot: Slot) => void
   readonly asked: (g: number, c: number) => void
-  readonly begin: (g: number, c: number) => void
+  readonly begin: (g: number, c: number, without: Slot) => void
   readonly begin_exact: (c: number) => void
   readonly begin_list: (c: number) => void
   readonly end_list: (c: number) => number
@@ -189,7 +191,7 @@ export class OpenSearch implements GraphSearch {
     if (this.#state === 'new') {
       resident.ask(this.#query, this.#wanted)
       if (this.#isExact) kernel.begin_exact(context.at)
-      else kernel.begin(HEADER_AT, context.at)
+      else kernel.begin(HEADER_AT, context.at, this.#wanted.without ?? NO_SLOT)
       this.#state = 'open'
     } else resident.enter()
     const { budget } = resident

@@ -88,7 +88,7 @@ const byDistance = (a: Near, b: Near): number => a.distance - b.distance || a.sl
 
 /**
  * The first answer of a search: the `effort` best that the walk finds (by codes where the graph has them), ascending. `vector` gives a slot's packed bytes,
- * `isWanted` whether it may be returned.
+ * `isWanted` whether it may be returned; `without` is neither found nor passed through, but where the walk begins with it.
  */
 export function plainSearch(
   spec: GraphSpec,
@@ -97,6 +97,7 @@ export function plainSearch(
   query: Uint8Array,
   effort: number,
   isWanted: (slot: Slot) => boolean,
+  without?: Slot,
 ): Near[] {
   const words = new Uint32Array(memory.buffer)
   const header = (name: keyof typeof GRAPH): number => words[HEADER_AT / 4 + GRAPH[name]]!
@@ -123,7 +124,7 @@ export function plainSearch(
       : { slot, distance: codedDistance(spec.metric, queryCode, codeOf(spec.metric, vector(slot), 127)) }
 
   const walk = (starts: readonly Near[], effort: number, layer: number, isWanted: (slot: Slot) => boolean): Near[] => {
-    const seen = new Set(starts.map(({ slot }) => slot))
+    const seen = new Set([without, ...starts.map(({ slot }) => slot)])
     const open = [...starts]
     const found = starts.filter(({ slot }) => isWanted(slot))
     while (open.length > 0) {
@@ -152,11 +153,11 @@ export function plainSearch(
       from = best.slot
       for (const slot of links(from, layer)) {
         const next = near(slot)
-        if (next.distance < best.distance) best = next
+        if (next.distance < best.distance && slot !== without) best = next
       }
     }
   }
   const starts = top === 0 ? [best] : walk([best], BEAM, 1, () => true)
-  const found = walk(starts.slice(0, effort), effort, 0, isWanted)
+  const found = walk(starts.slice(0, effort), effort, 0, (slot) => slot !== without && isWanted(slot))
   return isCoded ? found.map(({ slot }) => exactly(slot)).sort(byDistance) : found
 }
