@@ -294,6 +294,7 @@ export class ExtendedQuery {
   closePortalNow(portal: Portal): void {
     portal.steps?.return(undefined)
     portal.cursor?.rows?.close()
+    portal.kept?.close()
     this.#session.portals.delete(portal.name)
   }
 

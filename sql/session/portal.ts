@@ -22,6 +22,8 @@ export interface Portal {
   done: boolean
   /** Rows given so far. */
   sent: number
+  /** Of a suspended one: the rows that it will go on with, since another statement has run. */
+  kept?: RowStore
   /** Of a finished utility statement whose rows are kept in `pending`. */
   tag?: string
   /** SQL cursors, and the protocol's portals once FETCH has read from them. */

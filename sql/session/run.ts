@@ -11,8 +11,9 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import type { Txn } from '../../storage/kv/kv.ts'
 import { KvError } from '../../storage/range/errors.ts'
 import { runPlan } from '../executor/executor.ts'
-import { type Execution, type Instrument, Pause } from '../executor/operator.ts'
-import { sqlError } from '../types/error.ts'
+import { type Execution, type Instrument, Pause, type Steps } from '../executor/operator.ts'
+import { RowStore } from '../executor/store.ts'
+import { SqlError, sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
 import type { Backend } from './backend.ts'
 import { currentRow } from './current-row.ts'
@@ -31,6 +32,17 @@ import {
 import { Suspend, Suspensions, type Wait } from './suspend.ts'
 
 const NO_FORMATS: readonly Format[] = []
+
+/** Class 57: cancelled, or the session ends. */
+const isInterrupt = (error: unknown): boolean => error instanceof SqlError && error.code.startsWith('57')
+
+/** What is kept, then the error that it ended with. */
+function* keptRows(store: RowStore, failure: { readonly error: unknown } | undefined): Steps {
+  const reader = store.reader(true)
+  for (let batch = reader.next(); batch !== undefined; batch = reader.next()) yield batch
+  store.close()
+  if (failure !== undefined) throw failure.error
+}
 
 /** Statements whose rows must be held back until they are complete. */
 const mayRestart = (prepared: PreparedQuery): boolean => prepared.suspends
@@ -123,7 +135,43 @@ export class Runner {
     portal.fields = prepared.fields
   }
 
+  /**
+   * A suspended portal goes on with what it would have read when it was begun: the rest of its rows is read before another
+   * statement takes a snapshot, or writes. Cursors of DECLARE see to that themselves.
+   */
+  #keepSuspended(next: Portal): Promise<void> | undefined {
+    for (const portal of this.#session.portals.values()) {
+      const { steps, done, kept, cursor } = portal
+      if (portal !== next && steps !== undefined && !done && kept === undefined && cursor === undefined)
+        return this.#keepRest(portal, steps).then(() => this.#keepSuspended(next))
+    }
+    return undefined
+  }
+
+  async #keepRest(portal: Portal, steps: Steps): Promise<void> {
+    const store = (portal.kept = new RowStore(portal.execution!))
+    let failure: { readonly error: unknown } | undefined
+    try {
+      for (let step = steps.next(); !step.done; step = steps.next()) {
+        if (step.value instanceof Pause) await this.#session.waits.pause(step.value)
+        else store.add(step.value)
+      }
+    } catch (error) {
+      steps.return(undefined)
+      if (isInterrupt(error)) throw error
+      failure = { error }
+    }
+    portal.steps = keptRows(store, failure)
+  }
+
   #startPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
+    const keeping = this.#keepSuspended(portal)
+    return keeping === undefined
+      ? this.#beginPortal(portal, maxRows, sink)
+      : keeping.then(() => this.#beginPortal(portal, maxRows, sink))
+  }
+
+  #beginPortal(portal: Portal, maxRows: number, sink: Sink): MaybePromise<string | undefined> {
     const { planned, unpopulated } = portal.prepared!
     if (unpopulated !== undefined)
       throw sqlError('55000', `materialized view "${unpopulated}" has not been populated`, {

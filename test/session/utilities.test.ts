@@ -137,6 +137,63 @@ describe('cursors over tables', () => {
     await e.ask('COMMIT')
     expect(await e.ask('SELECT count(*) FROM t')).toBe('6\nSELECT 1')
   })
+
+  test('… also where rows are got one by one, in a loop or by a search', async () => {
+    const e = await embedded()
+    await e.ask('CREATE TABLE t (id int PRIMARY KEY, a int, v vector(2))')
+    await e.ask('INSERT INTO t SELECT i, i, ARRAY[i, 0]::vector FROM generate_series(1, 1500) i')
+    await e.ask('CREATE INDEX ON t (a)')
+    await e.ask('CREATE INDEX ON t USING hnsw (v vector_l2_ops)')
+    await e.ask('ANALYZE t')
+    await e.ask('BEGIN')
+    const loop = 'SELECT 1 UNION ALL SELECT id FROM t, r WHERE id = n + 1'
+    for (const query of [
+      'SELECT id FROM t WHERE a BETWEEN 1 AND 200 ORDER BY a LIMIT 150',
+      "SELECT id FROM t ORDER BY v <-> '[0,0]' LIMIT 150",
+      "SELECT id FROM t ORDER BY v <-> '[0,0]'",
+      `WITH RECURSIVE r(n) AS (${loop}) SELECT n FROM r WHERE n <= 150`,
+      'SELECT id FROM generate_series(1, 150) n JOIN t ON id = n',
+      "SELECT relname FROM pg_class WHERE relname = 'later'",
+    ])
+      await e.ask(`DECLARE c${query.length} CURSOR FOR ${query}`)
+    await e.ask('DECLARE held CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY v <-> $$[0,0]$$ LIMIT 3')
+    await e.ask('DELETE FROM t WHERE id BETWEEN 2 AND 1000')
+    await e.ask("INSERT INTO t VALUES (0, 100, '[0,0]')")
+    await e.ask('CREATE TABLE later (a int)')
+    const names = (await e.ask("SELECT name FROM pg_cursors WHERE name <> 'held' ORDER BY creation_time")).split('\n')
+    const moved: string[] = []
+    for (const name of names.slice(0, -1)) moved.push(await e.ask(`MOVE ALL IN ${name}`))
+    expect(moved).toEqual(['MOVE 150', 'MOVE 150', 'MOVE 1500', 'MOVE 150', 'MOVE 150', 'MOVE 0'])
+    await e.ask('COMMIT')
+    expect(await e.ask('FETCH ALL FROM held')).toBe('1\n2\n3\nFETCH 3')
+  })
+
+  test("… and the protocol's portals, when another statement comes between their portions", async () => {
+    const e = await embedded()
+    await e.ask('CREATE TABLE t (id int PRIMARY KEY, a int)')
+    await e.ask('INSERT INTO t SELECT i, i FROM generate_series(1, 3000) i')
+    await e.ask('CREATE INDEX ON t (a)')
+    await e.ask('ANALYZE t')
+    await e.ask('BEGIN')
+    const session = await e.session()
+    const sink = collect()
+    for (const [name, query] of [
+      ['rows', 'SELECT id FROM t WHERE a < 300 ORDER BY a'],
+      ['fails', 'SELECT 1 / (200 - id) FROM t WHERE a BETWEEN 100 AND 300 ORDER BY a'],
+    ] as const) {
+      await session.parse(name, query, [])
+      await session.bind(name, name, [], [], [])
+      await session.execute(name, 10, sink)
+    }
+    await e.ask('DELETE FROM t WHERE id > 5')
+    await session.execute('rows', 200, sink)
+    await session.execute('rows', 0, sink)
+    expect(sink.tags).toEqual(['suspended', 'suspended', 'suspended', 'SELECT 89'])
+    expect(sink.rows.length).toBe(10 + 10 + 200 + 89)
+    await expect(async () => session.execute('fails', 0, sink)).rejects.toThrow('division by zero')
+    await session.sync(sink)
+    await e.ask('ROLLBACK')
+  })
 })
 
 describe('COPY', () => {

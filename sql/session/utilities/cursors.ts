@@ -2,12 +2,15 @@
  * SQL cursors: DECLARE, FETCH, MOVE, CLOSE (PostgreSQL 15 manual, SQL commands). A cursor is a portal, in the same name
  * space as the protocol's. It shows the data as of its DECLARE:
  *
- *   one table scan, streamed   the scan is opened by DECLARE and keeps its snapshot; FETCH reads on
- *   more than one              run whole by DECLARE, its rows kept (in memory up to work_mem, then in a file)
+ *   one scan of rows, streamed   the scan is opened by DECLARE and keeps its snapshot; FETCH reads on
+ *   more than that               run whole by DECLARE, its rows kept (in memory up to work_mem, then in a file): also what
+ *                                gets rows as an index names them, and what scans in a loop
  *
  * A cursor that may move backwards keeps the rows it has read. WITH HOLD reads the rest when its transaction commits.
  */
 import type { DeclareCursorStmt, FetchDirection, FetchStmt } from '@pgsql/types'
+import type { Oid } from '../../../storage/keys/brand.ts'
+import type { Catalog } from '../../catalog/catalog.ts'
 import { compileEnv, compilePlan } from '../../executor/executor.ts'
 import type { MutableRow } from '../../executor/operator.ts'
 import { inputsOf } from '../../executor/plan-walk.ts'
@@ -134,7 +137,7 @@ function declare(
   }
   const opened = async (): Promise<string> => {
     try {
-      const opens = scans(plan)
+      const opens = scans(plan, session.catalog)
       if (opens === 1) await openScans(session, portal, call.sink)
       else if (opens > 1) await readAll(session, portal, call.sink)
     } catch (error) {
@@ -173,20 +176,31 @@ const modifies = (plan: Plan): boolean =>
   plan.kind === 'merge' ||
   below(plan).some(modifies)
 
-/** How often a plan opens a scan over stored rows; a loop may open it any number of times. */
-function scans(plan: Plan): number {
-  const inside = below(plan).reduce((sum, input) => sum + scans(input), 0)
+/**
+ * How often a plan looks into what is stored, once it has begun: 1 is one scan, which keeps what it saw when it was opened; 2
+ * is more than once, also in a loop, and by keys that an index names on the way.
+ */
+function scans(plan: Plan, catalog: Catalog): number {
+  const inside = below(plan).reduce((sum, input) => sum + scans(input, catalog), 0)
   switch (plan.kind) {
     case 'seq-scan':
       return 1 + inside
     case 'index-scan':
-      return (plan.bounds.equal.some((each) => each.kind === 'any') ? 2 : 1) + inside
+      return (holdsRows(plan.index, catalog) && !plan.bounds.equal.some((each) => each.kind === 'any') ? 1 : 2) + inside
+    case 'vector-scan':
+    case 'virtual-scan':
     case 'lock-rows':
       return 2
+    case 'nested-loop':
+      return scans(plan.inner, catalog) > 0 ? 2 : inside
+    case 'recursive-union':
+      return scans(plan.step, catalog) > 0 ? 2 : inside
     default:
       return inside > 0 && subplansOf(plan).length > 0 ? 2 : inside
   }
 }
+
+const holdsRows = (index: Oid, catalog: Catalog): boolean => catalog.relation(index)?.index?.clustered === true
 
 /** Plans that PostgreSQL can run backwards (ExecSupportsBackwardScan): their cursors scroll without being asked to. */
 function scansBackwards(plan: Plan): boolean {
