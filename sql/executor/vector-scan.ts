@@ -20,6 +20,7 @@ import type { IndexKey } from '../catalog/catalog.ts'
 import { dimensionsOf, type VectorValue } from '../types/vector/packed.ts'
 import { GATHER_ELEMENTS } from '../vector/calibration.ts'
 import { RowList } from '../vector/row-list.ts'
+import type { VectorSettings } from '../vector/settings.ts'
 import type { Hits, VectorIndex, VectorSearch } from '../vector/vector-index.ts'
 import { compilePredicate, compileValue } from './compile.ts'
 import type { CompileEnv } from './env.ts'
@@ -37,7 +38,7 @@ import {
 import { MUST_NOT_WAIT } from './pace.ts'
 import { boundValue, compileKeys, compilePages } from './scan.ts'
 import { inBatches } from './simple.ts'
-import { chooseEffort, isGatherBetter } from './vector-effort.ts'
+import { chooseEffort, type Effort, isGatherBetter } from './vector-effort.ts'
 import { compileExact } from './vector-exact.ts'
 import { Gathered, nearestRows } from './vector-gather.ts'
 import { Nearest } from './vector-nearest.ts'
@@ -192,8 +193,9 @@ function* searched(
   const { plan, spec } = site
   const { x, wanted } = run
   const { otherwise } = site
-  const chosen = chooseEffort(index, x.vectorSettings, wanted, plan.share, false)
-  const keys = site.keys ?? (isGatherBetter(plan, spec.dimensions, wanted, chosen) ? otherwise : undefined)
+  const isGathered = (): boolean =>
+    isGatherBetter(plan, spec.dimensions, wanted, chooseEffort(index, x.vectorSettings, wanted, plan.share, false))
+  const keys = site.keys ?? (otherwise !== undefined && isGathered() ? otherwise : undefined)
   let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
@@ -218,16 +220,11 @@ function* searched(
   let isMissed = false
   /** The distance of the last row that went up. */
   let past = Number.NEGATIVE_INFINITY
-  function* given(rows: readonly MutableRow[]): Generator<Step, number, undefined> {
-    const last = rows.at(-1)?.[distanceAt] as number | undefined
-    yield* give(site, run, rows)
-    return last ?? past
-  }
   try {
     for (let answers = 0; !ended; answers++) {
       const next = search.next()
       if (next instanceof Promise && x.kept.get(MUST_NOT_WAIT) === true) return false
-      const answer: Hits | undefined = yield* settled(next)
+      const answer: Hits | undefined = next instanceof Promise ? yield* settled(next) : next
       if (answer === undefined) break
       const { keys, distances } = seen === undefined ? answer : without(answer, seen)
       for (let at = 0; at < keys.length; ) {
@@ -235,7 +232,7 @@ function* searched(
         const inOrder = answers === 0 && !isRough && distances[at]! >= reached
         if (inOrder && found.count >= goal && !isTie(distances, at)) {
           if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
-          past = yield* given(found.take(goal))
+          past = yield* give(site, run, found.take(goal), past)
           goal = MORE_ROWS
         }
         const need = inOrder && Number.isFinite(goal) ? Math.ceil(Math.max(1, goal - found.count) / share) : BATCH_ROWS
@@ -301,7 +298,7 @@ function* searched(
       }
       if (found.count >= goal || (relaxed && !Number.isFinite(goal))) {
         if (run.instrument !== undefined && run.given.size === 0) yield* sample(site, run, found, index)
-        past = yield* given(found.take(goal))
+        past = yield* give(site, run, found.take(goal), past)
         goal = MORE_ROWS
         continue
       }
@@ -320,7 +317,7 @@ function* searched(
       answers = -1
     }
     noteSearch(run, search, fetched, passed)
-    yield* give(site, run, found.take(found.count))
+    yield* give(site, run, found.take(found.count), past)
     if (ended || !plan.others) return true
     yield* site.exact(run, { rows: rows ?? (yield* leftOut(site, x, tenant)), firstOnly: false })
     return true
@@ -368,14 +365,16 @@ function without({ keys, distances }: Hits, seen: ReadonlySet<Key>): Hits {
   return { keys: at.map((i) => keys[i]!), distances: Float64Array.from(at, (i) => distances[i]!) }
 }
 
-/** Rows as they go up: without their keys, unless those are wanted. */
-function* give(site: Site, run: Run, rows: readonly MutableRow[]): Steps {
-  const { withKey } = site.plan
+/** Rows as they go up: without their keys, unless those are wanted. Returns the distance of the last; `past`: of those before. */
+function* give(site: Site, run: Run, rows: readonly MutableRow[], past: number): Generator<Step, number, undefined> {
+  const { withKey, wanted } = site.plan
+  const last = rows.at(-1)?.[wanted.length] as number | undefined
   for (const row of rows) {
     run.given.add(row.at(-1) as Key)
     if (!withKey) row.pop()
   }
   yield* inBatches(rows, () => run.x.sliceOver())
+  return last ?? past
 }
 
 // ---- where proposals come from
@@ -400,18 +399,25 @@ function* proposals(
   }
   const rows = new RowList()
   yield* keys(x, rows)
-  const elements = rows.count * Math.max(1, spec.dimensions)
-  const entries = Math.max(index.status.entries, rows.count)
-  const { effort, all } = chooseEffort(index, settings, wanted, rows.count / entries, true)
-  if (elements <= GATHER_ELEMENTS || !Number.isFinite(wanted) || (!all && effort >= entries)) {
+  const isFew = rows.count * Math.max(1, spec.dimensions) <= GATHER_ELEMENTS || !Number.isFinite(wanted)
+  const graph = isFew ? undefined : graphEffort(index, settings, wanted, rows.count)
+  if (graph === undefined) {
     note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
     const first = wanted + MORE_GATHERED
     const nearest = yield* nearestRows(x, index, query, rows, first, tenant)
     const search = new Gathered(index, x, query, rows, first, tenant, nearest)
     return { search, rows, effort: undefined, isSure: true }
   }
+  const { effort, all } = graph
   note(run, 'Search Method', `graph over ${rows.count} gathered rows`)
   note(run, 'Effort', effort)
   const search = index.search(x.txn, query, { effort, all, tenant, allow: rows })
   return { search, rows, effort: undefined, isSure: all }
+}
+
+/** How far a search of the graph goes for so many rows of those that another index names; undefined: as far as measuring all of them. */
+function graphEffort(index: VectorIndex, settings: VectorSettings, wanted: number, rows: number): Effort | undefined {
+  const entries = Math.max(index.status.entries, rows)
+  const chosen = chooseEffort(index, settings, wanted, rows / entries, true)
+  return !chosen.all && chosen.effort >= entries ? undefined : chosen
 }
