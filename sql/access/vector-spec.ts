@@ -3,6 +3,7 @@ import type { Oid } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import type { Catalog, IndexKey, RelationRow } from '../catalog/catalog.ts'
 import { functionBodies } from '../types/function.ts'
+import { roundHalfEven } from '../types/number/int.ts'
 import { elementOfType, type VectorElement } from '../types/vector/packed.ts'
 import type { VectorIndexSpec, VectorMetric } from '../vector/vector-index.ts'
 import { entryPrefix, rowPrefix } from './keys.ts'
@@ -20,15 +21,15 @@ const METRICS: readonly (readonly [RegExp, VectorMetric])[] = [
   [/jaccard_distance$/, 'jaccard'],
 ]
 
-export const VECTOR_DEFAULTS = { m: 16, ef_construction: 64, lists: 100 } as const
+const VECTOR_DEFAULTS = { m: 16, ef_construction: 64, lists: 100 } as const
 
 /** A storage parameter as it was given. */
-function optionOf(index: RelationRow, name: string): string | undefined {
-  return index.options?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
-}
+const optionOf = (options: readonly string[] | undefined, name: string): string | undefined =>
+  options?.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
 
-const number = (index: RelationRow, name: keyof typeof VECTOR_DEFAULTS): number =>
-  Number(optionOf(index, name) ?? VECTOR_DEFAULTS[name])
+/** A storage parameter that is a whole number: as PostgreSQL reads it, rounded. */
+export const vectorOption = (options: readonly string[] | undefined, name: keyof typeof VECTOR_DEFAULTS): number =>
+  roundHalfEven(Number(optionOf(options, name) ?? VECTOR_DEFAULTS[name]))
 
 function baseType(catalog: Catalog, type: Oid): Oid {
   const row = catalog.typeRow(type)
@@ -63,10 +64,10 @@ export function vectorIndexSpec(catalog: Catalog, table: RelationRow, index: Rel
     metric,
     distance: body.run as unknown as VectorIndexSpec['distance'],
     method: method === 'ivfflat' ? 'ivfflat' : 'hnsw',
-    m: number(index, 'm'),
-    efConstruction: number(index, 'ef_construction'),
-    lists: number(index, 'lists'),
-    quantization: (optionOf(index, 'quantization') ?? 'none') as VectorIndexSpec['quantization'],
+    m: vectorOption(index.options, 'm'),
+    efConstruction: vectorOption(index.options, 'ef_construction'),
+    lists: vectorOption(index.options, 'lists'),
+    quantization: (optionOf(index.options, 'quantization') ?? 'none') as VectorIndexSpec['quantization'],
     tenantColumns: keys.length - 1,
   }
 }

@@ -10,6 +10,7 @@
 import { dataTable, fields } from '../catalog/tsv.ts'
 import { parseDateStyle, parseIntervalStyle, parseTimeZone, printDateStyle } from '../types/datetime/session.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
+import { roundHalfEven } from '../types/number/int.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../types/settings.ts'
 import { encodingName, isSingleByte } from '../types/text/encodings.ts'
 import { defaultVectorSettings, type VectorSettings } from '../vector/settings.ts'
@@ -188,6 +189,20 @@ const splitArray = (text: string): string[] =>
 export const settingDefinition = (name: string): SettingDefinition | undefined => definitions().get(name.toLowerCase())
 export const allSettings = (): Iterable<SettingDefinition> => definitions().values()
 
+/** A parameter of these that is not known is a slip: extensions reserve their prefixes (MarkGUCPrefixReserved). */
+const RESERVED_PREFIXES = ['alopex', 'hnsw', 'ivfflat']
+
+/** A name of one's own: simple identifiers with dots between. Throws 42704, 42602. */
+function checkCustom(name: string): void {
+  if (!name.includes('.')) throw unrecognized(name)
+  const refuse = (detail: string): SqlError =>
+    sqlError('42602', `invalid configuration parameter name "${name}"`, { detail })
+  if (!/^[a-z_\x80-\uffff][\w$\x80-\uffff]*(\.[a-z_\x80-\uffff][\w$\x80-\uffff]*)+$/i.test(name))
+    throw refuse('Custom parameter names must be two or more simple identifiers separated by dots.')
+  const prefix = RESERVED_PREFIXES.find((each) => name.toLowerCase().startsWith(`${each}.`))
+  if (prefix !== undefined) throw refuse(`"${prefix}" is a reserved prefix.`)
+}
+
 const unrecognized = (name: string): SqlError => sqlError('42704', `unrecognized configuration parameter "${name}"`)
 
 const MEMORY_UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 }
@@ -208,6 +223,7 @@ const BASE_UNIT: Readonly<Record<string, { readonly table: typeof MEMORY_UNITS; 
   s: { table: TIME_UNITS, size: 1000 },
   min: { table: TIME_UNITS, size: 60_000 },
 }
+const INT_MAX = 2147483647
 const TRUE = new Set(['on', 'true', 'yes', '1', 't', 'tr', 'tru', 'y', 'ye'])
 const FALSE = new Set(['off', 'of', 'false', 'no', '0', 'f', 'fa', 'fal', 'fals', 'n'])
 
@@ -268,7 +284,11 @@ function numberOf(definition: SettingDefinition, value: string): number {
     }
     number = (number * factor) / base.size
   }
-  if (definition.type === 'integer') number = Math.round(number)
+  if (definition.type === 'integer') {
+    number = roundHalfEven(number)
+    if (number > INT_MAX || number < -INT_MAX - 1)
+      throw invalid(definition, value, { hint: 'Value exceeds integer range.' })
+  }
   if (
     (definition.min !== undefined && number < definition.min) ||
     (definition.max !== undefined && number > definition.max)
@@ -489,7 +509,7 @@ export class SessionSettings {
     const definition = settingDefinition(name)
     if (definition === undefined) {
       const lower = name.toLowerCase()
-      if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)+$/i.test(name)) throw unrecognized(name)
+      checkCustom(name)
       this.#remember(lower, this.#custom.get(lower), local)
       if (value === undefined) {
         const base = this.#base.get(lower)

@@ -20,7 +20,7 @@ import { addConstraint, keyOperators, usedColumns } from './constraints.ts'
 import { binder, CLASS, current, type Ddl, describe, notice, update } from './context.ts'
 import { dependencyGraph } from './depend.ts'
 import { drop } from './drop.ts'
-import { findColumn } from './index-make.ts'
+import { defaultOpclass, findColumn, type IndexMethod } from './index-make.ts'
 import { parseOne, quoted } from './query.ts'
 import { sequenceOptions } from './sequence-options.ts'
 import { changeSequence } from './sequences.ts'
@@ -293,24 +293,16 @@ function retypeIndex(ddl: Ddl, before: RelationRow, table: RelationRow, indexOid
   const uses = (e: Expression | undefined): boolean => e !== undefined && usedColumns(e).includes(column.number)
   const keys = index.keys.map((key, i): IndexKey => {
     // Before a vector stand columns of b-tree classes.
-    const method = i < index.keys.length - 1 ? 'btree' : index.method
-    if (key.expression !== undefined)
-      return uses(key.expression) ? rekey(ddl, key, rebound(ddl, before, table, key.expression)) : key
-    if (key.column !== column.number) return key
-    const opclass = ddl.editor.opclass(key.opclass)
-    const fits =
-      opclass !== undefined && ddl.editor.binaryCoercible(column.type, opclass.inputType) && opclass.isDefault === false
-    const found = fits ? opclass : ddl.editor.defaultOpclass(method, column.type)
-    if (found === undefined) {
-      throw sqlError(
-        '42704',
-        `data type ${typeName(binder(ddl), column.type)} has no default operator class for access method "${method}"`,
-        {
-          hint: 'You must specify an operator class for the index or define a default operator class for the data type.',
-        },
-      )
+    const method = i < index.keys.length - 1 ? 'btree' : (index.method as IndexMethod)
+    if (key.expression !== undefined) {
+      if (!uses(key.expression)) return key
+      const expression = rebound(ddl, before, table, key.expression)
+      const { type, typmod } = expression
+      return { ...key, expression, type, typmod, opclass: retypedOpclass(ddl, key, type, method) }
     }
-    return { ...key, type: column.type, typmod: column.typmod, collation: column.collation, opclass: found.oid }
+    if (key.column !== column.number) return key
+    const { type, typmod, collation } = column
+    return { ...key, type, typmod, collation, opclass: retypedOpclass(ddl, key, type, method) }
   })
   const predicate = uses(index.predicate) ? rebound(ddl, before, table, index.predicate!) : index.predicate
   const columns = row.columns.map((each, i) => {
@@ -322,10 +314,12 @@ function retypeIndex(ddl: Ddl, before: RelationRow, table: RelationRow, indexOid
   })
   update(ddl, { ...row, columns, index: { ...index, keys, ...(predicate === undefined ? {} : { predicate }) } })
 }
-const rekey = (ddl: Ddl, key: IndexKey, e: Expression): IndexKey => ({
-  ...key,
-  expression: e,
-  type: e.type,
-  typmod: e.typmod,
-  opclass: key.type === e.type ? key.opclass : (ddl.editor.defaultOpclass('btree', e.type)?.oid ?? key.opclass),
-})
+
+/** The class that was named stays; the one that comes with the type goes with it. */
+function retypedOpclass(ddl: Ddl, key: IndexKey, type: Oid, method: IndexMethod): Oid {
+  if (key.type === type) return key.opclass
+  const before = ddl.editor.opclass(key.opclass)
+  if (before === undefined || before.isDefault) return defaultOpclass(ddl, type, method)
+  if (ddl.editor.binaryCoercible(type, before.inputType)) return before.oid
+  throw sqlError('42804', `operator class "${before.name}" does not accept data type ${typeName(binder(ddl), type)}`)
+}

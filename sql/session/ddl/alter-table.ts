@@ -25,6 +25,7 @@ import {
   update,
 } from './context.ts'
 import { drop } from './drop.ts'
+import { checkClusterable } from './index-make.ts'
 import { changeOptions, optionKind } from './options.ts'
 import { changeOwner } from './owner.ts'
 import { sequenceOptions } from './sequence-options.ts'
@@ -309,6 +310,7 @@ async function run(ddl: Ddl, oid: Oid, command: AlterTableCmd, node: AlterTableS
       const index = ddl.editor.relationByName(table.namespace, command.name!)
       if (index === undefined || index.index?.table !== table.oid)
         throw sqlError('42704', `index "${command.name}" for table "${table.name}" does not exist`)
+      checkClusterable(index)
       if (clusteredIndex(ddl.editor, table)?.oid !== index.oid)
         throw notSupported('CLUSTER ON an index other than the primary key')
       return

@@ -25,6 +25,13 @@ import { indexColumnNames } from './names.ts'
 /** The access methods there are. */
 export type IndexMethod = 'btree' | 'hash' | 'hnsw' | 'ivfflat'
 
+/** What no order of rows comes from cannot be clustered by. Throws 0A000. */
+export function checkClusterable({ name, index }: RelationRow): void {
+  if (index!.method !== 'btree')
+    throw sqlError('0A000', `cannot cluster on index "${name}" because access method does not support clustering`)
+  if (index!.predicate !== undefined) throw sqlError('0A000', `cannot cluster on partial index "${name}"`)
+}
+
 export interface KeySpec extends IndexKey {
   /** For the index's name and its own columns; undefined: 'expr'. */
   readonly name: string | undefined
@@ -65,7 +72,8 @@ export function keyOfColumn(ddl: Ddl, column: ColumnRow, method: IndexMethod = '
   }
 }
 
-function defaultOpclass(ddl: Ddl, type: Oid, method: IndexMethod): Oid {
+/** Throws 42704. */
+export function defaultOpclass(ddl: Ddl, type: Oid, method: IndexMethod): Oid {
   const found = ddl.editor.defaultOpclass(method, type)
   if (found === undefined) {
     throw sqlError(

@@ -3,7 +3,7 @@
  * 16,000 dimensions, and scalar columns before the vector: each of their values has its own graph.
  */
 import type { IndexElem } from '@pgsql/types'
-import { keyElement, VECTOR_DEFAULTS } from '../../access/vector-spec.ts'
+import { keyElement, vectorOption } from '../../access/vector-spec.ts'
 import type { IndexKey } from '../../catalog/catalog.ts'
 import { sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
@@ -19,11 +19,6 @@ const BITS_MAX = 64_000
 interface VectorKeys {
   readonly keys: readonly IndexKey[]
   readonly options: readonly string[] | undefined
-}
-
-function option(options: readonly string[] | undefined, name: keyof typeof VECTOR_DEFAULTS): number {
-  const given = options?.find((each) => each.startsWith(`${name}=`))
-  return given === undefined ? VECTOR_DEFAULTS[name] : Number(given.slice(name.length + 1))
 }
 
 const severalVectors = (method: VectorMethod) =>
@@ -50,7 +45,7 @@ export function checkVectorKeys(ddl: Ddl, { keys, options }: VectorKeys, method:
   if (key.typmod < 0) throw sqlError('22023', 'column does not have dimensions')
   const most = element === 'bit' ? BITS_MAX : element === 'sparse' ? Infinity : DIMENSIONS_MAX
   if (key.typmod > most) throw sqlError('54000', `column cannot have more than ${most} dimensions for ${method} index`)
-  if (method === 'hnsw' && option(options, 'ef_construction') < 2 * option(options, 'm'))
+  if (method === 'hnsw' && vectorOption(options, 'ef_construction') < 2 * vectorOption(options, 'm'))
     throw sqlError('22023', 'ef_construction must be greater than or equal to 2 * m')
   const quantization = options?.find((each) => each.startsWith('quantization='))?.slice('quantization='.length)
   const smaller = quantization === undefined || quantization === 'none'
@@ -60,7 +55,7 @@ export function checkVectorKeys(ddl: Ddl, { keys, options }: VectorKeys, method:
 
 /** pgvector's ivfflat says so of a table with fewer rows than lists. */
 export function noticeOfLittleData(ddl: Ddl, rows: number, { options }: VectorKeys): void {
-  if (rows >= option(options, 'lists')) return
+  if (rows >= vectorOption(options, 'lists')) return
   ddl.session.notice({
     severity: 'NOTICE',
     code: '00000',

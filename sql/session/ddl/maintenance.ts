@@ -29,7 +29,7 @@ import {
   roleOf,
   warning,
 } from './context.ts'
-import { findColumn } from './index-make.ts'
+import { checkClusterable, findColumn } from './index-make.ts'
 import { refillIndex } from './storage.ts'
 
 export function registerMaintenance(): void {
@@ -71,6 +71,7 @@ export function registerMaintenance(): void {
       const index = ddl.editor.relationByName(table.namespace, node.indexname)
       if (index?.index === undefined || index.index.table !== table.oid)
         throw sqlError('42704', `index "${node.indexname}" for table "${table.name}" does not exist`)
+      checkClusterable(index)
       if (!index.index.clustered) throw notSupported('CLUSTER on an index other than the primary key')
     }
     for (const each of table.indexes) await refillIndex(ddl, ddl.editor.relation(each)!)

@@ -1,6 +1,7 @@
 /** Storage parameters: WITH (fillfactor = 70, …). Checked by name and range, kept as 'name=value', used where they mean something here. */
 import type { Node } from '@pgsql/types'
 import { sqlError } from '../../types/error.ts'
+import { roundHalfEven } from '../../types/number/int.ts'
 import type { Ddl } from './context.ts'
 
 type Kind = 'table' | 'index' | 'view' | 'hnsw' | 'ivfflat'
@@ -85,8 +86,9 @@ function check(name: string, text: string, parameter: Parameter): void {
     }
     return
   }
-  const n = Number(text)
-  if (text.trim() === '' || Number.isNaN(n) || (parameter.type === 'int' && !Number.isInteger(n))) {
+  // A whole number is taken by rounding, as PostgreSQL reads it (parse_int).
+  const n = parameter.type === 'int' ? roundHalfEven(Number(text)) : Number(text)
+  if (text.trim() === '' || Number.isNaN(n) || (parameter.type === 'int' && Math.abs(n) > 2147483647)) {
     throw sqlError(
       '22023',
       `invalid value for ${parameter.type === 'int' ? 'integer' : 'floating point'} option "${name}": ${text}`,

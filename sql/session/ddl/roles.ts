@@ -3,10 +3,10 @@ import type { Node, VariableSetStmt } from '@pgsql/types'
 import { type Oid, oid } from '../../../storage/keys/brand.ts'
 import type { RoleRow } from '../../catalog/catalog.ts'
 import { CLASS } from '../../catalog/classes.ts'
-import { quoteIdentifier } from '../../catalog/names.ts'
 import { memberships } from '../../catalog/privileges.ts'
 import { notSupported, sqlError } from '../../types/error.ts'
 import { OID } from '../../types/oids.ts'
+import { listText } from '../control.ts'
 import { isMd5Verifier, makeMd5Verifier, makeScramVerifier, parseScramVerifier } from '../scram-verifier.ts'
 import { type Ddl, defineDdl, describe, lockName, notice, requireRole, roleFrom, roleOf, warning } from './context.ts'
 
@@ -256,26 +256,13 @@ export function changeSettings(ddl: Ddl, before: readonly string[], node: Variab
   const name = node.name!.toLowerCase()
   const others = before.filter((each) => each.slice(0, each.indexOf('=')).toLowerCase() !== name)
   if (node.kind === 'VAR_RESET' || node.kind === 'VAR_SET_DEFAULT') return others
-  const value =
-    node.kind === 'VAR_SET_CURRENT'
-      ? ddl.session.settings.get(name)
-      : (node.args ?? []).map((arg) => settingText(arg, (node.args?.length ?? 0) > 1)).join(', ')
+  const value = node.kind === 'VAR_SET_CURRENT' ? ddl.session.settings.get(name) : listText(name, node.args ?? [])
   // What SET would refuse is refused here: it is set and taken back.
   const mark = ddl.session.settings.mark()
   ddl.session.settings.set(name, value, true, ddl.session.isSuperuser)
   ddl.session.settings.undoTo(mark)
   return [...others, `${node.name}=${value}`]
 }
-function settingText(arg: Node, listed: boolean): string {
-  if (!('A_Const' in arg)) return ''
-  const c = arg.A_Const
-  if (c.ival !== undefined) return String(c.ival.ival ?? 0)
-  if (c.fval !== undefined) return c.fval.fval ?? '0'
-  if (c.boolval !== undefined) return c.boolval.boolval === true ? 'on' : 'off'
-  const text = c.sval?.sval ?? ''
-  return listed ? quoteIdentifier(text) : text
-}
-
 function requireAdmin(ddl: Ddl, role: RoleRow): void {
   const self = me(ddl)
   if (self.superuser) return

@@ -36,7 +36,6 @@ import type { Query } from '../../plan/query.ts'
 import { notSupported, SqlError, sqlError } from '../../types/error.ts'
 import { OID, PG_CATALOG } from '../../types/oids.ts'
 import type { Backend } from '../backend.ts'
-import { listText } from '../control.ts'
 import { bodyStatements, routineContext, runProcedure, standardBody } from '../routines.ts'
 import type { Field } from '../session.ts'
 import { bindContext, fieldOf, isQueryNode, type Statement } from '../statement.ts'
@@ -51,6 +50,7 @@ import {
   roleOf,
   stringNode,
 } from './context.ts'
+import { changeSettings } from './roles.ts'
 import { requireRoutine } from './routine-names.ts'
 import { prepareTemporary } from './temporary.ts'
 
@@ -101,7 +101,7 @@ async function createRoutine(ddl: Ddl, node: CreateFunctionStmt): Promise<string
   if (namespace.oid === session.tempNamespace) await prepareTemporary(ddl)
   const parameters = parametersOf(ddl, node, isProcedure)
   const fields: Fields = {}
-  optionsOf(fields, options, isProcedure)
+  optionsOf(ddl, fields, options, isProcedure)
   const body = bodyOf(ddl, node, options, language)
   const existing = editor
     .functionsByName(name)
@@ -280,7 +280,7 @@ function returnOf(
 }
 
 /** What both CREATE and ALTER take. */
-function optionsOf(fields: Fields, options: readonly DefElem[], isProcedure: boolean): void {
+function optionsOf(ddl: Ddl, fields: Fields, options: readonly DefElem[], isProcedure: boolean): void {
   const seen = new Set<string>()
   for (const { defname, arg } of options) {
     if (defname === 'as' || defname === 'language') continue
@@ -318,7 +318,7 @@ function optionsOf(fields: Fields, options: readonly DefElem[], isProcedure: boo
         break
       case 'set':
         if (arg !== undefined && 'VariableSetStmt' in arg)
-          fields.config = withSetting(fields.config, arg.VariableSetStmt)
+          fields.config = configOf(ddl, fields.config, arg.VariableSetStmt)
         break
       case 'window':
         throw sqlError('42P13', 'SQL functions cannot be window functions')
@@ -331,20 +331,9 @@ const isTrue = (arg: Node | undefined): boolean => arg !== undefined && 'Boolean
 const numberOf = (arg: Node | undefined): number =>
   arg === undefined ? 0 : 'Integer' in arg ? (arg.Integer.ival ?? 0) : 'Float' in arg ? Number(arg.Float.fval) : 0
 
-function withSetting(config: readonly string[] | undefined, node: VariableSetStmt): string[] | undefined {
-  const name = node.name ?? ''
-  const others = (config ?? []).filter((each) => !each.toLowerCase().startsWith(`${name.toLowerCase()}=`))
-  switch (node.kind) {
-    case 'VAR_SET_VALUE':
-      return [...others, `${name}=${listText(name, node.args ?? [])}`]
-    case 'VAR_RESET_ALL':
-      return undefined
-    case 'VAR_RESET':
-    case 'VAR_SET_DEFAULT':
-      return others.length === 0 ? undefined : others
-    default:
-      throw notSupported('SET … FROM CURRENT in a function')
-  }
+function configOf(ddl: Ddl, before: readonly string[] | undefined, node: VariableSetStmt): string[] | undefined {
+  const settings = changeSettings(ddl, before ?? [], node)
+  return settings.length === 0 ? undefined : settings
 }
 
 /** The body's text; after the standard, the words of the statement from RETURN or BEGIN ATOMIC on. */
@@ -473,6 +462,7 @@ function alterRoutine(ddl: Ddl, node: AlterFunctionStmt): string {
   const { config, ...rest } = row
   const fields: Fields = { ...(config === undefined ? {} : { config }) }
   optionsOf(
+    ddl,
     fields,
     (node.actions ?? []).flatMap((each) => ('DefElem' in each ? [each.DefElem] : [])),
     row.kind === 'p',
