@@ -11,6 +11,7 @@
  * is not unique, is checked late, or a column is NULL and NULLs are distinct) the row's own key is appended.
  */
 import type { Key, Oid } from '../../storage/keys/brand.ts'
+import { OrderedDecoder } from '../../storage/keys/decode.ts'
 import { createKeyEncoder, int32Key, int64Key } from '../../storage/keys/encode.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { indexPrefix, prefixSpan, rowKeyPrefix, successor, tableSpan } from '../../storage/keys/map.ts'
@@ -84,6 +85,38 @@ export function keyWriter(prefix: Key, columns: readonly KeyColumn[], positions:
   if (single && columns[0]!.type.storage.kind === 'int64')
     return (row) => (typeof row[position] === 'number' ? int64Key(prefix, row[position] as number) : general(row))
   return general
+}
+
+/** One decoder serves all: a key is read at once. */
+const decoder = new OrderedDecoder()
+
+/**
+ * Reads columns (attribute numbers, in the order they are wanted) from the keys of a table's rows; undefined where a key does
+ * not hold them all, as they were. `index`: the one whose order the rows are kept in.
+ */
+export function keyReader(
+  prefix: Key,
+  index: RelationRow | undefined,
+  wanted: readonly number[],
+  types: TypeLookup,
+): ((key: Key) => Value[]) | undefined {
+  const keys = index?.index?.keys ?? []
+  const last = Math.max(...wanted.map((attribute) => keys.findIndex((key) => key.column === attribute)), -1)
+  if (wanted.some((attribute) => attribute <= 0 || !keys.some((key) => key.column === attribute))) return undefined
+  const read = keys.slice(0, last + 1).map((key) => ({
+    at: wanted.indexOf(key.column),
+    decode: key.descending || key.expression !== undefined ? undefined : types.type(key.type).decodeKey,
+  }))
+  if (read.some(({ decode }) => decode === undefined)) return undefined
+  return (key) => {
+    const row: Value[] = new Array<Value>(wanted.length).fill(null)
+    decoder.start(key, prefix.length)
+    for (const { at, decode } of read) {
+      const value = decode!(decoder)
+      if (at >= 0) row[at] = value
+    }
+    return row
+  }
 }
 
 const isInt32 = (type: Type) => type.storage.kind === 'int32'

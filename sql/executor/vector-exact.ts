@@ -27,7 +27,7 @@ export function compileExact(
   env: CompileEnv,
 ): Exact {
   const conditions = conjunction(plan.filter, plan.predicate)
-  const from = rowsPlan(plan, conditions)
+  const from = rowsPlan(plan, conditions, true)
   const distanceAt = plan.wanted.length
   const columns = [...from.columns.slice(0, distanceAt), DISTANCE_COLUMN, KEY_COLUMN]
   // What stands in the place of the sort's input: `measure` makes its rows.
@@ -83,6 +83,7 @@ export function compileExact(
         if (!plan.others && (own === null || !isIndexed(spec, own))) continue
         const distance = own === null || query === null ? null : spec.distance(own, query)
         if (firstOnly && !isFirst(distance)) continue
+        row.length = distanceAt
         row.push(distance, key)
         if (holds(row)) out.push(row)
       }

@@ -14,9 +14,9 @@ import type { Key } from '../../storage/keys/brand.ts'
 import { invariant } from '../../storage/keys/invariant.ts'
 import { prefixSpan } from '../../storage/keys/map.ts'
 import { PAGE_HEADER_BYTES } from '../../storage/kv/kv.ts'
-import { keyColumn, leftOutPrefix, pointWriter } from '../access/keys.ts'
+import { clusteredIndex, keyColumn, keyReader, leftOutPrefix, pointWriter, rowPrefix } from '../access/keys.ts'
 import { vectorIndexSpec } from '../access/vector-spec.ts'
-import type { IndexKey } from '../catalog/catalog.ts'
+import type { IndexKey, RelationRow } from '../catalog/catalog.ts'
 import { dimensionsOf, type VectorValue } from '../types/vector/packed.ts'
 import { GATHER_ELEMENTS } from '../vector/calibration.ts'
 import { RowList } from '../vector/row-list.ts'
@@ -65,6 +65,9 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
   const within = compilePredicate(plan.within, env)
   const keysOf = (from: VectorScan['gather']) => from && compileKeys(from as Parameters<typeof compileKeys>[0], env)
   const keys = keysOf(plan.gather)
+  const pages = (measured: boolean) => compilePages(rowsPlan(plan, plan.filter, measured), env)
+  let measuring: ReturnType<typeof pages> | undefined
+  let plain: typeof measuring
   const site: Site = {
     plan,
     spec,
@@ -73,7 +76,9 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
     limits: compileLimits(plan.limit, plan.offset, env),
     value,
     within,
-    pages: compilePages(rowsPlan(plan, plan.filter), env),
+    pages: (measured) =>
+      measured && plan.measured.length > 0 ? (measuring ??= pages(true)) : (plain ??= pages(false)),
+    rowOfKey: rowReader(plan, table, env),
     keys,
     otherwise: keysOf(plan.otherwise),
     leftOut: leftOutPrefix(env.catalog.databaseOid, index),
@@ -84,6 +89,13 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
       return nearest(site, x)
     },
   }
+}
+
+/** Rows whose wanted columns are all in their keys; undefined: the rows have to be read. */
+function rowReader(plan: VectorScan, table: RelationRow, env: CompileEnv): Site['rowOfKey'] {
+  if (plan.filter !== undefined || plan.withKey) return undefined
+  const { catalog } = env
+  return keyReader(rowPrefix(catalog.databaseOid, table), clusteredIndex(catalog, table), plan.wanted, catalog)
 }
 
 /** The values of the leading columns as entries' keys have them; undefined when one is NULL or fits no row. */
@@ -106,6 +118,7 @@ function* nearest(site: Site, x: Execution): Steps {
     query,
     wanted: skip + count + (plan.ties ? 1 : 0),
     given: new Set(),
+    read: 0,
     instrument: x.instruments?.get(plan),
   }
   const index = x.vectors.open(spec)
@@ -199,7 +212,7 @@ function* searched(
   let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
-  const vectorOf = site.value.bind(x)
+  const rowsOf = hitReader(site, run)
   const holds = site.within.bind(x)
   const isRough = spec.quantization !== 'none'
   const relaxed =
@@ -226,7 +239,8 @@ function* searched(
       if (next instanceof Promise && x.kept.get(MUST_NOT_WAIT) === true) return false
       const answer: Hits | undefined = next instanceof Promise ? yield* settled(next) : next
       if (answer === undefined) break
-      const { keys, distances } = seen === undefined ? answer : without(answer, seen)
+      const hits = seen === undefined ? answer : without(answer, seen)
+      const { keys, distances } = hits
       for (let at = 0; at < keys.length; ) {
         // Within the first answer nothing that is still to come is nearer.
         const inOrder = answers === 0 && !isRough && distances[at]! >= reached
@@ -237,22 +251,13 @@ function* searched(
         }
         const need = inOrder && Number.isFinite(goal) ? Math.ceil(Math.max(1, goal - found.count) / share) : BATCH_ROWS
         const to = Math.min(keys.length, at + Math.min(need, BATCH_ROWS))
-        const page = x.txn.getMany(at === 0 && to === keys.length ? keys : keys.slice(at, to))
-        for (const step of site.pages(x, [page])) {
-          if (step instanceof Pause) {
-            yield step
-            continue
-          }
-          passed += step.length
-          for (const row of step) {
-            const key = row.pop()!
-            const distance = spec.distance(vectorOf(row), run.query)
-            // Its place in the order is past: whoever asks on has what is further away.
-            if (distance < past && !relaxed) continue
-            row.push(distance, key)
-            if (holds(row)) found.add(row)
-            else ended = true
-          }
+        const batch = yield* rowsOf(hits, at, to)
+        passed += batch.length
+        for (const row of batch) {
+          // Its place in the order is past: whoever asks on has what is further away.
+          if ((row[distanceAt] as number) < past && !relaxed) continue
+          if (holds(row)) found.add(row)
+          else ended = true
         }
         fetched += to - at
         at = to
@@ -327,10 +332,52 @@ function* searched(
   }
 }
 
+type Batch = Generator<Pause, readonly MutableRow[], undefined>
+
+/**
+ * The rows of hits, those that pass the filter, in the order of the hits and each with its distance and its key at the end.
+ * Where the index knows the distance nothing is measured again, and where the key holds all that is wanted no row is read.
+ */
+function hitReader(site: Site, run: Run): (hits: Hits, from: number, to: number) => Batch {
+  const { plan, spec, rowOfKey } = site
+  const { x, query } = run
+  const vectorOf = site.value.bind(x)
+  return function* rowsOf(hits, from, to) {
+    const { keys, distanceOf } = hits
+    const rows: MutableRow[] = []
+    if (distanceOf !== undefined && rowOfKey !== undefined) {
+      for (let i = from; i < to; i++) {
+        const row = rowOfKey(keys[i]!)
+        row.push(distanceOf(i), keys[i]!)
+        rows.push(row)
+      }
+      return rows
+    }
+    run.read += to - from
+    const page = x.txn.getMany(from === 0 && to === keys.length ? keys : keys.slice(from, to))
+    let hit = from
+    for (const step of site.pages(distanceOf === undefined)(x, [page])) {
+      if (step instanceof Pause) {
+        yield step
+        continue
+      }
+      for (const row of step) {
+        const key = row.pop()!
+        while (keys[hit] !== key) hit++
+        const distance = distanceOf === undefined ? spec.distance(vectorOf(row), query) : distanceOf(hit)
+        row.length = plan.wanted.length
+        row.push(distance, key)
+        rows.push(row)
+      }
+    }
+    return rows
+  }
+}
+
 function noteSearch(run: Run, search: VectorSearch, fetched: number, passed: number): void {
   if (run.instrument === undefined) return
   note(run, 'Candidates', search.visited)
-  note(run, 'Rows Fetched', fetched)
+  note(run, 'Rows Fetched', run.read)
   note(run, 'Rows Removed by Filter', fetched - passed)
 }
 
@@ -360,9 +407,13 @@ const GATHER_SHARE = 0.3
 const scanShare = (dimensions: number): number => (0.2 + dimensions * 0.0022) / (5 + dimensions * 0.005)
 
 /** An answer without rows that an earlier search has proposed. */
-function without({ keys, distances }: Hits, seen: ReadonlySet<Key>): Hits {
+function without({ keys, distances, distanceOf }: Hits, seen: ReadonlySet<Key>): Hits {
   const at = [...keys.keys()].filter((i) => !seen.has(keys[i]!))
-  return { keys: at.map((i) => keys[i]!), distances: Float64Array.from(at, (i) => distances[i]!) }
+  return {
+    keys: at.map((i) => keys[i]!),
+    distances: Float64Array.from(at, (i) => distances[i]!),
+    distanceOf: distanceOf && ((i) => distanceOf(at[i]!)),
+  }
 }
 
 /** Rows as they go up: without their keys, unless those are wanted. Returns the distance of the last; `past`: of those before. */

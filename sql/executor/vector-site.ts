@@ -8,7 +8,7 @@ import type { Value } from '../types/value.ts'
 import type { RowList } from '../vector/row-list.ts'
 import type { VectorIndexSpec } from '../vector/vector-index.ts'
 import type { Compiled } from './env.ts'
-import type { Execution, Instrument, Steps } from './operator.ts'
+import type { Execution, Instrument, MutableRow, Steps } from './operator.ts'
 import type { compileKeys, compilePages } from './scan.ts'
 
 export type VectorScan = Extract<Plan, { kind: 'vector-scan' }>
@@ -24,8 +24,10 @@ export interface Site {
   readonly limits: (x: Execution) => { readonly skip: number; readonly count: number }
   readonly value: Compiled<Value>
   readonly within: Compiled<boolean>
-  /** Rows with their keys, filtered. */
-  readonly pages: ReturnType<typeof compilePages>
+  /** Rows with their keys, filtered; `measured`: with what their distances are measured from. */
+  pages(measured: boolean): ReturnType<typeof compilePages>
+  /** A row by its key alone, where that holds all that is wanted and nothing is asked of the row. */
+  readonly rowOfKey: ((key: Key) => MutableRow) | undefined
   readonly keys: Keys | undefined
   readonly otherwise: Keys | undefined
   /** What the keys of rows begin with whose vectors the index leaves out. */
@@ -42,6 +44,8 @@ export interface Run {
   /** Keys of the rows that went up. */
   readonly given: Set<Key>
   readonly instrument: Instrument | undefined
+  /** Rows that were asked for by their keys. */
+  read: number
 }
 
 export interface Only {
@@ -57,10 +61,16 @@ export function note(run: Run, name: string, value: number | string): void {
   if (run.instrument !== undefined) run.instrument.extra[name] = value
 }
 
-/** The table's rows as this scan wants them, each with its key. */
-export function rowsPlan(plan: VectorScan, filter: Expression | undefined): Extract<Plan, { kind: 'seq-scan' }> {
-  const { table, alias, wanted, estimate } = plan
-  const columns = [...plan.columns.slice(0, wanted.length), KEY_COLUMN]
+/** The table's rows as this scan wants them, each with its key; `measured`: with what their distances are measured from. */
+export function rowsPlan(
+  plan: VectorScan,
+  filter: Expression | undefined,
+  measured: boolean,
+): Extract<Plan, { kind: 'seq-scan' }> {
+  const { table, alias, estimate } = plan
+  const more = measured ? plan.measured : []
+  const wanted = [...plan.wanted, ...more.map(({ attribute }) => attribute)]
+  const columns = [...plan.columns.slice(0, plan.wanted.length), ...more.map(({ info }) => info), KEY_COLUMN]
   return { kind: 'seq-scan', table, alias, wanted, filter, withKey: true, columns, estimate }
 }
 export const KEY_COLUMN: ColumnInfo = { name: '', type: OID.internal, typmod: -1 }

@@ -234,7 +234,9 @@ export interface VectorScanPlan extends RowSource {
   readonly index: Oid
   /** What is searched for, over outer slots, parameters and subplans. */
   readonly query: Expression
-  /** The indexed value, and the operator's value; both over the row's columns. */
+  /** Columns that only the distance reads, which the index knows too: behind the wanted ones where a row has to be measured. */
+  readonly measured: readonly { readonly attribute: number; readonly info: ColumnInfo }[]
+  /** The indexed value, and the operator's value; both over the wanted columns and these. */
   readonly value: Expression
   readonly distance: Expression
   /** How many rows are wanted, as the Limit above says; undefined: all. Over parameters only. */

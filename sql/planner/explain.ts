@@ -413,7 +413,7 @@ class Builder {
     title: string,
     slots: Slots,
     level: QueryLevel,
-    conditions?: (node: ExplainNode, entries: readonly Entry[]) => void,
+    conditions?: (node: ExplainNode, entries: readonly Entry[], column: (attribute: number) => Entry) => void,
   ): Built {
     const node = this.#node(plan, title, [['Node Type', title.replace(/ Backward| using .*$/g, '')]])
     const row = this.#catalog.relation(plan.table)
@@ -422,11 +422,11 @@ class Builder {
     const name = isTarget ? plan.alias : this.#alias(plan.alias)
     this.#target(node, row, name)
     const alias = quoteIdentifier(name)
-    const entries = plan.wanted.map((number) =>
-      this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?')),
-    )
+    const column = (number: number): Entry =>
+      this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?'))
+    const entries = plan.wanted.map(column)
     if (plan.withKey) entries.push(this.#column(node, alias, 'ctid'))
-    conditions?.(node, entries)
+    conditions?.(node, entries, column)
     if (plan.filter !== undefined)
       node.lines.push({ key: 'Filter', value: this.#printing(entries, slots, node, level)(plan.filter, this.#verbose) })
     return { node, entries }
@@ -445,13 +445,22 @@ class Builder {
   /** As pgvector shows it, and then how the search goes. */
   #vectorScan(plan: Extract<Plan, { kind: 'vector-scan' }>, slots: Slots, level: QueryLevel): Built {
     const index = this.#catalog.relation(plan.index)?.name ?? '?'
-    const built = this.#scan(plan, `Index Scan using ${quoteIdentifier(index)}`, slots, level, (node, entries) => {
-      node.target.unshift(['Scan Direction', 'Forward'], ['Index Name', index])
-      const print = this.#printing(entries, slots, node, level)
-      node.lines.push({ key: 'Order By', value: print(plan.distance, this.#verbose) })
-    })
+    let measuring: readonly Entry[] = []
+    const built = this.#scan(
+      plan,
+      `Index Scan using ${quoteIdentifier(index)}`,
+      slots,
+      level,
+      (node, entries, column) => {
+        node.target.unshift(['Scan Direction', 'Forward'], ['Index Name', index])
+        const measured = plan.measured.map((each) => column(each.attribute))
+        measuring = [...entries.slice(0, plan.wanted.length), ...measured]
+        const print = this.#printing(measuring, slots, node, level)
+        node.lines.push({ key: 'Order By', value: print(plan.distance, this.#verbose) })
+      },
+    )
     const { node, entries } = built
-    const print = this.#printing(entries, slots, node, level)
+    const print = this.#printing(measuring, slots, node, level)
     const columns = entries.slice(0, plan.wanted.length)
     const text = print(plan.distance, this.#outputPrefix)
     const all = [...columns, { text: () => text, bare: false, node }, ...entries.slice(plan.wanted.length)]

@@ -26,6 +26,8 @@ export interface ScanRequest {
   readonly relation: number
   /** Attribute numbers wanted (ROW_KEY for the key). */
   readonly wanted: ReadonlySet<number>
+  /** Of these, what is read elsewhere than in the expression. */
+  beside(e: Expression): ReadonlySet<number>
   /** Conditions over this relation, and for parameterized paths also over `available`. */
   readonly conditions: readonly Expression[]
   readonly available: ReadonlySet<number>

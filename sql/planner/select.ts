@@ -23,6 +23,7 @@ import { hashExists, hashExistsIn, pullUpSublinks, pullUpSubqueries } from './ru
 import { isVolatile } from './scan.ts'
 import { planSetQuery } from './set-operation.ts'
 import { type Derived, functionRows, scanPaths, spellRow, wholeRowType } from './source.ts'
+import { columnsUsed } from './used.ts'
 import { rankedOrder, windowPath } from './window.ts'
 import { planCtes, withCtes } from './with.ts'
 
@@ -53,38 +54,6 @@ function expandCtes(level: Level, query: Query): Query {
   return { ...query, relations }
 }
 
-/** Columns of this query's relations that are read anywhere in it. */
-function columnsUsed(query: Query, extra: readonly unknown[] = []): Map<number, Set<number>> {
-  const used = new Map<number, Set<number>>()
-  const add = (relation: number, column: number): void => {
-    let set = used.get(relation)
-    if (set === undefined) used.set(relation, (set = new Set()))
-    set.add(column)
-  }
-  const visit = (tree: unknown, depth: number): void => {
-    if (typeof tree !== 'object' || tree === null) return
-    if (Array.isArray(tree)) {
-      for (const each of tree) visit(each, depth)
-      return
-    }
-    if (Object.getPrototypeOf(tree) !== Object.prototype) return
-    const node = tree as {
-      kind?: string
-      level?: number
-      relation?: number
-      column?: number
-      command?: unknown
-      relations?: unknown
-    }
-    if (node.kind === 'var' && node.level === depth) add(node.relation!, node.column!)
-    const here = node.command !== undefined && node.relations !== undefined ? depth + 1 : depth
-    for (const value of Object.values(tree)) visit(value, here)
-  }
-  visit(query, -1)
-  visit(extra, 0)
-  return used
-}
-
 export interface Planned {
   readonly query: Query
   readonly context: JoinContext
@@ -105,11 +74,9 @@ export function planRows(
   const conditions = tests.map((e) => hashExistsIn(level, e))
   const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
   const extra = extraOf(query)
-  const used = columnsUsed({ ...query, where: undefined }, [
-    extra,
-    conditions,
-    semis.map((semi) => [semi.on, semi.inner]),
-  ])
+  const usedBut = (but: Expression | undefined) =>
+    columnsUsed({ ...query, where: undefined }, [extra, conditions, semis.map((semi) => [semi.on, semi.inner])], but)
+  const used = usedBut(undefined)
   const order = wantedOrder(level, query)
   // Planned once, however many join orders try them.
   const derived = new Map<number, Derived>()
@@ -120,7 +87,20 @@ export function planRows(
     relations: query.relations,
     scan: (relation, own, available, slotOf) => {
       const spelled = used.get(relation)?.has(0) ? own.map((e) => spellRow(level, query, relation, e, rows)) : own
-      return scanPaths(level, estimator, query, relation, used, spelled, available, slotOf, planQuery, derived, order)
+      return scanPaths(
+        level,
+        estimator,
+        query,
+        relation,
+        used,
+        (e) => usedBut(e).get(relation) ?? new Set(),
+        spelled,
+        available,
+        slotOf,
+        planQuery,
+        derived,
+        order,
+      )
     },
   }
   const split = conditions.flatMap((e) => splitAnd(e)).filter((e) => !(e.kind === 'const' && e.value === true))

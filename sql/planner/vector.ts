@@ -15,9 +15,10 @@ import type { Expression } from '../plan/expression.ts'
 import { sameExpression, some } from '../plan/walk.ts'
 import { COST, DISABLED, stripRelabel } from './estimate.ts'
 import { impliedBy } from './implies.ts'
-import { layoutOf, ROW_KEY } from './layout.ts'
+import { infoOf, layoutOf, ROW_KEY } from './layout.ts'
 import { type Path, pathOf, type WantedOrder } from './path.ts'
 import { columnCondition, conjunction, conjuncts, entriesOf, rebase, relationsIn, type ScanRequest } from './scan.ts'
+import { columnsUsed } from './used.ts'
 import { type Distance, distanceIn, isAscending } from './vector-order.ts'
 
 /** What walking the graph to one more row and fetching it costs. */
@@ -31,13 +32,13 @@ const GATHERED = COST.row + COST.indexRow + COST.operator * 2
 const OTHERWISE_SHARE = 0.25
 
 type Call = Extract<Expression, { kind: 'call' }>
+type Var = Extract<Expression, { kind: 'var' }>
 
 interface Source {
   readonly row: RelationRow
   readonly alias: string
   readonly wanted: readonly number[]
   readonly withKey: boolean
-  readonly entries: readonly Expression[]
   readonly total: number
   /** Paths through other indexes. */
   readonly others: readonly Path[]
@@ -66,7 +67,6 @@ export function vectorPaths(r: ScanRequest, others: readonly Path[]): Path[] {
     alias: relation.alias,
     wanted,
     withKey,
-    entries: entriesOf(relation, r.relation, wanted, withKey),
     total: r.estimator.rowsOf(row.oid),
     others,
   }
@@ -118,9 +118,8 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
   const fixed = (e: Expression): boolean => isFixed(r, e)
   const ours = (call: Call): boolean => sides(r, key, call) !== undefined
   // As it is written, so that those above find it in the row; only where that hides constants, folded.
-  const distance =
-    distanceIn(first.expression, catalog, ours, fixed) ??
-    distanceIn(level.shared.fold(first.expression), catalog, ours, fixed)
+  const written = distanceIn(first.expression, catalog, ours, fixed)
+  const distance = written ?? distanceIn(level.shared.fold(first.expression), catalog, ours, fixed)
   if (distance === undefined || !isAscending(first, distance)) return []
   const { value, query } = sides(r, key, distance.call)!
 
@@ -142,23 +141,34 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
   const kept = Math.min(1, share(asked) / (stronger.length > 0 ? inPart : 1))
   const near = share(within)
 
-  const base = layoutOf(source.entries)
+  // What hides constants is folded here and not above: there the value is computed again.
+  const beside = written === undefined ? r.wanted : r.beside(written.call)
+  const inFilter = columnsUsed(undefined, [filters, parts]).get(r.relation)
+  const isMeasured = (column: number): boolean => !beside.has(column) && inFilter?.has(column) !== true
+  const wanted = source.wanted.filter((column) => !isMeasured(column))
+  const entriesFor = (list: readonly number[], withKey: boolean): Expression[] =>
+    entriesOf(relations[r.relation]!, r.relation, list, withKey)
+  const measured = entriesFor(source.wanted.filter(isMeasured), false)
+  const columns = entriesFor(wanted, false)
+  const row = entriesFor(wanted, source.withKey)
+  const base = layoutOf(row)
+  const measuring = layoutOf([...columns, ...measured])
   const outside = (e: Expression): Expression => level.lower(e, layoutOf([]), r.slotOf)
   const over = (e: Expression): Expression => level.lower(e, base, r.slotOf)
-  const columns = source.entries.slice(0, source.wanted.length)
-  const rowEntries = [...columns, distance.call, ...source.entries.slice(columns.length)]
+  const rowEntries = [...columns, distance.call, ...row.slice(columns.length)]
   const full = layoutOf(rowEntries)
   const node = {
     kind: 'vector-scan',
     table: source.row.oid,
     alias: source.alias,
-    wanted: source.wanted,
+    wanted,
     withKey: source.withKey,
     filter: conjunction(filters.map(over)),
     index: index.oid,
     query: outside(query),
-    value: over(value),
-    distance: over(distance.call),
+    measured: measured.map((e) => ({ attribute: (e as Var).column, info: infoOf(e) })),
+    value: level.lower(value, measuring, r.slotOf),
+    distance: level.lower(distance.call, measuring, r.slotOf),
     limit: order.limit,
     offset: order.offset,
     ties: order.withTies || order.order.length > 1,

@@ -103,6 +103,8 @@ export interface Type {
   readonly storage: RowStorage
   /** Appends an order-preserving, self-delimiting encoding (ascending) with the ordered encoder of storage/keys/encode.ts. Absent when the type has no order. */
   readonly encodeKey?: (value: Value, to: KeyEncoder) => void
+  /** The value whose encoding comes next; present only where encodings tell equal values apart as their text does. */
+  readonly decodeKey?: (from: KeyDecoder) => Value
   /** '(10,2)' from its arguments as text to a typmod, and back. Absent when the type takes none. */
   readonly typmodIn?: (args: readonly string[]) => number
   readonly typmodOut?: (typmod: number) => string
@@ -125,4 +127,14 @@ export interface KeyEncoder {
   raw(b: Uint8Array): void
   /** One byte, for tags and terminators of nested values. */
   byte(n: number): void
+}
+
+/** What the ordered encoder wrote, ascending (storage/keys/decode.ts implements it): each method reads one value. */
+export interface KeyDecoder {
+  int16(): number
+  int32(): number
+  int64(): number | bigint
+  text(): string
+  /** Of so many bytes, one character each. */
+  raw(length: number): string
 }

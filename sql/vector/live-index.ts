@@ -15,7 +15,7 @@ import { prefixSpan } from '../../storage/keys/map.ts'
 import { type Changes, type Kv, PAGE_HEADER_BYTES, type Txn, type WritesMark } from '../../storage/kv/kv.ts'
 import { sqlError } from '../types/error.ts'
 import type { Value } from '../types/value.ts'
-import { packVector } from '../types/vector/packed.ts'
+import { packVector, viewVector } from '../types/vector/packed.ts'
 import { Backlog } from './backlog.ts'
 import { BuildProgress } from './build-progress.ts'
 import { Calibration } from './calibration.ts'
@@ -559,6 +559,10 @@ export class LiveIndex implements VectorIndex {
       linked,
       isQuantized: this.isQuantized,
       name: (slot) => keys.key(slot),
+      distance: (slot, value) => {
+        const { element, dimensions, distance } = this.spec
+        return distance(viewVector(graph.vector(slot), element, dimensions), value)
+      },
       measure: (...args) => distancesOf(this.spec, this.prefix, ...args),
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {

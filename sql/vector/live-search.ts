@@ -34,6 +34,8 @@ export function ownEntries(txn: Txn, prefix: Key, spec: VectorIndexSpec): OwnEnt
 export interface Candidate {
   readonly name: string
   readonly distance: number
+  /** Where the distance is the graph's, near the operator's own; undefined: it is that. */
+  readonly slot?: number
 }
 
 /** NaN is behind everything. */
@@ -48,6 +50,8 @@ export interface SearchSource {
   readonly linked: number
   readonly isQuantized: boolean
   name(slot: number): string
+  /** By the operator. */
+  distance(slot: number, query: Value): number
   /** Exact distances of rows by their entries at the snapshot: for a quantized graph. */
   measure(txn: Txn, names: readonly string[], query: Value): readonly (number | undefined)[]
   /** The search is over. Called once. */
@@ -155,7 +159,7 @@ export class LiveSearch implements VectorSearch {
     const out: Candidate[] = []
     for (let i = 0; i < slots.length; i++) {
       const name = source.name(slots[i]!)
-      if (own?.has(name) !== true) out.push({ name, distance: distances[i]! })
+      if (own?.has(name) !== true) out.push({ name, distance: distances[i]!, slot: slots[i]! })
     }
     if (!source.isQuantized || out.length === 0) return out
     const names = out.map((each) => each.name)
@@ -201,7 +205,11 @@ export class LiveSearch implements VectorSearch {
       keys[i] = (rowPrefix + candidates[i]!.name) as Key
       distances[i] = candidates[i]!.distance
     }
-    return { keys, distances }
+    return { keys, distances, distanceOf: (hit) => this.#distanceOf(candidates[hit]!) }
+  }
+
+  #distanceOf({ slot, distance }: Candidate): number {
+    return slot === undefined ? distance : this.#source.distance(slot, this.#query)
   }
 }
 

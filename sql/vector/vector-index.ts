@@ -59,6 +59,8 @@ export interface SearchOptions {
 export interface Hits {
   readonly keys: readonly Key[]
   readonly distances: Float64Array
+  /** The operator's own distance of a hit; absent where the row has to be measured. Asked before the search goes on. */
+  readonly distanceOf?: ((hit: number) => number) | undefined
 }
 
 /** One search that can be continued until every visible entry was given, each once. */

@@ -45,6 +45,10 @@ const QUERIES = [
   `select id from t where cat = 1 order by ${D}, id limit 4`,
   `select id from t where cat = any('{2,3}') order by ${D}, id limit 4`,
   `select id from t order by subvector(v, 1, 2)::vector(2) <-> '[4,4]', id limit 4`,
+  `select t from t order by ${D}, id limit 2`,
+  `select 1 from t order by ${D}, id limit 3`,
+  `select id, abs(${D}) + 1 from t where (${D})::int % 2 <> 0 order by ${D}, id limit 3`,
+  `select id from t where vector_norm(v) > 900 order by ${D}, id limit 3`,
   `select t.id, c.name from t join c on c.cat = t.cat order by ${D}, t.id limit 4`,
   `select t.id, u.id from t left join u on u.tid = t.id order by ${D}, t.id limit 4`,
   `select u.id, x.id from u cross join lateral (select id from t order by t.v <-> u.q, id limit 2) x order by 1, 2`,
@@ -78,6 +82,31 @@ test('numbering the nearest reads no more than those', async () => {
     `explain (analyze, timing off, costs off) select rank() over (order by ${D}) from t order by ${D} limit 5`,
   )
   expect(plan).toMatch(/Index Scan using .* \(actual rows=5 loops=1\)/)
+})
+
+test('what the keys of rows hold is not read from the rows', async () => {
+  const { ask } = embedded
+  await ask('create table k (a text, b uuid, c bigint, n int, v vector(2), primary key (a, c, b))')
+  await ask(
+    `insert into k select 'x' || chr(195 + i % 20), md5(i::text)::uuid, i * 10000000000000000, i, array[i, i % 9]::vector
+      from generate_series(-300, 300) i`,
+  )
+  await ask('create index on k using hnsw (v vector_l2_ops)')
+  const nearest = (columns: string) => `select ${columns}, v <-> '[2.2,5]' from k order by v <-> '[2.2,5]' limit 7`
+  const read = async (columns: string) =>
+    / Rows Fetched: (\d+)/.exec(await ask(`explain (analyze, timing off) ${nearest(columns)}`))?.[1]
+  await ask('set enable_seqscan = off')
+  expect(await read('a, b, c')).toBe('0')
+  expect(await read('c')).toBe('0')
+  expect(await read('c, n')).toBe('7')
+  const found = await ask(nearest('a, b, c'))
+  const also = await ask(nearest('n')) // reads the rows
+  await ask('set enable_seqscan = on')
+  await ask('set enable_indexscan = off')
+  expect(found).toBe(await ask(nearest('a, b, c')))
+  expect(also).toBe(await ask(nearest('n')))
+  await ask('reset enable_indexscan')
+  await ask('drop table k')
 })
 
 test('what looks ahead, or back over all rows, is not limited below', async () => {

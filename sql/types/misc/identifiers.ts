@@ -118,6 +118,7 @@ export const IDENTIFIER_TYPES: readonly Type[] = [
       writeUuid(value as string, bytes, 0)
       to.raw(bytes)
     },
+    decodeKey: (from) => readUuid(Buffer.from(from.raw(16), 'latin1'), 0),
   },
   { ...UNSIGNED32, oid: oid(26), name: 'oid', input: parseOid },
   { ...UNSIGNED32, oid: oid(28), name: 'xid', input: (text) => Number(BigInt.asUintN(32, lenientUnsigned(text))) },

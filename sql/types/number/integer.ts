@@ -7,7 +7,7 @@ import { readInt64 } from '../bytes.ts'
 import { sqlError } from '../error.ts'
 import { type FunctionBody, type FunctionTable, scalar } from '../function.ts'
 import { compareNative, comparisons, NATIVE } from '../misc/comparison.ts'
-import type { ByteWriter, KeyEncoder, Type } from '../type.ts'
+import type { ByteWriter, KeyDecoder, KeyEncoder, Type } from '../type.ts'
 import type { Int64, Value } from '../value.ts'
 import * as int from './int.ts'
 
@@ -35,6 +35,11 @@ const keyInteger = {
   4: (to: KeyEncoder, n: Int64) => to.int32(n as number),
   8: (to: KeyEncoder, n: Int64) => to.int64(n),
 }
+const integerOfKey = {
+  2: (from: KeyDecoder) => from.int16(),
+  4: (from: KeyDecoder) => from.int32(),
+  8: (from: KeyDecoder) => from.int64(),
+}
 const storageKind = { 2: 'int16', 4: 'int32', 8: 'int64' } as const
 
 export const wrongBinaryLength = (message = 'incorrect binary data format') => sqlError('22P03', message)
@@ -59,6 +64,7 @@ function integerType(shape: IntegerTypeShape): Type {
     hashKey: (value) => value as Int64,
     storage: { kind: storageKind[shape.bytes] },
     encodeKey: (value, to) => key(to, value as Int64),
+    decodeKey: integerOfKey[shape.bytes],
   }
 }
 

@@ -92,11 +92,12 @@ const stringType = {
 const typmodOut = (typmod: number): string => (typmod < 4 ? '' : `(${typmod - 4})`)
 
 export const STRING_TYPES: readonly Type[] = [
-  { ...stringType, oid: oid(25), name: 'text', input: (text) => text },
+  { ...stringType, oid: oid(25), name: 'text', input: (text) => text, decodeKey: (from) => from.text() },
   {
     ...stringType,
     oid: oid(1043),
     name: 'varchar',
+    decodeKey: (from) => from.text(),
     input: (text, typmod) => coerceVarchar(text, typmod, false),
     receive: (from, start, end, typmod) => coerceVarchar(decodeUtf8(from, start, end), typmod, false),
     typmodIn: lengthTypmod('varchar', 4),

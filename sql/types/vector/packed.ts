@@ -104,6 +104,13 @@ export function unpackVector(bytes: Uint8Array, element: VectorElement, dimensio
   }
 }
 
+/** The same for a moment: a view where the bytes may be viewed so, else a copy. */
+export function viewVector(bytes: Uint8Array, element: VectorElement, dimensions: number): VectorValue {
+  return element === 'f32' && bytes.byteOffset % 4 === 0
+    ? new Float32Array(bytes.buffer, bytes.byteOffset, dimensions)
+    : unpackVector(bytes, element, dimensions)
+}
+
 /** Whether every element is 0: such a vector has no cosine distance and is not indexed for it. */
 export function isZeroVector(value: VectorValue): boolean {
   if (value instanceof SparseVector) return value.indices.length === 0
