@@ -14,7 +14,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { CalibrationRow } from './calibration.ts'
-import { type PackedKeys, SlotKeys } from './slot-keys.ts'
+import { GROUP_SLOTS, type PackedKeys, SlotKeys } from './slot-keys.ts'
 
 const MAGIC = Buffer.from('ALXGRAPH', 'latin1')
 const VERSION = 2
@@ -132,6 +132,7 @@ export async function readCheckpoint<G>(
     const blocks = blocksIn(handle)
     const head = headOf(await sealed(blocks), fingerprint)
     const keys = new SlotKeys()
+    keys.expect(head.keyBlocks * GROUP_SLOTS)
     for (let i = 0; i < head.keyBlocks; i++)
       if (!keys.restore(packedOf(await sealed(blocks)))) throw new CheckpointDamage('its keys are none')
     const graph = await restore(contents(blocks))
@@ -147,23 +148,39 @@ interface Block {
   readonly content: Uint8Array
 }
 
+/** Blocks in their order. Each may be used until the next one is asked for; meanwhile that is read. */
 async function* blocksIn(handle: FileHandle): AsyncGenerator<Block, undefined> {
   const { size } = await handle.stat()
   const begin = Buffer.alloc(MAGIC.length + HEADER_BYTES)
   await readAll(handle, begin, 0)
   if (!begin.subarray(0, MAGIC.length).equals(MAGIC)) throw new CheckpointDamage('it is no checkpoint')
-  let header = begin.subarray(MAGIC.length)
-  for (let at = begin.length, number = 0; ; number++) {
+  const buffers: Buffer[] = []
+  let at = begin.length
+  /** The block after `header`, with the header behind it if there is one. */
+  const read = async (header: Buffer, number: number) => {
     const length = header.readUInt32LE(0)
+    const sum = header.readUInt32LE(4)
     if (length > BLOCK_BYTES_MAX || at + length > size) throw new CheckpointDamage('it ends within a block')
-    // With the header of the next one, if there is one.
-    const isLast = at + length === size
-    const bytes = Buffer.allocUnsafeSlow(length + (isLast ? 0 : HEADER_BYTES))
-    await readAll(handle, bytes, at)
-    yield { number, sum: header.readUInt32LE(4), content: new Uint8Array(bytes.buffer, 0, length) }
-    if (isLast) return undefined
-    header = bytes.subarray(length)
-    at += bytes.length
+    const wanted = Math.min(length + HEADER_BYTES, size - at)
+    let buffer = buffers[number & 1]
+    if (buffer === undefined || buffer.length < wanted) buffer = buffers[number & 1] = Buffer.allocUnsafeSlow(wanted)
+    await readAll(handle, buffer.subarray(0, wanted), at)
+    at += wanted
+    return {
+      block: { number, sum, content: new Uint8Array(buffer.buffer, 0, length) },
+      next: buffer.subarray(length, wanted),
+    }
+  }
+  for (let coming = read(begin.subarray(MAGIC.length), 0), number = 1; ; number++) {
+    const { block, next } = await coming
+    if (next.length === 0) {
+      yield block
+      return undefined
+    }
+    coming = read(next, number)
+    // Whoever stops reading does not hear of it.
+    coming.catch(() => undefined)
+    yield block
   }
 }
 

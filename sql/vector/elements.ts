@@ -4,18 +4,23 @@
  *     f32 → f16    each float4 to the nearest half         f32, f16 → bit    1 where the element is above 0 (binary_quantize)
  */
 import { toHalf } from '../types/vector/half.ts'
+import { packedLength } from '../types/vector/packed.ts'
 import type { VectorElement, VectorIndexSpec, VectorMetric } from './vector-index.ts'
 
 export interface GraphElements {
   readonly element: VectorElement
   readonly metric: VectorMetric
+  /** Bytes of each vector, where the column's packed elements are the graph's and of one length. */
+  readonly bytes: number | undefined
   /** Packed elements of the column to packed elements of the graph; the result may be written again by the next call. */
   readonly pack: (packed: Uint8Array) => Uint8Array
 }
 
 export function graphElements(spec: VectorIndexSpec): GraphElements {
   const { element, metric, dimensions, quantization } = spec
-  if (quantization === 'none' || quantization === element) return { element, metric, pack: (packed) => packed }
+  if (quantization === 'none' || quantization === element) {
+    return { element, metric, bytes: packedLength(element, dimensions), pack: (packed) => packed }
+  }
   if (quantization === 'f16') {
     const halves = new Uint16Array(dimensions)
     const out = new Uint8Array(halves.buffer)
@@ -24,6 +29,7 @@ export function graphElements(spec: VectorIndexSpec): GraphElements {
     return {
       element: 'f16',
       metric,
+      bytes: undefined,
       pack(packed) {
         bytes.set(packed)
         for (let i = 0; i < dimensions; i++) halves[i] = clamped(floats[i]!)
@@ -38,6 +44,7 @@ export function graphElements(spec: VectorIndexSpec): GraphElements {
   return {
     element: 'bit',
     metric: 'hamming',
+    bytes: undefined,
     pack(packed) {
       bytes.set(packed)
       bits.fill(0)

@@ -36,6 +36,10 @@ export interface IndexGraph {
   checkpoint(linked: Slot): Generator<Uint8Array>
   /** After a restore: the slot's vector. */
   setVector(slot: Slot, packed: Uint8Array): void
+  /** The same of many slots, the first `count` of `slots`: their vectors, of one length, lie in a buffer at `places`. */
+  setVectors(slots: Uint32Array, places: Uint32Array, count: number, bytes: number, from: Uint8Array): void
+  /** How many slots are dead. */
+  dead(): number
   /** After a restore, when all vectors that there are were given: the others are dead. In slices. */
   dropAbsent(): Promise<void>
   close(): void

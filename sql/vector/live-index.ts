@@ -295,6 +295,7 @@ export class LiveIndex implements VectorIndex {
       kv,
       prefix: this.prefix,
       dimensions: this.spec.dimensions,
+      bytes: this.#elements.bytes,
       pack: (value) => this.#pack(value),
       isOver: () => this.#closed(),
     })

@@ -7,14 +7,16 @@
  */
 import type { Key, Timestamp } from '../../storage/keys/brand.ts'
 import { prefixSpan } from '../../storage/keys/map.ts'
-import { type Kv, PAGE_HEADER_BYTES, type Txn } from '../../storage/kv/kv.ts'
-import { pageRows, Slices } from './slices.ts'
+import { type Kv, PAGE_HEADER_BYTES, type Page, type Txn } from '../../storage/kv/kv.ts'
+import { PAGE_ROWS_MAX, pageRows, Slices } from './slices.ts'
 import type { Slots } from './slots.ts'
 
 export interface LoadOptions {
   readonly kv: Kv
   readonly prefix: Key
   readonly dimensions: number
+  /** Of each packed vector, where entries begin with it. */
+  readonly bytes: number | undefined
   pack(value: Uint8Array): Uint8Array
   isOver(): boolean
 }
@@ -27,6 +29,9 @@ export class EntryLoader {
   readonly #restored: number
   /** Ends of keys that commits have written since: their entries are passed over. */
   readonly #touched = new Set<string>()
+  /** Of a page: slots, and where their vectors lie. */
+  readonly #found = new Uint32Array(PAGE_ROWS_MAX)
+  readonly #places = new Uint32Array(PAGE_ROWS_MAX)
   /** Where the last entry was: its neighbour in the store was often its neighbour in the graph. */
   #near = -1
   /** Entries that were in no checkpoint. */
@@ -53,7 +58,8 @@ export class EntryLoader {
       if (this.#restored > 0) {
         await this.#slots.graph.dropAbsent()
         if (this.#options.isOver()) return undefined
-        this.#countDead()
+        // In one stretch: commits mark others meanwhile.
+        this.#slots.dead = this.#slots.graph.dead()
       }
       // What a commit has replaced meanwhile may be missing.
       return this.#touched.size === 0 ? txn.snapshot : kv.now()
@@ -69,15 +75,7 @@ export class EntryLoader {
     const scanner = txn.scan(prefixSpan(prefix))
     try {
       for (let page = scanner.next(rows); page !== undefined; page = scanner.next(rows)) {
-        const { buffer, bytes } = page
-        for (let o = 0; o < bytes; ) {
-          const start = o + PAGE_HEADER_BYTES
-          const valueAt = start + buffer.readUInt32LE(o)
-          const end = valueAt + buffer.readUInt32LE(o + 4)
-          const at = buffer.readUInt32LE(o + 8) + buffer.readUInt32LE(o + 12) * 2 ** 32
-          o = end
-          this.#found(buffer, start + prefix.length, valueAt, end, at)
-        }
+        this.#page(page)
         if (!slices.isOver) continue
         await slices.next()
         if (isOver()) return false
@@ -88,28 +86,40 @@ export class EntryLoader {
     }
   }
 
-  /** An entry of the store: a slot of the checkpoint's gets its vector, any other is a new slot. */
-  #found(buffer: Buffer, start: number, valueAt: number, end: number, at: number): void {
-    const { graph, keys } = this.#slots
-    if (this.#touched.size > 0 && this.#touched.has(buffer.latin1Slice(start, valueAt))) return
-    let slot: number | undefined = this.#near + 1
-    const isNext = slot < this.#restored && graph.created(slot) === at && keys.isAt(slot, buffer, start, valueAt)
-    if (!isNext) slot = keys.findIn(buffer, start, valueAt)
-    const packed = this.#options.pack(buffer.subarray(valueAt, end))
-    if (slot !== undefined && slot < this.#restored && graph.created(slot) === at && this.#slots.isLive(slot)) {
-      graph.setVector(slot, packed)
-      this.#near = slot
-      return
+  #page({ buffer, bytes: end }: Page): void {
+    const { prefix, bytes, pack } = this.#options
+    const { graph } = this.#slots
+    const begin = PAGE_HEADER_BYTES + prefix.length
+    let found = 0
+    for (let o = 0; o < end; ) {
+      const start = o + begin
+      const valueAt = o + PAGE_HEADER_BYTES + buffer.readUInt32LE(o)
+      const at = buffer.readUInt32LE(o + 8) + buffer.readUInt32LE(o + 12) * 2 ** 32
+      o = valueAt + buffer.readUInt32LE(o + 4)
+      if (this.#touched.size > 0 && this.#touched.has(buffer.latin1Slice(start, valueAt))) continue
+      const slot = this.#slotOf(buffer, start, valueAt, at)
+      if (slot < 0) {
+        this.#slots.append(buffer.latin1Slice(start, valueAt), pack(buffer.subarray(valueAt, o)), at)
+        this.appended++
+      } else if (bytes === undefined) graph.setVector(slot, pack(buffer.subarray(valueAt, o)))
+      else {
+        this.#found[found] = slot
+        this.#places[found++] = valueAt
+      }
     }
-    this.#slots.append(buffer.latin1Slice(start, valueAt), packed, at)
-    this.appended++
+    if (bytes !== undefined && found > 0)
+      graph.setVectors(this.#found, this.#places, found, bytes, buffer.subarray(0, end))
   }
 
-  /** In one stretch: commits mark others meanwhile. */
-  #countDead(): void {
+  /** The slot of the checkpoint whose vector an entry holds; -1: there is none. */
+  #slotOf(buffer: Buffer, start: number, end: number, at: number): number {
     const { graph, keys } = this.#slots
-    let dead = 0
-    for (let slot = 0; slot < graph.slots; slot++) if (graph.deleted(slot) !== Infinity && keys.has(slot)) dead++
-    this.#slots.dead = dead
+    const next = this.#near + 1
+    const isNext = next < this.#restored && graph.created(next) === at && keys.isAt(next, buffer, start, end)
+    const slot = isNext ? next : keys.findIn(buffer, start, end)
+    if (slot === undefined || slot >= this.#restored || graph.created(slot) !== at || !this.#slots.isLive(slot))
+      return -1
+    this.#near = slot
+    return slot
   }
 }

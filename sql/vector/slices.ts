@@ -19,6 +19,7 @@ export class Slices {
   }
 }
 
-/** Entries of a page, so that copying one is not long: half a megabyte of elements, at most 512 rows. */
+export const PAGE_ROWS_MAX = 512
+/** Entries of a page, so that copying one is not long: half a megabyte of elements, at most PAGE_ROWS_MAX. */
 export const pageRows = (dimensions: number): number =>
-  Math.max(1, Math.min(512, Math.floor((1 << 17) / Math.max(1, dimensions))))
+  Math.max(1, Math.min(PAGE_ROWS_MAX, Math.floor((1 << 17) / Math.max(1, dimensions))))

@@ -10,12 +10,15 @@
 import type { Key } from '../../storage/keys/brand.ts'
 
 const GROUP_BITS = 12
-const GROUP_SLOTS = 1 << GROUP_BITS
+/** Slots of a block that `packed` gives; the last may have fewer. */
+export const GROUP_SLOTS = 1 << GROUP_BITS
 const FIRST_BYTES = 1024
 const SEGMENT_BITS = 11
 const SEGMENT_PLACES = 1 << SEGMENT_BITS
 /** Bits of a hash that choose the segment; those above choose the place in it. Keys that share them all are in one that grows. */
 const DIRECTORY_BITS = 20
+/** Of segments that are made before their keys: some will have more, and none shall be parted soon. */
+const EXPECTED_LOAD = 0.6
 const EMPTY = 0
 const REMOVED = -1
 
@@ -93,15 +96,24 @@ export class SlotKeys {
     group.filled = slots
     const from = this.#count
     this.#count += slots
-    for (let i = 0; i < slots; i++) {
-      const [start, end] = [starts[i]!, starts[i + 1]!]
+    for (let i = 0, start = 0; i < slots; i++) {
+      const end = starts[i + 1]!
       if (start === end) continue
       this.#named++
       let hash = SEED
       for (let at = start; at < end; at++) hash = step(hash, bytes[at]!)
       this.#enter(mix(hash), from + i)
+      start = end
     }
     return true
+  }
+
+  /** There will be about so many keys: nothing has to be parted on the way. Before the first. */
+  expect(count: number): void {
+    let bits = 0
+    while (bits < DIRECTORY_BITS && count > (SEGMENT_PLACES << bits) * EXPECTED_LOAD) bits++
+    this.#directory = Array.from({ length: 1 << bits }, () => newSegment(bits))
+    this.#size = SEGMENT_PLACES * 4 * this.#directory.length
   }
 
   /** Names a slot, the next one or a later one. The key now finds this slot. */

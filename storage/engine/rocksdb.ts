@@ -6,7 +6,16 @@
  * to a writer thread that commits all that waits with one fsync; it is woken once a turn of the event loop, so that
  * everything a turn commits shares that fsync.
  */
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Key, key, type Timestamp, timestamp } from '../keys/brand.ts'
@@ -111,27 +120,43 @@ type Done = (error: Error | undefined) => void
 
 let loaded: NativeModule | undefined
 
-/** Loads the addon once: the RocksDB library first, which it links against, then a check that the two agree. */
+/** Loads the addon once. It is tested before its first use, not at every start: a file beside it names the build that was. */
 function native(path: string): NativeModule {
   if (loaded) return loaded
   const require = createRequire(import.meta.url)
   const folder = join(import.meta.dirname, 'native', 'build', 'Release')
-  if (!existsSync(join(folder, 'engine.node'))) {
+  const file = join(folder, 'engine.node')
+  if (!existsSync(file)) {
     throw new EngineError(
       'invalid',
       'the native storage engine is not built: run `npm run install` (needs python3, make, g++)',
     )
   }
-  const module = require(join(folder, 'engine.node')) as NativeModule
+  const module = require(file) as NativeModule
   if (module.rocksdbVersion !== ROCKSDB_VERSION) {
     throw new EngineError(
       'invalid',
       `the native storage engine was built for RocksDB ${module.rocksdbVersion}, not ${ROCKSDB_VERSION}: run \`npm run install\``,
     )
   }
-  selfTest(module, path)
+  const { size, mtimeMs } = statSync(file)
+  const build = `${size} ${mtimeMs} ${process.version}`
+  const tested = `${file}.tested`
+  if (!existsSync(tested) || readFileSync(tested, 'latin1') !== build) {
+    selfTest(module, path)
+    note(tested, build)
+  }
   loaded = module
   return module
+}
+
+/** Where nothing may be written, the next start tests again. */
+function note(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, 'latin1')
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
 }
 
 function engineError(error: unknown, path: string): Error {
@@ -548,7 +573,7 @@ function copyKey(from: string, to: Buffer, at: number): void {
 const closed = () => new EngineError('closed', 'the engine is closed')
 
 /**
- * The addon's headers and the library must agree, which a link cannot see: a tiny store is written, read back and
+ * What the addon was compiled from must fit together, which a link cannot see: a tiny store is written, read back and
  * scanned both ways. Throws EngineError 'invalid'.
  */
 function selfTest(module: NativeModule, folder: string): void {

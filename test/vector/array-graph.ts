@@ -50,6 +50,12 @@ class ArrayGraph implements IndexGraph {
   setVector(slot: number, packed: Uint8Array) {
     this.#vectors[slot] = Uint8Array.from(packed)
   }
+  setVectors(slots: Uint32Array, places: Uint32Array, count: number, bytes: number, from: Uint8Array) {
+    for (let i = 0; i < count; i++) this.setVector(slots[i]!, from.subarray(places[i], places[i]! + bytes))
+  }
+  dead() {
+    return this.#deleted.filter((at) => at < Infinity).length
+  }
   async dropAbsent() {
     for (let slot = 0; slot < this.slots; slot++) if (this.#vectors[slot] === undefined) this.markDeleted(slot, 0)
   }

@@ -175,6 +175,32 @@ describe('the graph', () => {
     )
   })
 
+  test.each([0, 4 << 20])('vectors are brought in together as one by one (%i bytes behind them)', async (behind) => {
+    const graph = Graph.create(SPEC, LIMITS)
+    const generated = vectors(620, SPEC.dimensions)
+    const all = generated.slice(0, 600)
+    for (const vector of all) graph.link(graph.append(vector, 4))
+    graph.markDeleted(7, 6)
+    const together = await Graph.restore(SPEC, LIMITS, graph.checkpoint(600))
+    const bytes = SPEC.dimensions * 4
+    // As in a page of the store: with something else between, at odd places.
+    const page = new Uint8Array(all.length * (bytes + 9) + behind)
+    const slots = Uint32Array.from(all, (_, i) => (i * 7) % all.length)
+    const places = slots.map((_, i) => i * (bytes + 9) + 5)
+    slots.forEach((slot, i) => {
+      page.set(all[slot]!, places[i])
+    })
+    together.setVectors(slots, places, 300, bytes, page)
+    together.setVectors(slots.subarray(300), places.subarray(300), 300, bytes, page)
+    await together.dropAbsent()
+    expect([graph.dead(), together.dead()]).toEqual([1, 1])
+    for (const [slot, vector] of all.entries()) expect(together.vector(slot)).toEqual(vector)
+    for (const query of generated.slice(600))
+      expect(together.search(query, { effort: 20, at: 7 }).next()).toEqual(
+        graph.search(query, { effort: 20, at: 7 }).next(),
+      )
+  })
+
   test('a checkpoint that is written while slots are linked has those that were before', async () => {
     const graph = Graph.create(SPEC, LIMITS)
     const generated = vectors(3030, SPEC.dimensions)

@@ -12,16 +12,21 @@ export const HALF_INFINITY = 0x7c00
 /** Whether the bits are of 0 or -0. */
 export const isHalfZero = (half: number): boolean => (half & 0x7fff) === 0
 
-function decode(half: number): number {
-  const sign = half & HALF_SIGN ? -1 : 1
-  const exponent = (half >> 10) & 31
-  const mantissa = half & 0x3ff
-  if (exponent === 31) return mantissa === 0 ? sign * Infinity : NaN
-  return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1024 + mantissa) * 2 ** (exponent - 25)
-}
-
 /** The number of each half: `HALF_VALUES[half]`. */
-export const HALF_VALUES: Float32Array = Float32Array.from({ length: 65_536 }, (_, half) => decode(half))
+export const HALF_VALUES: Float32Array = table()
+
+/** Of halves from 0 up; the others are their opposites. Each lies in a float4 as it is, but for the exponent's bias. */
+function table(): Float32Array {
+  const values = new Float32Array(65_536)
+  const words = new Uint32Array(values.buffer)
+  for (let half = 0; half < HALF_SIGN; half++) {
+    if (half >= HALF_INFINITY) words[half] = 0x7f80_0000 | ((half & 0x3ff) << 13)
+    else if (half >= 0x400) words[half] = (half << 13) + (112 << 23)
+    else values[half] = half * 2 ** -24
+    words[half + HALF_SIGN] = words[half]! | 0x8000_0000
+  }
+  return values
+}
 
 /** The half next to the float4 next to n; infinite from 65,520 on. */
 export function toHalf(n: number): number {

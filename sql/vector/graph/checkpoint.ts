@@ -30,7 +30,7 @@ export interface Views {
   readonly floats: Float64Array
 }
 
-interface Written {
+export interface Written {
   readonly slots: number
   readonly entry: number
   readonly upperUsed: number
@@ -104,12 +104,20 @@ function copyList(from: Uint32Array, at: number, to: Uint32Array, place: number,
   to[place] = kept
 }
 
-/** Fills a new graph's memory; `reserve` makes it reach to an address. Throws CheckpointError. */
+/** The memory of a new graph that is filled. */
+export interface Filling {
+  /** Makes it reach to an address. */
+  reserve(end: number): Views
+  /** A block of slots: how many of them, from the first, were good. */
+  slots(content: Uint8Array, from: number, count: number, whole: Written): number
+}
+
+/** Throws CheckpointError. */
 export async function fillFrom(
   blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   spec: GraphSpec,
   layout: Layout,
-  reserve: (end: number) => Views,
+  filling: Filling,
 ): Promise<Written> {
   const contents = contentsOf(blocks)
   const first = await contents.next()
@@ -120,7 +128,7 @@ export async function fillFrom(
   const { slots, entry, upperUsed, coded } = head
   if (!(slots <= layout.slotsMax && entry <= slots && upperUsed <= layout.upperEnd - layout.upper))
     throw new CheckpointError('it is larger than the graph may be')
-  const views = reserve(endOf(layout, slots))
+  const views = filling.reserve(endOf(layout, slots))
   const width = 1 + 2 * spec.m
   const chunk = chunkOf(width)
   for (let from = 0; from < slots; from += chunk) {
@@ -128,11 +136,12 @@ export async function fillFrom(
     const block = await contents.next()
     if (block.done === true || block.value.length !== count * (20 + 4 * width + 1))
       throw new CheckpointError('a block of slots is missing')
-    fillSlots(block.value.slice().buffer as ArrayBuffer, from, count, head, spec, layout, views)
+    const good = filling.slots(block.value, from, count, head)
+    if (good < count) throw new CheckpointError(`slot ${from + good} has bad links`)
   }
   const last = await contents.next()
   if (last.done === true || last.value.length !== upperUsed) throw new CheckpointError('the upper lists are missing')
-  const upper = new Uint32Array(last.value.slice().buffer)
+  const upper = new Uint32Array(new Uint8Array(last.value).buffer)
   checkUpper(upper, spec.m, slots)
   views.words.set(upper, layout.upper / 4)
   if ((await contents.next()).done !== true) throw new CheckpointError('there are more blocks than slots')
@@ -158,35 +167,6 @@ function headOf(content: Uint8Array): Written & { readonly version: number; read
     return JSON.parse(Buffer.from(content).toString()) as Written & { version: number; kind: string }
   } catch {
     throw new CheckpointError('the first block is none')
-  }
-}
-
-function fillSlots(
-  content: ArrayBuffer,
-  from: number,
-  count: number,
-  { slots, upperUsed }: Written,
-  spec: GraphSpec,
-  layout: Layout,
-  { words, floats, bytes }: Views,
-): void {
-  const width = 1 + 2 * spec.m
-  const times = new Float64Array(content, 0, 2 * count)
-  const uppers = new Uint32Array(content, 16 * count, count)
-  const links = new Uint32Array(content, 20 * count, width * count)
-  const heads = new Uint8Array(content, (20 + 4 * width) * count, count)
-  for (let i = 0; i < count; i++) {
-    if (heads[i] === 0) continue
-    const slot = from + i
-    const record = recordAt(layout, slot) / 4
-    const upper = uppers[i]!
-    if (!isList(links, i * width, spec.m * 2, slots) || upper > upperUsed)
-      throw new CheckpointError(`slot ${slot} has bad links`)
-    if (layout.heads > 0) bytes[layout.heads + (slot >> 3)]! |= 1 << (slot & 7)
-    floats[record / 2 + RECORD.created] = times[i]!
-    floats[record / 2 + RECORD.deleted] = times[count + i]!
-    words[record + RECORD.upper] = upper === 0 ? 0 : upper - 1 + layout.upper
-    for (let j = 0; j < width; j++) words[record + RECORD.count + j] = links[i * width + j]!
   }
 }
 

@@ -577,6 +577,45 @@ EXPORT(stored) void stored(const Graph *g, Context *c, u32 slot) {
   *scale_at(g, slot) = scale_of(g, element == F16 ? F32 : element, q.floats);
   if (g->code_groups) encode(g, slot);
 }
+/* The vectors of `count` slots, `bytes` each, which lie together at `from`; list: the slots, then how far behind `from` each lies. */
+EXPORT(stored_all) void stored_all(const Graph *g, Context *c, u32 from, const u32 *list, u32 count, u32 bytes) {
+  for (u32 i = 0; i < count; i++) {
+    __builtin_memcpy((char *)vector(g, list[i]), AT(char, from + list[count + i]), bytes);
+    stored(g, c, list[i]);
+  }
+}
+
+/*
+ * A checkpoint's block at `from`: the slots from `first` on, `count` of `slots`. Upper lists take `upper_used` bytes.
+ * Gives how many were good: what follows is damaged.
+ */
+EXPORT(restored) u32 restored(const Graph *g, u32 from, u32 first, u32 count, u32 slots, u32 upper, u32 upper_used) {
+  u32 width = 1 + 2 * g->m;
+  const double *created = AT(double, from), *deleted = created + count;
+  const u32 *uppers = (u32 *)(deleted + count), *lists = uppers + count;
+  const char *heads = (char *)(lists + count * width);
+  for (u32 i = 0; i < count; i++, lists += width) {
+    if (!heads[i]) continue;
+    u32 slot = first + i, bad = lists[0] > 2 * g->m || uppers[i] > upper_used;
+    for (u32 j = 1; j < width; j++) bad |= (j <= lists[0]) & (lists[j] >= slots);
+    if (bad) return i;
+    if (g->heads) AT(unsigned char, g->heads)[slot >> 3] |= 1 << (slot & 7);
+    Record *r = record(g, slot);
+    r->created = created[i];
+    r->deleted = deleted[i];
+    r->upper = uppers[i] ? uppers[i] - 1 + upper : 0;
+    __builtin_memcpy(&r->count, lists, width * 4);
+  }
+  return count;
+}
+
+/* How many slots are dead. */
+EXPORT(dead) u32 dead(const Graph *g) {
+  u32 count = 0;
+  for (u32 slot = 0; slot < g->slots; slot++) count += is_head(g, slot) && record(g, slot)->deleted < __builtin_inf();
+  return count;
+}
+
 /* After a query's bytes were written, padded: of halves where the first decoded vector lies, else where the query does. */
 EXPORT(asked) void asked(const Graph *g, Context *c) {
   u32 element = g->kind >> 3;

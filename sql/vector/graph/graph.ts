@@ -24,11 +24,13 @@ import {
   GRAPH,
   HEADER_AT,
   type Layout,
+  LIST_MAX,
   layoutOf,
   METRICS,
   PAGE,
   RECORD,
   recordAt,
+  STAGE_BYTES,
   vectorAt,
 } from './layout.ts'
 import type { GraphPool } from './pool.ts'
@@ -135,16 +137,21 @@ export class Graph {
     const graph = new Graph(spec, limits, pool)
     try {
       const layout = graph.#layout
-      const filled = await fillFrom(blocks, spec, layout, (end) => {
-        graph.#reserve(end)
-        return { words: graph.#words, floats: graph.#floats, bytes: graph.#bytes }
+      const filled = await fillFrom(blocks, spec, layout, {
+        reserve(end) {
+          graph.#reserve(end)
+          return { words: graph.#words, floats: graph.#floats, bytes: graph.#bytes }
+        },
+        slots: (content, from, count, { slots, upperUsed }) =>
+          graph.#inside.kernel.restored(HEADER_AT, graph.#stage(content), from, count, slots, layout.upper, upperUsed),
       })
       graph.#upperUsed = filled.upperUsed
       graph.#set('slots', filled.slots)
       graph.#set('entry', filled.entry)
       graph.#set('coded', filled.coded)
-      graph.#absent = new Uint8Array(filled.slots)
-      for (let slot = 0; slot < filled.slots; slot++) if (graph.#isHead(slot)) graph.#absent[slot] = 1
+      graph.#absent = new Uint8Array(filled.slots).fill(1)
+      if (layout.heads > 0)
+        for (let slot = 0; slot < filled.slots; slot++) if (!graph.#isHead(slot)) graph.#absent[slot] = 0
       return graph
     } catch (error) {
       graph.close()
@@ -374,6 +381,40 @@ export class Graph {
     invariant(this.#fits(slot, packed.length), 'a vector has the room it had before')
     this.#absent[slot] = 0
     this.#write(slot, packed)
+  }
+
+  /** The same of many slots, the first `count` of `slots`: their vectors, of one length, lie in a buffer at `places`. */
+  setVectors(slots: Uint32Array, places: Uint32Array, count: number, bytes: number, from: Uint8Array): void {
+    if (from.length > STAGE_BYTES || count > LIST_MAX / 2 || this.spec.element === 'sparse') {
+      for (let i = 0; i < count; i++) this.setVector(slots[i]!, from.subarray(places[i]!, places[i]! + bytes))
+      return
+    }
+    const absent = this.#absent
+    invariant(absent !== undefined, 'vectors are set after a restore')
+    invariant(bytes <= this.#layout.vectorBytes, 'a vector of other dimensions')
+    for (let i = 0; i < count; i++) absent[slots[i]!] = 0
+    const stage = this.#stage(from)
+    const { kernel, context } = this.#inside
+    const listAt = this.#words[(context.at >> 2) + CONTEXT.listAt]!
+    this.#words.set(slots.subarray(0, count), listAt >> 2)
+    this.#words.set(places.subarray(0, count), (listAt >> 2) + count)
+    kernel.stored_all(HEADER_AT, context.at, stage, listAt, count, bytes)
+  }
+
+  /** Where the bytes lie now, for the kernel. */
+  #stage(bytes: Uint8Array): number {
+    const { context } = this.#inside
+    invariant(bytes.length <= STAGE_BYTES, 'what is brought in has room')
+    OpenSearch.claim(this.#inside, undefined)
+    // Aligned as they are where they lie: into shared memory V8 copies words, or else single bytes.
+    const at = this.#words[(context.at >> 2) + CONTEXT.imageAt]! + (bytes.byteOffset & 7)
+    this.#bytes.set(bytes, at)
+    return at
+  }
+
+  /** How many slots are dead. */
+  dead(): number {
+    return this.#inside.kernel.dead(HEADER_AT)
   }
 
   /**

@@ -100,6 +100,8 @@ const HEAP_MAX = 131_072
 export const EFFORT_MAX = 65_536
 /** Slots of a list that are swept at once. */
 export const LIST_MAX = 131_072
+/** Room in a context for what is brought into the graph: where the image of a search lies. */
+export const STAGE_BYTES = 1 << 22
 export const PAGE = 65_536
 const PAGES_MAX = 65_536
 
@@ -254,7 +256,7 @@ export const blockAt = ({ records, blockBits, blockBytes }: Places, slot: number
   records + (slot >>> blockBits) * blockBytes
 
 /** Number of a slot in its block. */
-export const placeOf = ({ blockBits }: Places, slot: number): number => slot & (2 ** blockBits - 1)
+export const placeOf = ({ blockBits }: Places, slot: number): number => slot & ~(-1 << blockBits)
 
 export const recordAt = (layout: Places, slot: number): number =>
   blockAt(layout, slot) + placeOf(layout, slot) * layout.stride

@@ -24,6 +24,17 @@ export interface GraphKernel {
   readonly link_some: (g: number, c: number, until: Slot, count: number) => number
   readonly choose_again: (g: number, c: number, node: Slot, layer: number, list: number, count: number) => void
   readonly stored: (g: number, c: number, slot: Slot) => void
+  readonly stored_all: (g: number, c: number, from: number, list: number, count: number, bytes: number) => void
+  readonly restored: (
+    g: number,
+    from: number,
+    first: Slot,
+    count: number,
+    slots: number,
+    upper: number,
+    upperUsed: number,
+  ) => number
+  readonly dead: (g: number) => number
   readonly asked: (g: number, c: number) => void
   readonly begin: (g: number, c: number, without: Slot) => void
   readonly begin_exact: (c: number) => void
