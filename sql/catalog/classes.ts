@@ -17,6 +17,8 @@ export const CLASS = {
   operator: oid(2617),
   opclass: oid(2616),
   opfamily: oid(2753),
+  familyOperator: oid(2602),
+  familyFunction: oid(2603),
   language: oid(2612),
   extension: oid(3079),
   collation: oid(3456),

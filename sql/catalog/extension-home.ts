@@ -5,6 +5,7 @@
  */
 import type { Oid } from '../../storage/keys/brand.ts'
 import * as vector from '../types/vector/catalog-rows.ts'
+import type { Catalog } from './catalog.ts'
 
 const oids = (rows: readonly { readonly oid: number }[]): ReadonlySet<number> => new Set(rows.map((row) => row.oid))
 
@@ -23,6 +24,13 @@ const END = 16_384
 
 export const isOfExtension = (kind: HomedKind, object: number): boolean =>
   object >= FIRST && object < END && MEMBERS[kind].has(object)
+
+/** The schema that an object without a descriptor is seen in, when the data has it in `namespace`. */
+export function seenSchema(catalog: Pick<Catalog, 'extensions'>, kind: HomedKind, object: Oid, namespace: Oid): Oid {
+  if (isOfExtension(kind, object))
+    for (const row of catalog.extensions()) if (row.name === vector.EXTENSION.name) return row.namespace
+  return namespace
+}
 
 /** The column of a catalog that names the schema of its objects. */
 export const SCHEMA_COLUMNS: Readonly<Record<string, readonly [kind: HomedKind, column: string]>> = {

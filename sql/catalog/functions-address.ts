@@ -9,7 +9,7 @@ import { ArrayValue, RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'
 import type { RelationRow } from './catalog.ts'
 import { CLASS } from './classes.ts'
-import { describe, findDefault, ruleOwner } from './functions-describe.ts'
+import { describe, familyOf, findDefault, readRow, ruleOwner } from './functions-describe.ts'
 import { findConstraint, findDomainConstraint } from './functions-show.ts'
 import { formatType } from './names.ts'
 import { columnOf, dataTable, fields } from './tsv.ts'
@@ -125,6 +125,15 @@ const ADDRESSES: ReadonlyMap<Oid, AddressOf> = new Map<Oid, AddressOf>([
       return row && { names: [row.method, ...qualified(c, row)] }
     },
   ],
+  [
+    CLASS.opfamily,
+    (c, object) => {
+      const row = familyOf(c, object)
+      return row && { names: [row.method, ...qualified(c, row)] }
+    },
+  ],
+  [CLASS.familyOperator, (c, object) => familyMember(c, object, 'pg_amop', 'amop', 'strategy')],
+  [CLASS.familyFunction, (c, object) => familyMember(c, object, 'pg_amproc', 'amproc', 'num')],
   [CLASS.language, fromData('pg_language', 'lanname')],
   [CLASS.accessMethod, fromData('pg_am', 'amname')],
   [CLASS.tablespace, fromData('pg_tablespace', 'spcname')],
@@ -134,6 +143,16 @@ const ADDRESSES: ReadonlyMap<Oid, AddressOf> = new Map<Oid, AddressOf>([
   [CLASS.tsParser, fromData('pg_ts_parser', 'prsname', 'prsnamespace')],
   [CLASS.tsTemplate, fromData('pg_ts_template', 'tmplname', 'tmplnamespace')],
 ])
+
+function familyMember(c: CatalogCallContext, object: Oid, table: string, prefix: string, number: string) {
+  const row = readRow(table, object)
+  const family = row && familyOf(c, oid(row.number(`${prefix}family`)))
+  if (row === undefined || family === undefined) return undefined
+  return {
+    names: [family.method, ...qualified(c, family), row.text(`${prefix}${number}`)],
+    args: ['left', 'right'].map((side) => typeText(c, oid(row.number(`${prefix}${side}type`)))),
+  }
+}
 
 const TEXT_ARRAY = oid(1009)
 const FIELDS = [OID.text, TEXT_ARRAY, TEXT_ARRAY]

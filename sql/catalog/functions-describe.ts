@@ -6,6 +6,7 @@ import { RecordValue, type Value } from '../types/value.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'
 import type { ColumnRow, RelationRow } from './catalog.ts'
 import { CLASS } from './classes.ts'
+import { seenSchema } from './extension-home.ts'
 import { findConstraint, findDomainConstraint } from './functions-show.ts'
 import {
   formatType,
@@ -16,7 +17,7 @@ import {
   quoteQualified,
   relationName,
 } from './names.ts'
-import { columnOf, dataTable, fields } from './tsv.ts'
+import { columnOf, dataTable, type FieldReader, fields, reader } from './tsv.ts'
 import { defaultOid } from './virtual-relations.ts'
 
 const RELATION_WORDS: Readonly<Record<RelationRow['kind'], string>> = {
@@ -192,6 +193,36 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
       }
     },
   ],
+  [
+    CLASS.opfamily,
+    (c, object) => {
+      const family = familyOf(c, object)
+      if (family === undefined) return undefined
+      return {
+        text: family.text,
+        type: 'operator family',
+        schema: namespaceName(c, family.namespace),
+        name: quoteIdentifier(family.name),
+        identity: family.identity,
+      }
+    },
+  ],
+  [
+    CLASS.familyOperator,
+    (c, object) =>
+      familyMember(c, object, 'pg_amop', 'amop', 'strategy', 'operator', (row) => {
+        const operator = c.catalog.operator(oid(row.number('amopopr')))
+        return operator && operatorSignature(c, operator)
+      }),
+  ],
+  [
+    CLASS.familyFunction,
+    (c, object) =>
+      familyMember(c, object, 'pg_amproc', 'amproc', 'num', 'function', (row) => {
+        const fn = c.catalog.function(oid(row.number('amproc')))
+        return fn && functionSignature(c, fn)
+      }),
+  ],
   [CLASS.language, fromData('pg_language', 'language', 'language', 'lanname')],
   [CLASS.accessMethod, fromData('pg_am', 'access method', 'access method', 'amname')],
   [CLASS.tablespace, fromData('pg_tablespace', 'tablespace', 'tablespace', 'spcname')],
@@ -210,6 +241,53 @@ const CLASSES: ReadonlyMap<Oid, Describe> = new Map<Oid, Describe>([
     fromData('pg_ts_template', 'text search template', 'text search template', 'tmplname', 'tmplnamespace'),
   ],
 ])
+
+export const readRow = (table: string, object: Oid): FieldReader | undefined => {
+  const data = dataTable(table)
+  const line = data.lines.find((each) => each.startsWith(`${object}\t`))
+  return line === undefined ? undefined : reader(data, line)
+}
+
+export function familyOf(c: CatalogCallContext, object: Oid) {
+  const row = readRow('pg_opfamily', object)
+  const method = row && readRow('pg_am', oid(row.number('opfmethod')))?.text('amname')
+  if (row === undefined || method === undefined) return undefined
+  const name = row.text('opfname')
+  const namespace = seenSchema(c.catalog, 'opfamily', object, oid(row.number('opfnamespace')))
+  const shown = quoteQualified(namespaceUnless(c, c.searchPath.includes(namespace), namespace), name)
+  return {
+    name,
+    namespace,
+    method,
+    text: `operator family ${shown} for access method ${method}`,
+    identity: `${qualify(c, namespace, name)} USING ${quoteIdentifier(method)}`,
+  }
+}
+
+/** An operator or function of an operator family: its number, the types it is for, and what it is. */
+function familyMember(
+  c: CatalogCallContext,
+  object: Oid,
+  table: string,
+  prefix: string,
+  number: string,
+  word: string,
+  memberOf: (row: FieldReader) => string | undefined,
+): Described | undefined {
+  const row = readRow(table, object)
+  const family = row && familyOf(c, oid(row.number(`${prefix}family`)))
+  if (row === undefined || family === undefined) return undefined
+  const types = (qualified: boolean): string =>
+    ['left', 'right']
+      .map((side) => formatType(c, oid(row.number(`${prefix}${side}type`)), undefined, qualified))
+      .join(', ')
+  const numbered = `${word} ${row.text(`${prefix}${number}`)}`
+  return {
+    text: `${numbered} (${types(false)}) of ${family.text}: ${memberOf(row)}`,
+    type: `${word} of access method`,
+    identity: `${numbered} (${types(true)}) of ${family.identity}`,
+  }
+}
 
 /** The view of a rule: a user view's rule has its view's oid, a system view's is in the data. */
 export function ruleOwner(c: CatalogCallContext, rule: Oid): RelationRow | undefined {

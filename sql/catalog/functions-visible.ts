@@ -2,6 +2,7 @@
 import { oid } from '../../storage/keys/brand.ts'
 import type { FunctionBody, FunctionTable } from '../types/function.ts'
 import { type CatalogCallContext, fromCatalog } from './call-context.ts'
+import { familyOf } from './functions-describe.ts'
 import { collationVisible, functionVisible, operatorVisible, relationVisible, typeVisible } from './names.ts'
 import { columnOf, dataTable, fields } from './tsv.ts'
 
@@ -36,7 +37,10 @@ export const VISIBLE_FUNCTIONS: FunctionTable = {
     (c, object) => c.catalog.opclass(oid(object)),
     (c, row) => c.searchPath.includes(row.namespace),
   ),
-  pg_opfamily_is_visible: inData('pg_opfamily', 'opfnamespace'),
+  pg_opfamily_is_visible: visible(
+    (c, object) => familyOf(c, oid(object)),
+    (c, { namespace }) => c.searchPath.includes(namespace),
+  ),
   pg_conversion_is_visible: inData('pg_conversion', 'connamespace'),
   pg_ts_config_is_visible: inData('pg_ts_config', 'cfgnamespace'),
   pg_ts_dict_is_visible: inData('pg_ts_dict', 'dictnamespace'),

@@ -560,9 +560,6 @@ export const MEMBERS: readonly (readonly [classOid: number, oid: number])[] = [
   ...pg_opclass.map((row) => [2616, row.oid] as const),
 ]
 export const pg_description = [
-  { objoid: typeOid('vector'), classoid: PG_TYPE, description: 'single-precision vector' },
-  { objoid: typeOid('halfvec'), classoid: PG_TYPE, description: 'half-precision vector' },
-  { objoid: typeOid('sparsevec'), classoid: PG_TYPE, description: 'single-precision sparse vector' },
   { objoid: METHODS.hnsw, classoid: PG_AM, description: 'hnsw index access method' },
   { objoid: METHODS.ivfflat, classoid: PG_AM, description: 'ivfflat index access method' },
 ].map((row) => ({ ...row, objsubid: 0 }))

@@ -1,0 +1,12 @@
+CREATE EXTENSION vector;
+SELECT pg_describe_object(classid, objid, objsubid) COLLATE "C" AS member FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector') AND deptype = 'e' ORDER BY 1;
+SELECT pg_describe_object('pg_amop'::regclass, o.oid, 0) COLLATE "C" AS member, pg_identify_object('pg_amop'::regclass, o.oid, 0) FROM pg_amop o JOIN pg_opfamily f ON f.oid = amopfamily WHERE opfname ~ 'vec|bit|text' ORDER BY 1;
+SELECT pg_describe_object('pg_amproc'::regclass, o.oid, 0) COLLATE "C" AS member, pg_identify_object('pg_amproc'::regclass, o.oid, 0) FROM pg_amproc o JOIN pg_opfamily f ON f.oid = amprocfamily WHERE opfname ~ 'vec|bit|text' ORDER BY 1;
+SELECT count(*), count(pg_describe_object('pg_opfamily'::regclass, oid, 0)), count((pg_identify_object('pg_opfamily'::regclass, oid, 0)).identity) FROM pg_opfamily;
+SELECT count(*), count(pg_describe_object('pg_amop'::regclass, oid, 0)) FROM pg_amop;
+SELECT count(*), count(pg_describe_object('pg_amproc'::regclass, oid, 0)) FROM pg_amproc;
+SELECT typname, obj_description(oid, 'pg_type') FROM pg_type WHERE typname IN ('vector', 'halfvec', 'sparsevec') ORDER BY 1;
+SELECT pg_identify_object_as_address('pg_amproc'::regclass, o.oid, 0)::text COLLATE "C" FROM pg_amproc o JOIN pg_opfamily f ON f.oid = amprocfamily WHERE opfname = 'vector_cosine_ops' ORDER BY 1;
+SELECT pg_identify_object_as_address('pg_amop'::regclass, o.oid, 0)::text COLLATE "C", pg_identify_object_as_address('pg_opfamily'::regclass, f.oid, 0), pg_identify_object('pg_opfamily'::regclass, f.oid, 0) FROM pg_amop o JOIN pg_opfamily f ON f.oid = amopfamily WHERE opfname IN ('vector_ops', 'float_ops') ORDER BY 1;
+SET search_path = pg_catalog;
+SELECT pg_opfamily_is_visible(oid), pg_describe_object('pg_opfamily'::regclass, oid, 0) FROM pg_opfamily WHERE opfname = 'vector_ops';
