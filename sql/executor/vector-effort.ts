@@ -56,9 +56,7 @@ export function chooseEffort(
   }
   const recall = share < 1 ? 1 - (1 - minRecall) * FILTERED : minRecall
   const measured = index.effortFor(recall, Math.min(depth, CALIBRATED), allowed ? share : 1)
-  // What is easy to find is so for queries near the data.
-  const nearest = Math.max(measured, ROOM * CALIBRATED)
-  const effort = Math.ceil(nearest + ROOM * Math.max(0, depth - CALIBRATED))
+  const effort = Math.ceil(measured + ROOM * Math.max(0, depth - CALIBRATED))
   return chosen(effort, `recall ${minRecall}`, false, WALKED)
 }
 

@@ -2,11 +2,10 @@
  * How much a search finds for its effort, measured on the index itself: queries are asked of the graph, and its answers
  * compared with exact ones. For rare rows the same is done with random sets of allowed slots.
  *
- * The queries are stored vectors (a stored one itself is found too easily: its own links lead to what is near), some way
- * towards another one: about as hard as vectors of the same kind that are not stored. What was measured lies on a curve;
- * efforts in between are read off it, in logarithms of effort and of what is missed.
+ * A query is a stored vector, asked as if it were not stored (`without`): where such queries lie is where others of their
+ * kind will. What was measured lies on a curve, less what so small a sample cannot know; efforts in between are read off
+ * it, in logarithms of effort and of what is missed.
  */
-import { HALF_VALUES, toHalf } from '../types/vector/half.ts'
 import type { GraphHits, GraphSearch } from './graph/graph.ts'
 import type { IndexGraph } from './index-graph.ts'
 
@@ -16,34 +15,36 @@ export interface CalibrationRow {
   readonly effort: number
   /** At K. */
   readonly recall: number
+  /** The standard error of `recall`. */
+  readonly error: number
 }
 
 const K = 10
-const QUERIES = 160
+/** As many queries as their exact answers take elements (queries times rows times dimensions), within bounds. */
+const QUERIES = { min: 160, max: 400 }
+const EXACT_ELEMENTS = 12e9
 const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280]
 const SHARES = [1, 0.1, 0.01]
-/** How far queries lie from their stored vectors towards others, in turns. */
-const BLENDS = [0.1, 0.3]
 /** A recall that more effort need not better. */
 const ENOUGH = 0.998
-/** Of what may be missed, this part is left for what a sample cannot know. */
-const MARGIN = 0.2
+/** Standard errors that the true recall may lie below the measured one. */
+const ERRORS = 1.5
 /** Its multiples lie evenly between 0 and 1, however many are taken. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
-/** What twice the effort leaves of what is missed, where the curve does not say so. */
-const HALVING = 0.7
+/** What twice the effort leaves of what is missed behind the curve's end, if not more. */
+const LEFT = 0.7
 /** Up to so many elements (rows times dimensions) that match are measured exactly; above, a graph is asked for them alone. */
 export const GATHER_ELEMENTS = 15_000_000
 /** A smaller index is searched whole by any effort. */
 const SLOTS_MIN = 200
 /** A recall that is missed by more is not reached by twice the effort. */
 const FAR = 0.1
-/** Before anything was measured. */
+/** Before anything was measured: as in 100,000 word vectors. */
 const ASSUMED: readonly CalibrationRow[] = [
-  { share: 1, effort: 40, recall: 0.9 },
-  { share: 1, effort: 100, recall: 0.95 },
-  { share: 1, effort: 200, recall: 0.98 },
-  { share: 1, effort: 400, recall: 0.99 },
+  { share: 1, effort: 60, recall: 0.9, error: 0 },
+  { share: 1, effort: 130, recall: 0.95, error: 0 },
+  { share: 1, effort: 300, recall: 0.98, error: 0 },
+  { share: 1, effort: 500, recall: 0.99, error: 0 },
 ]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -88,7 +89,7 @@ export class Calibration {
     const shares = [...new Set(table.map((row) => row.share))].sort((a, b) => b - a)
     const nearest = shares.find((each) => each <= share) ?? shares.at(-1)!
     const rows = table.filter((row) => row.share === nearest)
-    const effort = effortOn(rows, 1 - (1 - recall) * (1 - MARGIN))
+    const effort = effortOn(rows, recall)
     // Too far from it to be guessed: the graph falls into parts.
     if (effort === undefined) return Math.max(limit, slots)
     return Math.ceil(Math.max(limit, limit > K ? (effort * limit) / K : effort))
@@ -97,7 +98,7 @@ export class Calibration {
 
 /** Where the curve through the rows (of ascending effort) reaches the recall; undefined: it stays far below. */
 function effortOn(rows: readonly CalibrationRow[], recall: number): number | undefined {
-  const missed = (row: CalibrationRow): number => Math.log(Math.max(1 - row.recall, 1e-4))
+  const missed = (row: CalibrationRow): number => Math.log(Math.max(1 - sureOf(row), 1e-4))
   const wanted = Math.log(Math.max(1 - recall, 1e-4))
   let before: CalibrationRow | undefined
   for (const row of rows) {
@@ -107,16 +108,20 @@ function effortOn(rows: readonly CalibrationRow[], recall: number): number | und
       return before.effort * (row.effort / before.effort) ** part
     }
     // What chance has made worse again is as it was.
-    if (before === undefined || row.recall >= before.recall) before = row
+    if (before === undefined || sureOf(row) >= sureOf(before)) before = row
   }
   const last = rows.at(-1)!
-  if (last.recall < recall - FAR) return undefined
-  return last.effort * 2 ** ((wanted - missed(last)) / Math.log(HALVING))
+  if (sureOf(last) < recall - FAR) return undefined
+  // As flat as it ends: where it does not rise any more, there is no such effort.
+  const flat = rows.length < 2 ? 0 : Math.exp(missed(last) - missed(rows.at(-2)!))
+  const left = Math.max(LEFT, flat)
+  return left < 1 ? last.effort * 2 ** ((wanted - missed(last)) / Math.log(left)) : undefined
 }
+
+const sureOf = ({ recall, error }: CalibrationRow): number => recall - ERRORS * error
 
 interface Asked {
   readonly slot: number
-  readonly query: Uint8Array
   /** How many there are to be found, and the distance of the last of them. */
   readonly wanted: number
   readonly bound: number
@@ -131,64 +136,40 @@ async function measureShare(
   const allow = share === 1 ? undefined : randomBits(linked, share)
   const options = { until: linked, ...(allow === undefined ? {} : { allow }) }
   const asked: Asked[] = []
-  const queries = Math.min(QUERIES, linked)
+  const elements = linked * Math.max(1, graph.spec.dimensions)
+  const queries = Math.min(linked, Math.max(QUERIES.min, Math.min(QUERIES.max, Math.floor(EXACT_ELEMENTS / elements))))
   for (let i = 0; i < queries * 2 && asked.length < queries; i++) {
     // Early and late ones alike: those that came first are found more easily.
     const slot = Math.floor(((i * GOLDEN) % 1) * linked)
     if (graph.deleted(slot) !== Infinity) continue
-    const query = blended(graph, slot, (slot + (linked >> 1)) % linked, BLENDS[asked.length % BLENDS.length]!)
-    const exact = await graph.exact(query, { ...options, limit: K + 1 })
+    const exact = await graph.exact(Uint8Array.from(graph.vector(slot)), { ...options, limit: K + 1 })
     const others = [...exact.distances].filter((_, i) => exact.slots[i] !== slot).slice(0, K)
-    if (others.length > 0) asked.push({ slot, query, wanted: others.length, bound: others.at(-1)! })
+    if (others.length > 0) asked.push({ slot, wanted: others.length, bound: others.at(-1)! })
     await turn()
     if (isOver()) return undefined
   }
-  const wanted = asked.reduce((sum, each) => sum + each.wanted, 0)
-  if (wanted === 0) return []
+  if (asked.length === 0) return []
   const rows: CalibrationRow[] = []
   for (const effort of EFFORTS) {
-    let found = 0
-    for (const { slot, query, wanted: most, bound } of asked) {
-      // The vector itself is among the answers.
-      const hits = await first(graph.search(query, { ...options, effort: effort + 1 }))
-      let good = 0
+    let sum = 0
+    let squares = 0
+    for (const { slot, wanted, bound } of asked) {
+      const query = Uint8Array.from(graph.vector(slot))
+      const { distances } = await first(graph.search(query, { ...options, effort, without: slot }))
       // What is as near as the last of them is as good.
-      for (let h = 0; h < hits.slots.length && good < most; h++)
-        if (hits.slots[h] !== slot && hits.distances[h]! <= bound) good++
-      found += good
+      const found = Math.min(wanted, distances.filter((distance) => distance <= bound).length) / wanted
+      sum += found
+      squares += found * found
       await turn()
       if (isOver()) return undefined
     }
-    const recall = found / wanted
-    rows.push({ share, effort, recall })
+    const count = asked.length
+    const recall = sum / count
+    const error = Math.sqrt(Math.max(0, squares / count - recall * recall) / count)
+    rows.push({ share, effort, recall, error })
     if (recall >= ENOUGH) break
   }
   return rows
-}
-
-/** A slot's vector some part of the way towards another one's; of bits, that part of the bytes. Sparse ones stay as they are. */
-function blended(graph: IndexGraph, slot: number, other: number, part: number): Uint8Array {
-  const from = Uint8Array.from(graph.vector(slot))
-  const { element } = graph.spec
-  if (part === 0 || element === 'sparse' || graph.deleted(other) !== Infinity) return from
-  const to = Uint8Array.from(graph.vector(other))
-  if (element === 'bit') {
-    const every = Math.round(1 / part)
-    for (let i = slot % every; i < from.length; i += every) from[i] = to[i]!
-    return from
-  }
-  const target = to.buffer
-  if (element === 'f16') {
-    const halves = new Uint16Array(from.buffer)
-    const others = new Uint16Array(target)
-    for (let i = 0; i < halves.length; i++)
-      halves[i] = toHalf(HALF_VALUES[halves[i]!]! * (1 - part) + HALF_VALUES[others[i]!]! * part)
-    return from
-  }
-  const floats = new Float32Array(from.buffer)
-  const others = new Float32Array(target)
-  for (let i = 0; i < floats.length; i++) floats[i] = floats[i]! * (1 - part) + others[i]! * part
-  return from
 }
 
 async function first(search: GraphSearch): Promise<GraphHits> {

@@ -102,8 +102,13 @@ export interface VectorIndexStatus {
   readonly dead: number
   readonly tail: number
   readonly bytes: number
-  /** Measured recall at 10 by effort; empty before the first calibration. */
-  readonly calibration: readonly { readonly share: number; readonly effort: number; readonly recall: number }[]
+  /** Measured recall at 10 by effort, with its standard error; empty before the first calibration. */
+  readonly calibration: readonly {
+    readonly share: number
+    readonly effort: number
+    readonly recall: number
+    readonly error: number
+  }[]
   /** Milliseconds since the epoch of the last finished build, and how long it took. */
   readonly builtAt: number | undefined
   readonly buildMs: number | undefined

@@ -20,7 +20,14 @@ const recallOf = ({ calibration }: VectorIndexStatus): number | null => {
 const calibrationText = ({ calibration }: VectorIndexStatus): string | null =>
   calibration.length === 0
     ? null
-    : JSON.stringify(calibration.map((row) => ({ ...row, recall: Math.round(row.recall * 10_000) / 10_000 })))
+    : JSON.stringify(
+        calibration.map((row) => ({
+          ...row,
+          recall: inTenThousandths(row.recall),
+          error: inTenThousandths(row.error),
+        })),
+      )
+const inTenThousandths = (n: number): number => Math.round(n * 10_000) / 10_000
 
 /** All vector indexes of the session's database; asking for one that is not open opens it. One that is not valid has a graph while it is built. */
 function* statusRows(session: Backend): Iterable<readonly Value[]> {
