@@ -5,9 +5,10 @@ import { type FunctionBody, functionBodies } from '../../sql/types/function.ts'
 import { OID } from '../../sql/types/oids.ts'
 import { type ArrayValue, BitString, SparseVector, type Value } from '../../sql/types/value.ts'
 import { DISTANCES, type Metric } from '../../sql/types/vector/distance.ts'
-import { plainFloats, readFloat4 } from '../../sql/types/vector/element-text.ts'
+import { readFloat4 } from '../../sql/types/vector/element-text.ts'
 import { fromHalves, HALF_VALUES, toHalf, toHalves } from '../../sql/types/vector/half.ts'
 import { compareHalfvecs } from '../../sql/types/vector/halfvec-type.ts'
+import { plainFloats } from '../../sql/types/vector/kernel.ts'
 import {
   dimensionsOf,
   elementOfType,

@@ -1,5 +1,5 @@
 /**
- * Compiles the kernel (kernel.c, and the graph's work in sql/vector/graph/graph.c) into kernel-bytes.ts. Run it after a
+ * Compiles the kernel (kernel.c, text.c, and the graph's work in sql/vector/graph/graph.c) into kernel-bytes.ts. Run it after a
  * change of a source, with clang and wasm-ld (Debian: `apt-get install clang lld`; the bytes that are checked in come from version 14):
  *
  *     npx tsx sql/types/vector/build-kernel.ts
@@ -23,14 +23,14 @@ const MEMORY = [
 
 const folder = mkdtempSync(join(tmpdir(), 'kernel-'))
 const out = join(folder, 'kernel.wasm')
-const sources = [path('kernel.c'), path('../../vector/graph/graph.c')]
+const sources = [path('kernel.c'), path('text.c'), path('../../vector/graph/graph.c')]
 execFileSync('clang', [...FLAGS, ...CODE, ...LINK, ...MEMORY, ...process.argv.slice(2), '-o', out, ...sources], {
   stdio: 'inherit',
 })
 const bytes = readFileSync(out)
 rmSync(folder, { recursive: true })
 const lines = bytes.toString('base64').match(/.{1,110}/g) ?? []
-const text = `/** Made from kernel.c and graph.c by build-kernel.ts: the compiled kernel, base64. */
+const text = `/** Made from kernel.c, text.c and graph.c by build-kernel.ts: the compiled kernel, base64. */
 export const KERNEL_BYTES =
 ${lines.map((line) => `  '${line}'`).join(' +\n')}
 `

@@ -16,7 +16,6 @@ const double = new Float64Array(1)
 const halves = new Uint32Array(double.buffer)
 const LOW = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1
 const FLOAT4_NORMAL_MIN = 1.1754943508222875e-38
-const FLOAT4_MAX = 3.4028234663852886e38
 
 /** What is not 0 but too small for a float4. */
 const VANISHES = /^[+-]?[0.]*[1-9]/
@@ -81,79 +80,6 @@ export function parseElements(text: string, type: string, max: number, read: (wo
   at = afterSpaces(text, at)
   if (at < text.length) throw malformed(text, type, 'Junk after closing right brace.')
   return elements
-}
-
-/** Powers of ten that a double holds exactly. */
-const EXACT_POWERS = Array.from({ length: 23 }, (_, i) => 10 ** i)
-/** Digits that a double holds exactly whatever they are. */
-const EXACT_DIGITS = 15
-/** How near the middle of two float4s, in units of the double's last place, a value may be wrong because digits were left out. */
-const DOUBTFUL = 32
-
-/**
- * The quick way through `[0.25,-1.5e-3,7]`: decimal numbers without spaces. Each is its first 15 digits times a power of ten,
- * which is off by a few units of a double's last place at most: its float4 is right unless the double lies that near the
- * middle of two. undefined: something here wants the long way (spaces, other spellings, an error, a doubtful middle).
- */
-export function plainFloats(text: string, max: number): Float32Array | undefined {
-  const end = text.length - 1
-  if (text.charCodeAt(0) !== 0x5b || text.charCodeAt(end) !== 0x5d) return undefined
-  let floats = new Float32Array(64)
-  let count = 0
-  for (let at = 1; at <= end; at++) {
-    let code = text.charCodeAt(at)
-    const negative = code === 0x2d
-    if (negative) code = text.charCodeAt(++at)
-    // Nine digits fit an integer, the next six another: integers are quicker than doubles.
-    let high = 0
-    let low = 0
-    let digits = 0
-    let point = -1
-    let dropped = 0
-    const first = at
-    for (; ; code = text.charCodeAt(++at)) {
-      const digit = code - 0x30
-      if (digit >= 0 && digit <= 9) {
-        if (digits < 9) {
-          high = (high * 10 + digit) | 0
-          if (high !== 0) digits++
-        } else if (digits < EXACT_DIGITS) {
-          low = (low * 10 + digit) | 0
-          digits++
-        } else dropped++
-      } else if (code === 0x2e && point < 0) point = at
-      else break
-    }
-    const fraction = point < 0 ? 0 : at - point - 1
-    if (at - first === (point < 0 ? 0 : 1)) return undefined
-    let exponent = dropped - fraction
-    const mantissa = digits > 9 ? high * EXACT_POWERS[digits - 9]! + low : high
-    if (code === 0x65 || code === 0x45) {
-      code = text.charCodeAt(++at)
-      const down = code === 0x2d
-      if (down || code === 0x2b) code = text.charCodeAt(++at)
-      if (!(code >= 0x30 && code <= 0x39)) return undefined
-      let given = 0
-      for (; code >= 0x30 && code <= 0x39 && given < 1000; code = text.charCodeAt(++at))
-        given = given * 10 + code - 0x30
-      exponent += down ? -given : given
-    }
-    if (code !== 0x2c && at !== end) return undefined
-    if (exponent < -22 || exponent > 22) return undefined
-    const size = exponent < 0 ? mantissa / EXACT_POWERS[-exponent]! : mantissa * EXACT_POWERS[exponent]!
-    double[0] = size
-    const middle = (halves[LOW]! & 0x1fff_ffff) - 0x1000_0000
-    if (middle > -DOUBTFUL && middle < DOUBTFUL) return undefined
-    if (size < FLOAT4_NORMAL_MIN ? size !== 0 : size > FLOAT4_MAX) return undefined
-    if (count === floats.length) {
-      if (count >= max) return undefined
-      const more = new Float32Array(Math.min(count * 4, max))
-      more.set(floats)
-      floats = more
-    }
-    floats[count++] = negative ? -size : size
-  }
-  return floats.slice(0, count)
 }
 
 const POWERS = Array.from({ length: 14 }, (_, i) => 10 ** i)

@@ -22,6 +22,7 @@ interface KernelExports {
   readonly ip: PairKernel
   readonly cosine: PairKernel
   readonly l1: PairKernel
+  readonly plain_floats: (text: number, length: number, out: number, max: number) => number
   readonly many: (metric: number, q: number, base: number, dims: number, count: number, out: number) => void
   readonly gather: (
     metric: number,
@@ -208,3 +209,29 @@ export const STAGED_DISTANCES = stagedDistances()
 
 /** Two vectors of the same length, at most 16,384; l2 comes squared. */
 export const PAIR_DISTANCES = pairDistances()
+
+/** Longer texts of vectors are read the long way. */
+const TEXT_BYTES_MAX = 16 * PAGE_BYTES
+
+/**
+ * A vector from its text, `[0.25,-1.5e-3,7]`, where that is plain (text.c says when); undefined: it has to be read the long
+ * way. 768 numbers of four decimals take 8 µs, the string's copying counted (in TypeScript 50).
+ */
+function plainTexts(): (text: string, max: number) => Float32Array | undefined {
+  let kernel: VectorKernel | undefined
+  let bytes = Buffer.alloc(0)
+  return (text, max) => {
+    const { length } = text
+    if (length < 2 || length > TEXT_BYTES_MAX || max * 4 > PAGE_BYTES) return undefined
+    if (kernel === undefined) {
+      const pages = 1 + TEXT_BYTES_MAX / PAGE_BYTES
+      kernel = new VectorKernel(kernelMemory(pages, pages))
+      bytes = Buffer.from(kernel.memory.buffer as unknown as ArrayBuffer)
+    }
+    // Whatever is no ASCII comes as several bytes, none of which is a number's.
+    if (bytes.utf8Write(text, PAGE_BYTES, length) !== length) return undefined
+    const count = kernel.exports.plain_floats(PAGE_BYTES, length, 0, max)
+    return count < 0 ? undefined : kernel.floats(0, count).slice()
+  }
+}
+export const plainFloats = plainTexts()

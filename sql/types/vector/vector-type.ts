@@ -16,7 +16,8 @@ import {
   receiveDimensions,
   tooLong,
 } from './dimensions.ts'
-import { float4Text, parseElements, plainFloats, readFloat4 } from './element-text.ts'
+import { float4Text, parseElements, readFloat4 } from './element-text.ts'
+import { plainFloats } from './kernel.ts'
 import { packVector } from './packed.ts'
 
 function parseVector(text: string, typmod: number): Float32Array {
