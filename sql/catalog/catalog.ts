@@ -249,6 +249,8 @@ export interface IndexRow {
   /** Over vars of relation 0. */
   readonly predicate?: Expression
   readonly valid: boolean
+  /** In a catalog at a snapshot from before it was filled: no plan reads it. */
+  readonly unread?: true
   /** The rows of the table themselves lie in this index's order (the primary key): it has no entries of its own. */
   readonly clustered: boolean
   readonly immediate: boolean

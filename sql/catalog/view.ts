@@ -31,7 +31,7 @@ import type {
   VirtualLookup,
 } from './catalog.ts'
 import { type HomedKind, HomedRows, isOfExtension } from './extension-home.ts'
-import { commentName, type Objects, qualified, type Reference, type RowOf } from './objects.ts'
+import { commentName, nextVersion, type Objects, qualified, type Reference, type RowOf } from './objects.ts'
 import { virtualRows, virtualSize } from './virtual.ts'
 
 export class CatalogView implements Catalog {
@@ -39,16 +39,24 @@ export class CatalogView implements Catalog {
   protected local: Objects
   protected shared: Objects
   readonly #version: number
+  /** Storage ids of indexes that are not read. */
+  readonly #unread: ReadonlySet<number> | undefined
   #types = new Map<Oid, Type>()
   #btree = new Map<Oid, OrderOperators | undefined>()
   /** undefined: not looked for yet. */
   #homed: HomedRows | 'none' | undefined
 
-  constructor(version: number, databaseOid: Oid, local: Objects, shared: Objects) {
+  constructor(version: number, databaseOid: Oid, local: Objects, shared: Objects, unread?: ReadonlySet<number>) {
     this.#version = version
+    this.#unread = unread
     this.databaseOid = databaseOid
     this.local = local
     this.shared = shared
+  }
+
+  /** The same, but plans do not read the indexes of these storage ids. */
+  without(unread: ReadonlySet<number>): CatalogView {
+    return new CatalogView(nextVersion(), this.databaseOid, this.local, this.shared, unread)
   }
 
   get version(): number {
@@ -110,7 +118,9 @@ export class CatalogView implements Catalog {
   }
 
   relation(wanted: Oid): RelationRow | undefined {
-    return this.local.get('relation', wanted) ?? builtin.relations.byOid(wanted)
+    const row = this.local.get('relation', wanted) ?? builtin.relations.byOid(wanted)
+    if (this.#unread === undefined || row?.index === undefined || !this.#unread.has(row.storageId)) return row
+    return { ...row, index: { ...row.index, unread: true } }
   }
   relationByName(namespace: Oid, name: string): RelationRow | undefined {
     const own = this.local.named('relation', qualified(namespace, name))[0]

@@ -141,7 +141,8 @@ export function tablePaths(r: ScanRequest): Path[] {
   paths.push(pathOf(node, entries, matching, disabled, cost, inside, order))
   for (const oid of row.indexes) {
     const index = r.level.shared.catalog.relation(oid)
-    if (index?.index === undefined || index.index.method !== 'btree' || !index.index.valid) continue
+    if (index?.index === undefined || index.index.method !== 'btree') continue
+    if (!index.index.valid || index.index.unread) continue
     paths.push(...indexPaths(r, relation, index, entries, lower, total))
   }
   return paths

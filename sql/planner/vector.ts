@@ -54,7 +54,8 @@ export function vectorPaths(r: ScanRequest, others: readonly Path[]): Path[] {
   const indexes = row.indexes.flatMap((oid) => {
     const index = catalog.relation(oid)
     const method = index?.index?.method
-    return (method === 'hnsw' || method === 'ivfflat') && index!.index!.valid ? [index!] : []
+    const isRead = index?.index?.valid === true && index.index.unread === undefined
+    return (method === 'hnsw' || method === 'ivfflat') && isRead ? [index] : []
   })
   if (indexes.length === 0) return []
   // Everything in order is what a sort does best.

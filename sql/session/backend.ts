@@ -37,12 +37,14 @@ import type { Wait } from './suspend.ts'
 import { aborted, Transaction } from './transaction.ts'
 import { type Utility, utilityFor } from './utility.ts'
 import { Waits } from './waits.ts'
+import type { YoungIndexes } from './young-indexes.ts'
 
 /** What all sessions of a process share. */
 export interface Server {
   readonly kv: Kv
   readonly catalogs: CatalogStore
   readonly vectors: VectorIndexes
+  readonly young: YoungIndexes
   readonly sizes: (database: Oid) => TableSizes
   readonly startedAt: number
   readonly backends: ReadonlyMap<number, Backend>
@@ -149,6 +151,7 @@ export class Backend implements Session, ContextHost {
       pid: this.pid,
       kv: server.kv,
       catalogs: server.catalogs,
+      young: server.young,
       databaseOid: this.databaseOid,
       settings,
       beforeCommit: () => this.#beforeCommit(),

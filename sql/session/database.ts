@@ -43,6 +43,7 @@ import { installSessionFunctions } from './functions/functions.ts'
 import type { ConnectOptions, Database, MaybePromise, Role, Session } from './session.ts'
 import { SessionSettings, settingDefinition, shown } from './settings.ts'
 import { registerSessionUtilities } from './utilities/utilities.ts'
+import { YoungIndexes } from './young-indexes.ts'
 
 export interface DatabaseLog {
   info(fields: object, message: string): void
@@ -116,6 +117,7 @@ class Node implements Database, Server {
   readonly kv: Kv
   readonly catalogs: CatalogStore
   readonly vectors: VectorIndexes
+  readonly young = new YoungIndexes()
   readonly startedAt = clockMicros()
   readonly backends = new Map<number, Backend>()
   readonly #settings: SessionSettings

@@ -13,6 +13,7 @@ import type { CatalogView } from '../catalog/view.ts'
 import { type SqlError, sqlError } from '../types/error.ts'
 import type { SessionSettings } from './settings.ts'
 import { toSqlError } from './sqlstate-of.ts'
+import { CatalogAtSnapshot, type YoungIndexes } from './young-indexes.ts'
 
 export type BlockState = 'idle' | 'implicit' | 'block' | 'failed'
 
@@ -35,6 +36,7 @@ export interface TransactionHost {
   readonly pid: number
   readonly kv: Kv
   readonly catalogs: CatalogStore
+  readonly young: YoungIndexes
   readonly databaseOid: Oid
   readonly settings: SessionSettings
   /** Before the commit goes out, inside the transaction: deferred constraints, ON COMMIT actions. May wait. */
@@ -55,6 +57,7 @@ export class Transaction {
   startedAt = 0
   txn: Txn | undefined
   #editor: Editor | undefined
+  readonly #atSnapshot = new CatalogAtSnapshot()
   #levels: Level[] = []
   readonly marked: Marked[] = []
 
@@ -83,8 +86,13 @@ export class Transaction {
     return this.txn
   }
 
+  /** Transactions that keep an old snapshot do without indexes that were filled since. */
   get catalog(): CatalogView {
-    return this.#editor ?? this.#host.catalogs.catalog(this.#host.databaseOid)
+    if (this.#editor !== undefined) return this.#editor
+    const { catalogs, databaseOid, young } = this.#host
+    const newest = catalogs.catalog(databaseOid)
+    if (this.isolation === 'read-committed' || this.txn?.hasBegun !== true) return newest
+    return this.#atSnapshot.of(newest, this.txn.snapshot, young)
   }
   /** For DDL: the catalog with this transaction's changes. */
   edit(): Editor {

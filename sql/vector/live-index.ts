@@ -352,7 +352,9 @@ export class LiveIndex implements VectorIndex {
     const { graph } = slots
     await this.#fill(txn, slots, options)
     if (graph.slots === 0) {
-      // There is nothing to be hidden until the commit, and without entries the feed would not tell of it.
+      // There is nothing to be hidden until the commit, and without entries the feed would not tell of it. Rows of the
+      // table that are gone by now have no entries: older snapshots may see them.
+      this.#since = this.#options.kv.now()
       this.#state = 'ready'
       this.#progress.phase = ''
       return

@@ -1,4 +1,7 @@
-/** A database in memory for tests of vector indexes: SQL in, rows as text out; it can be closed and opened again over the same store. */
+/**
+ * A database in memory for tests of vector indexes: SQL in, rows as text out; it can be closed and opened again over the same store.
+ * Sessions are opened when they are first named, and gone after a restart.
+ */
 import { openDatabase } from '../../sql/session/database.ts'
 import type { Field, Session, Sink } from '../../sql/session/session.ts'
 import type { Graphs } from '../../sql/vector/index-graph.ts'
@@ -9,8 +12,8 @@ import { openKv } from '../../storage/kv/open-kv.ts'
 import { openLocalLog } from '../../storage/range/local-log.ts'
 
 export interface Database {
-  run(sql: string): Promise<void>
-  rows(sql: string): Promise<(string | null)[][]>
+  run(sql: string, session?: string): Promise<void>
+  rows(sql: string, session?: string): Promise<(string | null)[][]>
   indexes(): readonly VectorIndex[]
   /** Every open index can be searched. */
   ready(): Promise<void>
@@ -22,13 +25,14 @@ export interface Database {
 }
 
 export async function openDatabaseOver(
-  options: { readonly vectorFolder?: string; readonly vectorGraphs?: Graphs } = {},
+  options: { readonly vectorFolder?: string; readonly vectorGraphs?: () => Graphs } = {},
 ): Promise<Database> {
+  const { vectorFolder, vectorGraphs } = options
   const engine = openMemoryEngine()
   const warnings: string[] = []
   let kv: Awaited<ReturnType<typeof openKv>>
   let server: Awaited<ReturnType<typeof openDatabase>>
-  let session: Session
+  const sessions = new Map<string, Session>()
   const start = async () => {
     kv = await openKv(engine, { clock: systemClock, openLog: openLocalLog(engine) })
     const log = {
@@ -37,8 +41,18 @@ export async function openDatabaseOver(
         void warnings.push(`${message}: ${String((fields as { err?: unknown }).err)}`),
       error() {},
     }
-    server = await openDatabase(kv, { osUser: 'someone', settings: new Map(), log, ...options })
-    session = await server.connect({
+    server = await openDatabase(kv, {
+      osUser: 'someone',
+      settings: new Map(),
+      log,
+      ...(vectorFolder === undefined ? {} : { vectorFolder }),
+      ...(vectorGraphs === undefined ? {} : { vectorGraphs: vectorGraphs() }),
+    })
+  }
+  const sessionOf = async (name: string): Promise<Session> => {
+    const known = sessions.get(name)
+    if (known !== undefined) return known
+    const session = await server.connect({
       user: 'postgres',
       database: 'postgres',
       parameters: new Map(),
@@ -47,12 +61,16 @@ export async function openDatabaseOver(
       idleSink: undefined,
       onTerminate() {},
     })
+    sessions.set(name, session)
+    return session
   }
   const stop = async () => {
+    sessions.clear()
     await server.close(0)
     await kv.close()
   }
-  const query = async (sql: string): Promise<(string | null)[][]> => {
+  const query = async (sql: string, name = 'first'): Promise<(string | null)[][]> => {
+    const session = await sessionOf(name)
     let fields: readonly Field[] = []
     const rows: (string | null)[][] = []
     const sink: Sink = {
@@ -83,7 +101,7 @@ export async function openDatabaseOver(
   await start()
   const indexes = () => (server as unknown as { readonly vectors: VectorIndexes }).vectors.list()
   return {
-    run: async (sql) => void (await query(sql)),
+    run: async (sql, name) => void (await query(sql, name)),
     rows: query,
     indexes,
     warnings,

@@ -19,6 +19,10 @@ import { buildGraph } from './vector-build.ts'
 /** Entries for the rows that are there. 23505 when a unique index cannot be. */
 export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow): Promise<void> {
   const { method } = index.index!
+  const { kv, server, hooks } = ddl.session
+  hooks.ended.push((committed) => {
+    if (committed) server.young.filled(index.storageId, kv.now(), kv.watermark())
+  })
   const vector = { keys: index.index!.keys, options: index.options }
   if (isVectorMethod(method)) checkVectorKeys(ddl, vector, method)
   const rows = await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
