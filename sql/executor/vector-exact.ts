@@ -117,11 +117,17 @@ export function compileExact(
 }
 
 function* rowPages(x: Execution, from: RowList | NonNullable<Keys>): Generator<Page | Pause, void, undefined> {
-  let rows = from
-  if (!(rows instanceof RowList)) {
-    rows = new RowList()
-    yield* (from as NonNullable<Keys>)(x, rows)
+  if (!(from instanceof RowList)) {
+    const rows = new RowList()
+    try {
+      yield* from(x, rows)
+      yield* rowPages(x, rows)
+    } finally {
+      rows.release()
+    }
+    return
   }
+  const rows = from
   for (let i = 0; i < rows.count; i += BATCH_ROWS) {
     yield x.txn.getMany(rows.keys(i, Math.min(rows.count, i + BATCH_ROWS)))
     if (x.sliceOver()) yield SLICE_OVER

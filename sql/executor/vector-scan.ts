@@ -329,6 +329,7 @@ function* searched(
   } finally {
     noteSearch(run, search, fetched, passed)
     search.close()
+    rows?.release()
   }
 }
 

@@ -32,7 +32,7 @@ import { Rebuild } from './rebuild.ts'
 import type { RowList } from './row-list.ts'
 import { graphTooLarge } from './settings.ts'
 import { pageRows, Slices } from './slices.ts'
-import { Slots } from './slots.ts'
+import { FOUND_ROWS, Slots } from './slots.ts'
 import type {
   BuildOptions,
   Hits,
@@ -43,8 +43,6 @@ import type {
   VectorSearch,
 } from './vector-index.ts'
 
-/** Distances that are measured at once: few enough to be answered without a promise. */
-const GATHER_SLOTS = 1024
 /** A transaction that has gone on writing to the index it has built: so many entries are looked at in its commit. */
 const ADOPTED_AT_ONCE = 4096
 /** A graph is built anew when this share of its slots is dead. */
@@ -62,6 +60,10 @@ const BYTES_MAX = 4 * 2 ** 30
 const BUILT = 0
 /** A store that is closed waits so long for a linker that is still at work; the tail it leaves is linked after the next start. */
 const CLOSE_MS = 3000
+
+/** Slots of rows that other indexes name; used from one line to the next. */
+const FOUND = new Int32Array(FOUND_ROWS)
+const FOUND_SLOTS = new Uint32Array(FOUND.buffer)
 
 export interface LiveOptions {
   readonly kv: Kv
@@ -596,23 +598,23 @@ export class LiveIndex implements VectorIndex {
     const own = ownEntries(txn, this.prefix, this.spec)
     const { graph, keys } = this.#slots
     const skip = this.spec.rowPrefix.length
-    const slots = new Uint32Array(to - from)
+    const packed = this.#elements.pack(packVector(query, this.spec.element))
     const found: Candidate[] = []
-    let count = 0
-    for (let i = from; i < to; i++) {
-      if (own !== undefined) {
-        const name = rows.key(i).slice(skip)
-        const mine = own.get(name)
-        if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
-        if (own.has(name)) continue
+    for (let at = from; at < to; at += FOUND_ROWS) {
+      const end = Math.min(to, at + FOUND_ROWS)
+      this.#slots.find(rows, skip, txn.snapshot, at, end, FOUND)
+      let count = 0
+      for (let i = at; i < end; i++) {
+        const slot = FOUND[i - at]!
+        if (own !== undefined) {
+          const name = rows.key(i).slice(skip)
+          const mine = own.get(name)
+          if (mine !== undefined) found.push({ name, distance: this.spec.distance(mine, query) })
+          if (own.has(name)) continue
+        }
+        if (slot >= 0) FOUND[count++] = slot
       }
-      const slot = this.#slots.at(rows.bytes, rows.start(i) + skip, rows.end(i), txn.snapshot)
-      if (slot >= 0) slots[count++] = slot
-    }
-    const packed = this.#packQuery(query)
-    for (let at = 0; at < count; at += GATHER_SLOTS) {
-      const part = slots.subarray(at, Math.min(count, at + GATHER_SLOTS))
-      const hits = graph.exact(packed, { slots: part, limit, at: txn.snapshot })
+      const hits = graph.exact(packed, { slots: FOUND_SLOTS.subarray(0, count), limit, at: txn.snapshot })
       if (hits instanceof Promise)
         return nearestHits(this.spec, this.#measured(txn, this.#names(rows, from, to), query), limit)
       for (let i = 0; i < hits.slots.length; i++)

@@ -3,11 +3,13 @@
  * Nothing here grows as a whole: no call takes longer because there are many keys.
  *
  *     groups     of 4,096 slots: bytes | key | key | …   starts: where each begins, and where the last one ends
- *     segments   hash of a key → slot + 1, the newest that has it (open addressing, linear steps; 0 empty, -1 removed)
+ *     segments   hash of a key → 5 of its bits | slot + 1, the newest that has it (open addressing, linear steps; 0 empty, -1 removed):
+ *                where the bits differ the key is not looked at
  *     directory  by the hash's low bits: its segment. One that is full is parted by one bit more (extendible hashing: Fagin,
  *                Nievergelt, Pippenger, Strong, "Extendible hashing - a fast access method for dynamic files", 1979)
  */
 import type { Key } from '../../storage/keys/brand.ts'
+import { invariant } from '../../storage/keys/invariant.ts'
 
 const GROUP_BITS = 12
 /** Slots of a block that `packed` gives; the last may have fewer. */
@@ -21,6 +23,11 @@ const DIRECTORY_BITS = 20
 const EXPECTED_LOAD = 0.6
 const EMPTY = 0
 const REMOVED = -1
+/** Bits of a place that hold slot + 1: a graph has 2^26 slots at most. Above are bits of the hash that neither directory nor place use, mostly. */
+const SLOT_BITS = 27
+const SLOT_MASK = (1 << SLOT_BITS) - 1
+const TAG_SHIFT = SLOT_BITS - 15
+const TAG_MASK = ~SLOT_MASK
 
 interface Group {
   bytes: Buffer
@@ -100,9 +107,7 @@ export class SlotKeys {
       const end = starts[i + 1]!
       if (start === end) continue
       this.#named++
-      let hash = SEED
-      for (let at = start; at < end; at++) hash = step(hash, bytes[at]!)
-      this.#enter(mix(hash), from + i)
+      this.#enter(hashBytes(bytes, start, end), from + i)
       start = end
     }
     return true
@@ -181,20 +186,51 @@ export class SlotKeys {
     const hash = hashText(key)
     const { places } = this.#segment(hash)
     const value = places[this.#place(places, hash, key)]!
-    return value > 0 ? value - 1 : undefined
+    return isSlot(value) ? slotOf(value) : undefined
   }
 
   /** The same for the key that lies in [start, end) of a buffer. */
   findIn(buffer: Uint8Array, start: number, end: number): number | undefined {
-    let hash = SEED
-    for (let i = start; i < end; i++) hash = step(hash, buffer[i]!)
-    hash = mix(hash)
+    const slot = this.#findIn(buffer, start, end, hashBytes(buffer, start, end))
+    return slot < 0 ? undefined : slot
+  }
+
+  /**
+   * The same for keys that lie one after the other in a buffer, key i behind `skip` bytes between starts i and i + 1: those from
+   * `from` to before `to`, into `out`; -1: there is none. Loads of one key do not wait for those of another.
+   */
+  findMany(buffer: Uint8Array, starts: Uint32Array, skip: number, from: number, to: number, out: Int32Array): void {
+    const count = to - from
+    if (HASHES.length < count) HASHES = new Int32Array(count * 2)
+    const hashes = HASHES
+    for (let i = 0; i < count; i++) hashes[i] = hashBytes(buffer, starts[from + i]! + skip, starts[from + i + 1]!)
+    const directory = this.#directory
+    const mask = directory.length - 1
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i]!
+      const { places } = directory[hash & mask]!
+      out[i] = places[(hash >>> DIRECTORY_BITS) & (places.length - 1)]!
+    }
+    for (let i = 0; i < count; i++) {
+      const value = out[i]!
+      const hash = hashes[i]!
+      const start = starts[from + i]! + skip
+      const end = starts[from + i + 1]!
+      const slot = slotOf(value)
+      const isFound = isTagged(value, hash) && isSlot(value) && this.isAt(slot, buffer, start, end)
+      out[i] = isFound ? slot : value === EMPTY ? -1 : this.#findIn(buffer, start, end, hash)
+    }
+  }
+
+  #findIn(buffer: Uint8Array, start: number, end: number, hash: number): number {
     const { places } = this.#segment(hash)
     for (let at = hash >>> DIRECTORY_BITS; ; at++) {
       at &= places.length - 1
       const value = places[at]!
-      if (value === EMPTY) return undefined
-      if (value !== REMOVED && this.isAt(value - 1, buffer, start, end)) return value - 1
+      if (value === EMPTY) return -1
+      if (!isTagged(value, hash) || value === REMOVED) continue
+      const slot = slotOf(value)
+      if (this.isAt(slot, buffer, start, end)) return slot
     }
   }
 
@@ -203,7 +239,7 @@ export class SlotKeys {
     const hash = hashText(key)
     const { places } = this.#segment(hash)
     const at = this.#place(places, hash, key)
-    if (places[at]! > 0) places[at] = REMOVED
+    if (isSlot(places[at]!)) places[at] = REMOVED
   }
 
   #segment(hash: number): Segment {
@@ -218,7 +254,7 @@ export class SlotKeys {
     }
     const at = this.#place(segment.places, hash, slot)
     if (segment.places[at] === EMPTY) segment.used++
-    segment.places[at] = slot + 1
+    segment.places[at] = placed(slot, hash)
   }
 
   /** Where the key (or the key of the slot) is, or the place to put it: the first removed one on its way, or the empty one at its end. */
@@ -230,7 +266,10 @@ export class SlotKeys {
       if (value === EMPTY) return free >= 0 ? free : at
       if (value === REMOVED) {
         if (free < 0) free = at
-      } else if (typeof key === 'string' ? this.#isKey(value - 1, key) : this.#isSame(value - 1, key)) return at
+      } else if (isTagged(value, hash)) {
+        const slot = slotOf(value)
+        if (typeof key === 'string' ? this.#isKey(slot, key) : this.#isSame(slot, key)) return at
+      }
     }
   }
 
@@ -253,15 +292,15 @@ export class SlotKeys {
   #part(full: Segment, hash: number): void {
     const { bits, places } = full
     let live = 0
-    for (const value of places) if (value > 0) live++
+    for (const value of places) if (isSlot(value)) live++
     const isSpacious = live * 3 < places.length
     const isParted = !isSpacious && bits < DIRECTORY_BITS
     if (isParted && this.#directory.length === 1 << bits) this.#directory = [...this.#directory, ...this.#directory]
     const low = newSegment(isParted ? bits + 1 : bits, isParted || isSpacious ? places.length : places.length * 2)
     const high = isParted ? newSegment(bits + 1) : low
     for (const value of places) {
-      if (value <= 0) continue
-      const own = this.#hashSlot(value - 1)
+      if (!isSlot(value)) continue
+      const own = this.#hashSlot(slotOf(value))
       const to = (own >>> bits) & 1 ? high : low
       const mask = to.places.length - 1
       let at = (own >>> DIRECTORY_BITS) & mask
@@ -277,11 +316,21 @@ export class SlotKeys {
   #hashSlot(slot: number): number {
     const { bytes, starts } = this.#groups[slot >> GROUP_BITS]!
     const i = slot & (GROUP_SLOTS - 1)
-    let hash = SEED
-    for (let at = starts[i]!, end = starts[i + 1]!; at < end; at++) hash = step(hash, bytes[at]!)
-    return mix(hash)
+    return hashBytes(bytes, starts[i]!, starts[i + 1]!)
   }
 }
+
+/** Of `findMany`. */
+let HASHES = new Int32Array(256)
+
+const isSlot = (value: number): boolean => value !== EMPTY && value !== REMOVED
+const slotOf = (value: number): number => (value & SLOT_MASK) - 1
+const tagOf = (hash: number): number => (hash << TAG_SHIFT) & TAG_MASK
+const placed = (slot: number, hash: number): number => {
+  invariant(slot < SLOT_MASK - 1, 'a graph has fewer slots')
+  return tagOf(hash) | (slot + 1)
+}
+const isTagged = (value: number, hash: number): boolean => ((value ^ (hash << TAG_SHIFT)) & TAG_MASK) === 0
 
 /** FNV-1a, its bits mixed at the end: 31 of them. */
 const SEED = 0x811c9dc5
@@ -289,6 +338,12 @@ const step = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01
 const mix = (hash: number): number => {
   const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
   return (mixed ^ (mixed >>> 13)) >>> 1
+}
+
+function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  let hash = SEED
+  for (let i = start; i < end; i++) hash = step(hash, bytes[i]!)
+  return mix(hash)
 }
 
 function hashText(key: string): number {

@@ -11,6 +11,9 @@ import type { IndexGraph } from './index-graph.ts'
 import type { RowList } from './row-list.ts'
 import { SlotKeys } from './slot-keys.ts'
 
+/** Rows that are looked for at once. */
+export const FOUND_ROWS = 1024
+
 export class Slots {
   readonly graph: IndexGraph
   readonly keys: SlotKeys
@@ -54,22 +57,31 @@ export class Slots {
   }
 
   /**
-   * The slot of the entry whose row's key lies in [start, end) of a buffer that a snapshot sees, if it sees any; -1: there is none.
-   * The graph looks at the timestamps of those that it is asked for.
+   * The slots of the entries that a snapshot sees, if it sees any, of the rows from `from` to before `to`; -1: there is none.
+   * `skip`: bytes of the table's own prefix in a row's key. The graph looks at the timestamps of those that it is asked for.
    */
-  at(buffer: Uint8Array, start: number, end: number, snapshot: number): number {
+  find({ bytes, starts }: RowList, skip: number, snapshot: number, from: number, to: number, out: Int32Array): void {
     const { graph, keys, older } = this
-    let slot = keys.findIn(buffer, start, end)
-    while (slot !== undefined && older.size > 0 && graph.created(slot) > snapshot) slot = older.get(slot)
-    return slot ?? -1
+    keys.findMany(bytes, starts, skip, from, to, out)
+    if (older.size === 0) return
+    for (let i = 0; i < to - from; i++) {
+      let slot = out[i]!
+      while (slot >= 0 && graph.created(slot) > snapshot) slot = older.get(slot) ?? -1
+      out[i] = slot
+    }
   }
 
-  /** Bits of the slots that the rows have at the snapshot. `skip`: bytes of the table's own prefix in a row's key. */
+  /** Bits of the slots that the rows have at the snapshot. */
   bitmap(rows: RowList, skip: number, snapshot: number): Uint8Array {
     const bits = new Uint8Array((this.graph.slots + 7) >> 3)
-    for (let i = 0; i < rows.count; i++) {
-      const slot = this.at(rows.bytes, rows.start(i) + skip, rows.end(i), snapshot)
-      if (slot >= 0) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
+    const slots = new Int32Array(Math.min(rows.count, FOUND_ROWS))
+    for (let from = 0; from < rows.count; from += FOUND_ROWS) {
+      const to = Math.min(rows.count, from + FOUND_ROWS)
+      this.find(rows, skip, snapshot, from, to, slots)
+      for (let i = 0; i < to - from; i++) {
+        const slot = slots[i]!
+        if (slot >= 0) bits[slot >> 3] = bits[slot >> 3]! | (1 << (slot & 7))
+      }
     }
     return bits
   }

@@ -53,6 +53,17 @@ test('an index is ready when CREATE INDEX has ended, and follows changes', async
   expect(index!.status).toMatchObject({ entries: 599, dead: 4 })
 })
 
+test('rows without a vector come behind all others, none is missed', async () => {
+  const db = (database = await openDatabaseOver())
+  await db.run('create table t (id int primary key, v vector(3))')
+  await db.run(FILL(20))
+  await db.run('insert into t (id) select n from generate_series(1000, 1999) n')
+  await db.run('create index i on t using hnsw (v vector_l2_ops); analyze t')
+  const all = `select v from t order by v <-> '[5,5,5]' limit (select 2000)`
+  expect(await db.rows(`explain (costs off) ${all}`)).toContainEqual(['  ->  Index Scan using i on t'])
+  expect(await db.rows(`select count(*), count(v) from (${all}) s`)).toEqual([['1020', '20']])
+})
+
 test('an index of a transaction that rolls back leaves nothing; one that commits is adopted as it is', async () => {
   const db = (database = await openDatabaseOver())
   await db.run('create table t (id int primary key, v vector(3))')
