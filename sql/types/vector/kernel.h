@@ -2,6 +2,7 @@
 #pragma once
 #include <wasm_simd128.h>
 
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef int i32;
 typedef long long i64;

@@ -3,7 +3,7 @@
  *
  *     block    | CRC-32 of what follows u32 | bytes … |
  *     first    JSON: version, what the graph is made of, slots, entry, bytes of the upper lists, whether codes are in use
- *     then     for so many slots (chunkOf): created f64 … | deleted f64 … | level lists' place u32 … | count and ids of layer 0 … | head u8 …
+ *     then     for so many slots (chunkOf): created f64 … | deleted f64 … | upper lists' place u32 … | list of layer 0 … | head u8 …
  *     last     the upper lists as they lie
  *
  * Each is made when it is asked for, and the graph goes on being used between them: slots from `linked` on are written without
@@ -12,12 +12,12 @@
  */
 import { crc32 } from 'node:zlib'
 import type { GraphSpec } from './graph.ts'
-import { endOf, type Layout, RECORD, recordAt } from './layout.ts'
+import { endOf, idsAt, type Layout, listBytes, RECORD, recordAt } from './layout.ts'
 
-const VERSION = 3
+const VERSION = 4
 /** Of a block: a millisecond's work. */
 const BLOCK_BYTES = 1 << 18
-const chunkOf = (width: number): number => Math.max(1, Math.floor(BLOCK_BYTES / (21 + 4 * width)))
+const chunkOf = (width: number): number => Math.max(1, Math.floor(BLOCK_BYTES / (21 + width)))
 
 /** The blocks are damaged, or of another graph. */
 export class CheckpointError extends Error {
@@ -57,51 +57,55 @@ export function* blocksOf(
   let upperLinked = upperUsed
   const head = { version: VERSION, kind: kindOf(spec), slots, entry, upperUsed, coded }
   yield sealed(Buffer.from(JSON.stringify(head)))
-  const width = 1 + 2 * spec.m
+  const width = listBytes(2 * spec.m)
   const chunk = chunkOf(width)
   for (let from = 0; from < slots; from += chunk) {
     const count = Math.min(chunk, slots - from)
     const { words, floats, bytes } = views()
-    const content = new ArrayBuffer(count * (20 + 4 * width + 1))
+    const content = new ArrayBuffer(count * (20 + width + 1))
     const times = new Float64Array(content, 0, 2 * count)
     const uppers = new Uint32Array(content, 16 * count, count)
-    const links = new Uint32Array(content, 20 * count, width * count)
-    const heads = new Uint8Array(content, (20 + 4 * width) * count, count)
+    const lists = new Uint8Array(content, 20 * count, width * count)
+    const heads = new Uint8Array(content, (20 + width) * count, count)
     for (let i = 0; i < count; i++) {
       const slot = from + i
       if (layout.heads > 0 && ((bytes[layout.heads + (slot >> 3)]! >> (slot & 7)) & 1) === 0) continue
-      const record = recordAt(layout, slot) / 4
+      const record = recordAt(layout, slot)
       heads[i] = 1
-      times[i] = floats[record / 2 + RECORD.created]!
-      times[count + i] = floats[record / 2 + RECORD.deleted]!
-      const upper = words[record + RECORD.upper]!
+      times[i] = floats[record / 8 + RECORD.created]!
+      times[count + i] = floats[record / 8 + RECORD.deleted]!
+      const upper = words[record / 4 + RECORD.upper]!
       uppers[i] = upper === 0 ? 0 : upper - layout.upper + 1
-      if (slot < linked) copyList(words, record + RECORD.count, links, i * width, linked)
+      if (slot < linked) copyList(bytes, record + RECORD.list, lists, i * width, linked)
       else if (upper !== 0) upperLinked = Math.min(upperLinked, upper - layout.upper)
     }
     yield sealed(new Uint8Array(content))
   }
-  const { words, bytes } = views()
-  const upper = new Uint32Array(bytes.slice(layout.upper, layout.upper + upperUsed).buffer)
+  const { bytes } = views()
+  const upper = bytes.slice(layout.upper, layout.upper + upperUsed)
   for (let at = 0; at < upper.length; ) {
-    const isLinked = at * 4 < upperLinked
+    const isLinked = at < upperLinked
     const level = upper[at]!
-    at++
-    for (let layer = 0; layer < level; layer++, at += spec.m + 1)
-      if (isLinked) copyList(words, layout.upper / 4 + at, upper, at, linked)
-      else upper[at] = 0
+    at += 2
+    for (let layer = 0; layer < level; layer++, at += listBytes(spec.m))
+      if (isLinked) copyList(bytes, layout.upper + at, upper, at, linked)
+      else upper.fill(0, at, at + 2)
   }
-  yield sealed(new Uint8Array(upper.buffer))
+  yield sealed(upper)
 }
 
 /** Links to slots below `linked`. */
-function copyList(from: Uint32Array, at: number, to: Uint32Array, place: number, linked: number): void {
-  let kept = 0
-  for (let j = 1; j <= from[at]!; j++) {
-    const id = from[at + j]!
-    if (id < linked) to[place + ++kept] = id
+function copyList(from: Uint8Array, at: number, to: Uint8Array, place: number, linked: number): void {
+  const count = from[at]!
+  let kept = place + 2
+  for (let id = at + 2, end = id + 3 * count; id < end; id += 3) {
+    if ((from[id]! | (from[id + 1]! << 8) | (from[id + 2]! << 16)) >= linked) continue
+    to[kept++] = from[id]!
+    to[kept++] = from[id + 1]!
+    to[kept++] = from[id + 2]!
   }
-  to[place] = kept
+  to[place] = (kept - place - 2) / 3
+  to[place + 1] = 0
 }
 
 /** The memory of a new graph that is filled. */
@@ -129,21 +133,20 @@ export async function fillFrom(
   if (!(slots <= layout.slotsMax && entry <= slots && upperUsed <= layout.upperEnd - layout.upper))
     throw new CheckpointError('it is larger than the graph may be')
   const views = filling.reserve(endOf(layout, slots))
-  const width = 1 + 2 * spec.m
+  const width = listBytes(2 * spec.m)
   const chunk = chunkOf(width)
   for (let from = 0; from < slots; from += chunk) {
     const count = Math.min(chunk, slots - from)
     const block = await contents.next()
-    if (block.done === true || block.value.length !== count * (20 + 4 * width + 1))
+    if (block.done === true || block.value.length !== count * (20 + width + 1))
       throw new CheckpointError('a block of slots is missing')
     const good = filling.slots(block.value, from, count, head)
     if (good < count) throw new CheckpointError(`slot ${from + good} has bad links`)
   }
   const last = await contents.next()
   if (last.done === true || last.value.length !== upperUsed) throw new CheckpointError('the upper lists are missing')
-  const upper = new Uint32Array(new Uint8Array(last.value).buffer)
-  checkUpper(upper, spec.m, slots)
-  views.words.set(upper, layout.upper / 4)
+  checkUpper(last.value, spec.m, slots)
+  views.bytes.set(last.value, layout.upper)
   if ((await contents.next()).done !== true) throw new CheckpointError('there are more blocks than slots')
   return { slots, entry, upperUsed, coded }
 }
@@ -170,18 +173,14 @@ function headOf(content: Uint8Array): Written & { readonly version: number; read
   }
 }
 
-function isList(lists: Uint32Array, at: number, max: number, slots: number): boolean {
-  const count = lists[at]!
-  if (count > max) return false
-  for (let j = 1; j <= count; j++) if (lists[at + j]! >= slots) return false
-  return true
-}
-
-function checkUpper(upper: Uint32Array, m: number, slots: number): void {
+function checkUpper(upper: Uint8Array, m: number, slots: number): void {
+  const stride = listBytes(m)
   for (let at = 0; at < upper.length; ) {
     const level = upper[at]!
-    at++
-    for (let layer = 0; layer < level; layer++, at += m + 1)
-      if (at + m >= upper.length || !isList(upper, at, m, slots)) throw new CheckpointError('an upper list is bad')
+    at += 2
+    for (let layer = 0; layer < level; layer++, at += stride) {
+      const count = at + stride > upper.length ? Infinity : upper[at]! | (upper[at + 1]! << 8)
+      if (count > m || idsAt(upper, at).some((id) => id >= slots)) throw new CheckpointError('an upper list is bad')
+    }
   }
 }

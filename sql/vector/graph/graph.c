@@ -4,15 +4,15 @@
  * neighbor search using hierarchical navigable small world graphs" (2016).
  *
  * Threads: each calls with a context of its own and shares the records. A list of links is changed by whoever holds its
- * node's lock, ids before the count; readers take no lock. A torn list is a list all the same: every word of it that was
- * ever counted names a slot whose vector was complete before it could be named. A node's own lists are all written
- * before the first other node names it.
+ * node's lock, ids before the count; readers take no lock. A torn list is a list all the same: an id that is read while it
+ * is written may be of two halves, but every slot below `slots` has a complete vector, and other ids are passed over. A
+ * node's own lists are all written before the first other node names it.
  */
 #include "../../types/vector/kernel.h"
 
 
 typedef struct {
-  u32 stride, records, upper, upper_stride; /* bytes of a record; the first block; upper: words per layer */
+  u32 stride, records, upper, upper_stride; /* bytes of a record; the first block; upper: bytes per layer */
   u32 kind, groups, m, ef_construction;
   u32 slots, entry, lock, next; /* entry: slot + 1, 0: nobody linked yet; next: the slot to be linked next */
   u32 scale, heads;             /* scale: in the record */
@@ -21,11 +21,20 @@ typedef struct {
   u32 coded, tried, poor;       /* coded: walks measure codes; tried, poor: how well they did */
 } Graph;
 
-/* Followed by 2m ids, the links of the lowest layer, and, at graph.scale, by 1 / |v| where the metric is cosine, else 1. */
+typedef struct {
+  u16 count;
+  unsigned char ids[]; /* three bytes each */
+} List;
+
+/*
+ * `links`: of the lowest layer, up to 2m. Behind them, at graph.scale, 1 / |v| where the metric is cosine, else 1; where
+ * there are codes it lies in the code.
+ */
 typedef struct {
   double created, deleted;
-  u32 lock, upper; /* upper: address of level, then for each layer from 1 a count and m ids; 0: level 0 */
-  u32 count, ids[];
+  u32 upper; /* address of a u16, the level, then for each layer from 1 a list of up to m; 0: level 0 */
+  u16 lock;
+  List links;
 } Record;
 
 typedef struct {
@@ -55,7 +64,7 @@ enum { MORE, ROUND, NOTHING };
 
 /* A vector in 8 bits an element: v is about `step` * element. */
 typedef struct {
-  float scale, norm; /* scale: 1 / |elements| where the metric is cosine, else the step; norm: |step * elements|^2 for l2 */
+  float scale, norm; /* cosine: 1 / |elements| and 1 / |v|; else the step, and for l2 |step * elements|^2 */
   signed char elements[];
 } Code;
 
@@ -74,15 +83,36 @@ INLINE const char *vector(const Graph *g, u32 slot) {
 INLINE Code *code(const Graph *g, u32 slot) {
   return AT(Code, block(g, slot) + g->codes + place(g, slot) * g->code_stride);
 }
-INLINE float *scale_at(const Graph *g, u32 slot) { return (float *)((char *)record(g, slot) + g->scale); }
+INLINE float *scale_at(const Graph *g, u32 slot) {
+  return g->code_groups ? &code(g, slot)->norm : (float *)((char *)record(g, slot) + g->scale);
+}
 INLINE u32 level(const Graph *g, u32 slot) {
   u32 upper = record(g, slot)->upper;
-  return upper ? *AT(u32, upper) : 0;
+  return upper ? *AT(u16, upper) : 0;
 }
-/* A count, then the ids. */
-INLINE u32 *links(const Graph *g, u32 slot, u32 layer) {
+INLINE List *links(const Graph *g, u32 slot, u32 layer) {
   Record *r = record(g, slot);
-  return layer == 0 ? &r->count : AT(u32, r->upper + 4) + (layer - 1) * g->upper_stride;
+  return layer == 0 ? &r->links : AT(List, r->upper + 2 + (layer - 1) * g->upper_stride);
+}
+/* Memory goes on behind the last id. */
+INLINE u32 id_at(const List *list, u32 i) {
+  u32 word;
+  __builtin_memcpy(&word, list->ids + 3 * i, 4);
+  return word & 0xffffff;
+}
+INLINE void set_id(List *list, u32 i, u32 slot) {
+  u16 low = (u16)slot;
+  __builtin_memcpy(list->ids + 3 * i, &low, 2);
+  list->ids[3 * i + 2] = (unsigned char)(slot >> 16);
+}
+/* The ids that may be walked to, into `out`, which has room for 200; gives their number. */
+INLINE u32 read_list(const Graph *g, const List *list, u32 *out) {
+  u32 slots = __atomic_load_n(&g->slots, __ATOMIC_RELAXED), n = list->count, kept = 0;
+  for (u32 i = 0; i < n; i++) {
+    u32 slot = out[kept] = id_at(list, i);
+    kept += slot < slots;
+  }
+  return kept;
 }
 
 /* ---------------------------------------------------------------------------------------------------- distances */
@@ -187,7 +217,7 @@ static void encode(const Graph *g, u32 slot) {
                    wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
   u32 metric = g->kind & 7;
   c->scale = metric == METRIC_COSINE ? inverse(squares) : step;
-  c->norm = metric == METRIC_L2 ? (float)(squares * step * step) : 0;
+  if (metric == METRIC_L2) c->norm = (float)(squares * step * step);
 }
 
 /* Measures from a stored vector; `room`: where it may be decoded. */
@@ -240,7 +270,8 @@ INLINE u32 touch_codes(const Graph *g, const u32 *slots, u32 count) {
 }
 INLINE u32 touch_links(const Graph *g, u32 slot) {
   const char *r = (const char *)record(g, slot);
-  return *(const volatile u32 *)r + *(const volatile u32 *)(r + 64) + *(const volatile u32 *)(r + 128);
+  u32 last = g->stride - 4 < 128 ? g->stride - 4 : 128;
+  return *(const volatile u32 *)r + *(const volatile u32 *)(r + 64) + *(const volatile u32 *)(r + last);
 }
 /* Before the distances of `slots` are measured; open: what is walked from next, perhaps. */
 INLINE void touch(const Graph *g, Context *c, const u32 *slots, u32 count, const i64 *open, u32 opened) {
@@ -323,9 +354,7 @@ static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, 
   for (u32 layer = top; layer >= bottom && layer > 0; layer--) {
     for (int moved = 1; moved;) {
       moved = 0;
-      const u32 *list = links(g, at, layer);
-      u32 n = list[0];
-      for (u32 i = 0; i < n; i++) slots[i] = list[1 + i];
+      u32 n = read_list(g, links(g, at, layer), slots);
       measure_all(g, q, slots, n, out);
       c->visited += n;
       for (u32 i = 0; i < n; i++)
@@ -338,10 +367,10 @@ static u32 descend(const Graph *g, Context *c, const Query *q, u32 at, u32 top, 
 /* The neighbours of `slot` on `layer` that were not seen before, into `slots`. */
 INLINE u32 unseen(const Graph *g, Context *c, u32 slot, u32 layer, u32 *slots) {
   if (c->seen * 2 + 1024 > 1u << c->table_bits) grow_table(c);
-  const u32 *list = links(g, slot, layer);
-  u32 n = list[0], bits = c->table_bits, mask = (1u << bits) - 1, *table = AT(u32, c->table), count = 0;
+  u32 n = read_list(g, links(g, slot, layer), slots);
+  u32 bits = c->table_bits, mask = (1u << bits) - 1, *table = AT(u32, c->table), count = 0;
   for (u32 j = 0; j < n; j++) {
-    u32 x = list[1 + j], i = hashed(x, bits);
+    u32 x = slots[j], i = hashed(x, bits);
     for (; table[i]; i = (i + 1) & mask)
       if ((table[i] & ~RETURNED) == x + 1) goto seen;
     table[i] = x + 1;
@@ -437,15 +466,15 @@ static u32 choose(const Graph *g, Context *c, const i64 *from, u32 count, u32 ma
   return n;
 }
 
-INLINE void take(u32 *lock) {
-  u32 expected = 0;
-  while (!__atomic_compare_exchange_n(lock, &expected, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) expected = 0;
-}
-INLINE void release(u32 *lock) { __atomic_store_n(lock, 0, __ATOMIC_SEQ_CST); }
+#define TAKE(LOCK)                                                                                                     \
+  for (__typeof__(LOCK) expected = 0;                                                                                  \
+       !__atomic_compare_exchange_n(&(LOCK), &expected, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);)                    \
+    expected = 0;
+#define RELEASE(LOCK) __atomic_store_n(&(LOCK), 0, __ATOMIC_SEQ_CST)
 
-INLINE void write_list(u32 *list, const i64 *chosen, u32 count) {
-  for (u32 i = 0; i < count; i++) list[1 + i] = slot_of(chosen[i]);
-  __atomic_store_n(list, count, __ATOMIC_SEQ_CST);
+INLINE void write_list(List *list, const i64 *chosen, u32 count) {
+  for (u32 i = 0; i < count; i++) set_id(list, i, slot_of(chosen[i]));
+  __atomic_store_n(&list->count, (u16)count, __ATOMIC_SEQ_CST);
 }
 
 /* `node` gets a link to `slot`; when it has no room for one more, the worst of its neighbours go. */
@@ -454,15 +483,16 @@ static void connect(const Graph *g, Context *c, u32 node, u32 slot, float d, u32
   float out[8 + 200];
   i64 keys[8 + 200], chosen[8 + 200];
   u32 max = layer == 0 ? 2 * g->m : g->m;
-  take(&record(g, node)->lock);
-  u32 *list = links(g, node, layer), n = list[0];
+  Record *r = record(g, node);
+  TAKE(r->lock);
+  List *list = links(g, node, layer);
+  u32 n = read_list(g, list, slots);
   int there = 0;
-  for (u32 i = 0; i < n; i++) there |= list[1 + i] == slot;
+  for (u32 i = 0; i < n; i++) there |= slots[i] == slot;
   if (!there && n < max) {
-    list[1 + n] = slot;
-    __atomic_store_n(list, n + 1, __ATOMIC_SEQ_CST);
+    set_id(list, n, slot);
+    __atomic_store_n(&list->count, (u16)(n + 1), __ATOMIC_SEQ_CST);
   } else if (!there) {
-    for (u32 i = 0; i < n; i++) slots[i] = list[1 + i];
     Query q;
     from_stored(g, &q, node, c->decode_at[0]);
     measure_all(g, &q, slots, n, out);
@@ -471,7 +501,7 @@ static void connect(const Graph *g, Context *c, u32 node, u32 slot, float d, u32
     sort(keys, n + 1);
     write_list(list, chosen, choose(g, c, keys, n + 1, max, 0, chosen));
   }
-  release(&record(g, node)->lock);
+  RELEASE(r->lock);
 }
 
 /* The node's list on a layer is chosen anew from the `count` slots at `list`: after nodes were taken out of the graph. */
@@ -517,10 +547,10 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
   u32 mine = level(g, slot);
   u32 entry = __atomic_load_n(&g->entry, __ATOMIC_SEQ_CST);
   if (entry == 0) {
-    take(&g->lock);
+    TAKE(g->lock);
     if (g->entry == 0) __atomic_store_n(&g->entry, slot + 1, __ATOMIC_SEQ_CST), entry = slot + 1;
     else entry = g->entry;
-    release(&g->lock);
+    RELEASE(g->lock);
     if (entry == slot + 1) return;
   }
   u32 top = level(g, entry - 1);
@@ -546,9 +576,9 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
       connect(g, c, slot_of(k), slot, distance_of(k), layer);
     }
   if (mine > top) {
-    take(&g->lock);
+    TAKE(g->lock);
     if (mine > level(g, g->entry - 1)) __atomic_store_n(&g->entry, slot + 1, __ATOMIC_SEQ_CST);
-    release(&g->lock);
+    RELEASE(g->lock);
   }
 }
 
@@ -590,21 +620,23 @@ EXPORT(stored_all) void stored_all(const Graph *g, Context *c, u32 from, const u
  * Gives how many were good: what follows is damaged.
  */
 EXPORT(restored) u32 restored(const Graph *g, u32 from, u32 first, u32 count, u32 slots, u32 upper, u32 upper_used) {
-  u32 width = 1 + 2 * g->m;
+  u32 width = 2 + 6 * g->m;
   const double *created = AT(double, from), *deleted = created + count;
-  const u32 *uppers = (u32 *)(deleted + count), *lists = uppers + count;
-  const char *heads = (char *)(lists + count * width);
+  const u32 *uppers = (u32 *)(deleted + count);
+  const char *lists = (char *)(uppers + count), *heads = lists + count * width;
   for (u32 i = 0; i < count; i++, lists += width) {
     if (!heads[i]) continue;
-    u32 slot = first + i, bad = lists[0] > 2 * g->m || uppers[i] > upper_used;
-    for (u32 j = 1; j < width; j++) bad |= (j <= lists[0]) & (lists[j] >= slots);
-    if (bad) return i;
+    const List *list = (const List *)lists;
+    u32 slot = first + i;
+    if (list->count > 2 * g->m || uppers[i] > upper_used) return i;
+    for (u32 j = 0; j < list->count; j++)
+      if (id_at(list, j) >= slots) return i;
     if (g->heads) AT(unsigned char, g->heads)[slot >> 3] |= 1 << (slot & 7);
     Record *r = record(g, slot);
     r->created = created[i];
     r->deleted = deleted[i];
     r->upper = uppers[i] ? uppers[i] - 1 + upper : 0;
-    __builtin_memcpy(&r->count, lists, width * 4);
+    __builtin_memcpy(&r->links, lists, width);
   }
   return count;
 }

@@ -23,14 +23,17 @@ import {
   endOf,
   GRAPH,
   HEADER_AT,
+  idsAt,
   type Layout,
   LIST_MAX,
   layoutOf,
+  listBytes,
   METRICS,
   PAGE,
   RECORD,
   recordAt,
   STAGE_BYTES,
+  upperBytes,
   vectorAt,
 } from './layout.ts'
 import type { GraphPool } from './pool.ts'
@@ -184,7 +187,7 @@ export class Graph {
       stride: layout.stride,
       records: layout.records,
       upper: layout.upper,
-      upperStride: spec.m + 1,
+      upperStride: listBytes(spec.m),
       kind: ELEMENTS[spec.element] * 8 + METRICS[spec.metric],
       groups: layout.groups,
       m: spec.m,
@@ -237,7 +240,7 @@ export class Graph {
     const slot = this.slots
     const units = this.#unitsOf(packed.length)
     const level = levelOf(this.spec, slot)
-    if (slot + units > slotsMax || this.bytes + units * slotBytes + this.#upperBytes(level) > this.#bytesMax)
+    if (slot + units > slotsMax || this.bytes + units * slotBytes + upperBytes(level, this.spec.m) > this.#bytesMax)
       throw sqlError('53200', 'vector index graph no longer fits into its memory', {
         detail: `${this.#bytesMax} bytes are allowed; ${slot} slots take ${this.bytes}.`,
         hint: 'Increase maintenance_work_mem.',
@@ -437,7 +440,7 @@ export class Graph {
       if (absent[slot] === 1) this.markDeleted(slot, -Infinity)
       else if (this.#isHead(slot)) {
         const level = this.#level(slot)
-        if (level > top && (this.#words[this.#list(slot, 0)]! > 0 || slot === this.#word('entry') - 1)) {
+        if (level > top && (this.#links(slot, 0).length > 0 || slot === this.#word('entry') - 1)) {
           top = level
           entry = slot + 1
         }
@@ -449,12 +452,10 @@ export class Graph {
 
   /** A slot's list without those that are absent: in their place stand the best of what they lead to. */
   #leadRound(slot: Slot, layer: number, absent: Uint8Array): void {
-    const list = this.#list(slot, layer)
-    let i = this.#words[list]!
-    while (i > 0 && absent[this.#words[list + i]!] !== 1) i--
-    if (i === 0) return
+    const links = this.#links(slot, layer)
+    if (!links.some((id) => absent[id] === 1)) return
     const candidates = new Set<Slot>()
-    for (const id of this.#links(slot, layer))
+    for (const id of links)
       if (absent[id] !== 1) candidates.add(id)
       else for (const next of this.#links(id, layer)) if (next !== slot && absent[next] !== 1) candidates.add(next)
     OpenSearch.claim(this.#inside, undefined)
@@ -509,34 +510,25 @@ export class Graph {
 
   #level(slot: Slot): number {
     const upper = this.#words[this.#record(slot) + RECORD.upper]!
-    return upper === 0 ? 0 : this.#words[upper >>> 2]!
-  }
-
-  #list(slot: Slot, layer: number): number {
-    const record = this.#record(slot)
-    if (layer === 0) return record + RECORD.count
-    return (this.#words[record + RECORD.upper]! >>> 2) + 1 + (layer - 1) * (this.spec.m + 1)
+    return upper === 0 ? 0 : this.#bytes[upper]!
   }
 
   #links(slot: Slot, layer: number): readonly Slot[] {
     if (layer > this.#level(slot)) return []
-    const at = this.#list(slot, layer)
-    return Array.from(this.#words.subarray(at + 1, at + 1 + this.#words[at]!))
-  }
-
-  #upperBytes(level: number): number {
-    return level === 0 ? 0 : 4 * (1 + level * (this.spec.m + 1))
+    const record = this.#record(slot)
+    if (layer === 0) return idsAt(this.#bytes, record * 4 + RECORD.list)
+    return idsAt(this.#bytes, this.#words[record + RECORD.upper]! + 2 + (layer - 1) * listBytes(this.spec.m))
   }
 
   /** Room for the lists of the layers 1 to `level`; 0 when there are none or there is no room. */
   #newUpper(level: number): number {
     if (level === 0) return 0
-    const bytes = this.#upperBytes(level)
+    const bytes = upperBytes(level, this.spec.m)
     const { upper, upperEnd } = this.#layout
     if (upper + this.#upperUsed + bytes > upperEnd) return 0
     const at = upper + this.#upperUsed
     this.#upperUsed += bytes
-    this.#words[at >>> 2] = level
+    this.#bytes[at] = level
     return at
   }
 

@@ -8,10 +8,11 @@
  *
  *     block    | record 0 | record 1 | ... | code 0 | code 1 | ... | vector 0 | vector 1 | ...      BLOCK slots, with codes
  *              | record 0, vector 0 | record 1, vector 1 | ...                                      all slots, without
- *     record   | created f64 | deleted f64 | lock | upper | count, 2m ids | padding | scale f32 |
+ *     record   | created f64 | deleted f64 | upper u32 | lock u16 | list of up to 2m | scale f32, without codes |
+ *     list     | count u16 | ids, 3 bytes each |
  *     code     | scale f32 | norm f32 | an i8 for each element, padded to 8 |
  *     vector   | elements, padded to 16 |
- *     upper    | level | count, m ids (layer 1) | count, m ids (layer 2) | ...        one for every slot of level > 0
+ *     upper    | level u16 | list of up to m (layer 1) | list (layer 2) | ...        one for every slot of level > 0
  *     context  | header | stack | query | decoded ×2 | picks | NEAR | OPEN | REST | seen ×2 | list | image | allow |
  *
  * Codes are what walks measure where there are some: a quarter of the vector's bytes. They, the records and the vectors
@@ -89,8 +90,15 @@ export const CONTEXT = {
 } as const
 export const CONTEXT_BYTES = 160
 
-/** Words of a record, and what lies at its beginning. */
-export const RECORD = { created: 0, deleted: 1, lock: 4, upper: 5, count: 6, ids: 7 } as const
+/** Of a record: two doubles, a word, and the byte where its list begins. */
+export const RECORD = { created: 0, deleted: 1, upper: 4, list: 22 } as const
+/** Bytes of an id; no slot is beyond. */
+const ID_BYTES = 3
+const IDS_MAX = 2 ** 24
+/** Of a list of up to so many ids. It begins at an even address. */
+export const listBytes = (ids: number): number => up(2 + ID_BYTES * ids, 2)
+/** Of the lists of the layers 1 to `level`. */
+export const upperBytes = (level: number, m: number): number => (level === 0 ? 0 : 2 + level * listBytes(m))
 
 export const HEADER_AT = 1024
 const CONTEXTS_AT = 65_536
@@ -202,13 +210,14 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
   const { m } = spec
   invariant(m >= 2 && m <= 100 && spec.dimensions > 0, 'a graph has 2 to 100 links and a dimension')
   const [groups, vectorBytes] = GROUPS[spec.element](spec.dimensions)
-  const recordBytes = up(RECORD.ids * 4 + 8 * m + 4, 16)
-  const scale = recordBytes - 4
   const isCoded =
     spec.element === 'f32' &&
     CODED_METRICS.has(spec.metric) &&
     spec.dimensions >= CODED_DIMENSIONS.min &&
     spec.dimensions <= CODED_DIMENSIONS.max
+  const linked = RECORD.list + listBytes(2 * m)
+  const scale = up(linked, 4)
+  const recordBytes = isCoded ? up(linked, 8) : up(scale + 4, 16)
   const codeGroups = isCoded ? up(spec.dimensions, 8) / 8 : 0
   const codeStride = isCoded ? up(8 + codeGroups * 8, 16) : 0
   // Without codes whole cache lines: a vector touches as few as it can (a tenth of the time of a search at 100 dimensions).
@@ -220,7 +229,7 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
   const vectors = isCoded ? (stride + codeStride) << BLOCK_BITS : recordBytes
   const vectorStride = isCoded ? vectorBytes : stride
   // A slot has 1 / (m - 1) upper layers on the average, and 1 / m of them have any.
-  const upperBytes = 4 * ((m + 1) / (m - 1) + 1 / m) * 1.02
+  const upperShare = (listBytes(m) / (m - 1) + 2 / m) * 1.02
   const upperSpare = 65_536
   const sizes = (slotsMax: number) => {
     const contexts: ContextLayout[] = []
@@ -232,12 +241,13 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
     }
     const heads = spec.element === 'sparse' ? at : 0
     const upper = up(at + (heads === 0 ? 0 : slotsMax / 8 + 1), 64)
-    const upperEnd = upper + Math.floor((slotsMax * upperBytes) / 4) * 4 + upperSpare
+    const upperEnd = upper + Math.floor((slotsMax * upperShare) / 4) * 4 + upperSpare
     const records = up(upperEnd, 64)
     const end = records + (isCoded ? Math.ceil(slotsMax / (1 << BLOCK_BITS)) * blockBytes : slotsMax * stride)
     return { contexts, heads, upper, upperEnd, records, end }
   }
-  let slotsMax = Math.max(1, Math.floor(Math.min(bytesMax, PAGES_MAX * PAGE) / (slotBytes + upperBytes)))
+  const fitting = Math.floor(Math.min(bytesMax, PAGES_MAX * PAGE) / (slotBytes + upperShare))
+  let slotsMax = Math.max(1, Math.min(IDS_MAX, fitting))
   let size = sizes(slotsMax)
   while (size.end > (PAGES_MAX - 1) * PAGE) {
     slotsMax = Math.floor(slotsMax * 0.98)
@@ -263,6 +273,15 @@ export const recordAt = (layout: Places, slot: number): number =>
 
 export const vectorAt = (layout: Places, slot: number): number =>
   blockAt(layout, slot) + layout.vectors + placeOf(layout, slot) * layout.vectorStride
+
+/** The ids of the list that begins at a byte. */
+export function idsAt(bytes: Uint8Array, at: number): number[] {
+  const count = bytes[at]! | (bytes[at + 1]! << 8)
+  const ids: number[] = []
+  for (let i = at + 2, end = i + count * ID_BYTES; i < end; i += ID_BYTES)
+    ids.push(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16))
+  return ids
+}
 
 /** The memory that the slots before `slots` need ends here. */
 export const endOf = (layout: Places, slots: number): number =>

@@ -7,7 +7,7 @@ import { DISTANCES } from '../../types/vector/distance.ts'
 import { fromHalves } from '../../types/vector/half.ts'
 import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import type { GraphSpec, Slot } from './graph.ts'
-import { GRAPH, HEADER_AT, RECORD, recordAt } from './layout.ts'
+import { GRAPH, HEADER_AT, idsAt, RECORD, recordAt } from './layout.ts'
 
 type Dense = Float32Array
 
@@ -110,10 +110,11 @@ export function plainSearch(
     vectorStride: header('vectorStride'),
   }
   const record = (slot: Slot): number => recordAt(places, slot) / 4
-  const upper = (slot: Slot): number => words[record(slot) + RECORD.upper]! / 4
-  const links = (slot: Slot, layer: number): Uint32Array => {
-    const at = layer === 0 ? record(slot) + RECORD.count : upper(slot) + 1 + (layer - 1) * header('upperStride')
-    return words.subarray(at + 1, at + 1 + words[at]!)
+  const bytes = new Uint8Array(memory.buffer)
+  const upper = (slot: Slot): number => words[record(slot) + RECORD.upper]!
+  const links = (slot: Slot, layer: number): number[] => {
+    if (layer === 0) return idsAt(bytes, record(slot) * 4 + RECORD.list)
+    return idsAt(bytes, upper(slot) + 2 + (layer - 1) * header('upperStride'))
   }
   const isCoded = header('coded') === 1
   const queryCode = isCoded ? codeOf(spec.metric, query, 32767) : undefined
@@ -147,7 +148,7 @@ export function plainSearch(
 
   if (header('entry') === 0) return []
   let best = near(header('entry') - 1)
-  const top = upper(best.slot) === 0 ? 0 : words[upper(best.slot)]!
+  const top = upper(best.slot) === 0 ? 0 : bytes[upper(best.slot)]!
   for (let layer = top; layer > 1; layer--) {
     for (let from: Slot | undefined; from !== best.slot; ) {
       from = best.slot
