@@ -39,7 +39,9 @@ export class Gathered implements VectorSearch {
   readonly #all: () => Hits
   readonly #first: number
   #hits: Hits | undefined
-  #taken = 0
+  /** What was given first, while others may come: rows at equal distances need not come in the same order again. */
+  #given: ReadonlySet<Key> | undefined
+  #isOver: boolean
 
   /** `hits`: the nearest `first` of them. */
   constructor(
@@ -52,22 +54,30 @@ export class Gathered implements VectorSearch {
     hits: Hits,
   ) {
     this.visited = rows.count
+    this.#isOver = rows.count === 0
     this.#first = Math.min(rows.count, first)
     this.#hits = hits
     this.#all = () => index.nearestOf(x.txn, query, rows, rows.count, tenant)
   }
 
   next(): Hits | undefined {
-    const from = this.#taken
-    if (from >= this.visited) return undefined
-    const { keys, distances } = this.#hits ?? this.#all()
-    // Fewer than were asked for: the index holds no more of them.
-    this.#taken = this.#hits === undefined || keys.length < this.#first ? this.visited : this.#first
+    if (this.#isOver) return undefined
+    const hits = this.#hits
     this.#hits = undefined
-    return { keys: keys.slice(from), distances: distances.slice(from) }
+    // Fewer than were asked for: the index holds no more of them.
+    this.#isOver = hits === undefined || hits.keys.length < this.#first || this.#first === this.visited
+    if (hits === undefined) return without(this.#all(), this.#given!)
+    if (!this.#isOver) this.#given = new Set(hits.keys)
+    return hits
   }
 
   close(): void {
-    this.#taken = this.visited
+    this.#isOver = true
   }
+}
+
+/** An answer without rows that were given before. */
+export function without({ keys, distances }: Hits, given: ReadonlySet<Key>): Hits {
+  const at = [...keys.keys()].filter((i) => !given.has(keys[i]!))
+  return { keys: at.map((i) => keys[i]!), distances: Float64Array.from(at, (i) => distances[i]!) }
 }

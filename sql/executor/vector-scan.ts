@@ -40,7 +40,7 @@ import { boundValue, compileKeys, compilePages } from './scan.ts'
 import { inBatches } from './simple.ts'
 import { chooseEffort, type Effort, isGatherBetter } from './vector-effort.ts'
 import { compileExact } from './vector-exact.ts'
-import { Gathered, nearestRows } from './vector-gather.ts'
+import { Gathered, nearestRows, without } from './vector-gather.ts'
 import { Nearest } from './vector-nearest.ts'
 import { sample } from './vector-sample.ts'
 import { type Keys, note, type Run, rowsPlan, type Site, type VectorScan } from './vector-site.ts'
@@ -406,16 +406,6 @@ const GATHER_SHARE = 0.3
 
 /** The part of a candidate's time (walk, get, distance) in which a scan reads a row: microseconds, measured. */
 const scanShare = (dimensions: number): number => (0.2 + dimensions * 0.0022) / (5 + dimensions * 0.005)
-
-/** An answer without rows that an earlier search has proposed. */
-function without({ keys, distances, distanceOf }: Hits, seen: ReadonlySet<Key>): Hits {
-  const at = [...keys.keys()].filter((i) => !seen.has(keys[i]!))
-  return {
-    keys: at.map((i) => keys[i]!),
-    distances: Float64Array.from(at, (i) => distances[i]!),
-    distanceOf: distanceOf && ((i) => distanceOf(at[i]!)),
-  }
-}
 
 /** Rows as they go up: without their keys, unless those are wanted. Returns the distance of the last; `past`: of those before. */
 function* give(site: Site, run: Run, rows: readonly MutableRow[], past: number): Generator<Step, number, undefined> {
