@@ -2,7 +2,8 @@
  * The keys of a graph's slots, outside the JavaScript heap: a million strings would be walked by every garbage collection.
  * Nothing here grows as a whole: no call takes longer because there are many keys.
  *
- *     groups     of 4,096 slots: bytes | key | key | …   starts: where each begins, and where the last one ends
+ *     groups     of 4,096 slots: bytes | key | key | …   starts: where each begins, and where the last one ends; full groups
+ *                of keys of one length have the same ones
  *     segments   hash of a key → 5 of its bits | slot + 1, the newest that has it (open addressing, linear steps; 0 empty, -1 removed):
  *                where the bits differ the key is not looked at
  *     directory  by the hash's low bits: its segment. One that is full is parted by one bit more (extendible hashing: Fagin,
@@ -19,8 +20,8 @@ const SEGMENT_BITS = 11
 const SEGMENT_PLACES = 1 << SEGMENT_BITS
 /** Bits of a hash that choose the segment; those above choose the place in it. Keys that share them all are in one that grows. */
 const DIRECTORY_BITS = 20
-/** Of segments that are made before their keys: some will have more, and none shall be parted soon. */
-const EXPECTED_LOAD = 0.6
+/** A segment that is this full is parted. A key is found by looking at 2 or 3 places then, which lie together. */
+const LOAD_MAX = 0.8
 const EMPTY = 0
 const REMOVED = -1
 /** Bits of a place that hold slot + 1: a graph has 2^26 slots at most. Above are bits of the hash that neither directory nor place use, mostly. */
@@ -32,7 +33,7 @@ const TAG_MASK = ~SLOT_MASK
 interface Group {
   bytes: Buffer
   /** `filled` + 1 of them count. */
-  readonly starts: Uint32Array
+  starts: Uint32Array
   filled: number
 }
 
@@ -58,6 +59,8 @@ const newSegment = (bits: number, places = SEGMENT_PLACES): Segment => ({
 
 export class SlotKeys {
   readonly #groups: Group[] = []
+  /** Starts of full groups whose keys have all this length. */
+  readonly #even = new Map<number, Uint32Array>()
   #count = 0
   #named = 0
   #directory: Segment[] = [newSegment(0)]
@@ -101,6 +104,7 @@ export class SlotKeys {
     const group = this.#newGroup(bytes)
     group.starts.set(starts)
     group.filled = slots
+    if (slots === GROUP_SLOTS) this.#settle(group)
     const from = this.#count
     this.#count += slots
     for (let i = 0, start = 0; i < slots; i++) {
@@ -116,7 +120,7 @@ export class SlotKeys {
   /** There will be about so many keys: nothing has to be parted on the way. Before the first. */
   expect(count: number): void {
     let bits = 0
-    while (bits < DIRECTORY_BITS && count > (SEGMENT_PLACES << bits) * EXPECTED_LOAD) bits++
+    while (bits < DIRECTORY_BITS && count > (SEGMENT_PLACES << bits) * LOAD_MAX) bits++
     this.#directory = Array.from({ length: 1 << bits }, () => newSegment(bits))
     this.#size = SEGMENT_PLACES * 4 * this.#directory.length
   }
@@ -124,7 +128,10 @@ export class SlotKeys {
   /** Names a slot, the next one or a later one. The key now finds this slot. */
   add(key: string, slot: number): void {
     // Slots in between are no vectors' (graph.ts: sparse ones take several numbers).
-    while (this.#count < slot) this.#next().filled++
+    while (this.#count < slot) {
+      const group = this.#next()
+      if (++group.filled === GROUP_SLOTS) this.#settle(group)
+    }
     const group = this.#next()
     const { starts } = group
     const start = starts[group.filled]!
@@ -137,6 +144,7 @@ export class SlotKeys {
     }
     group.bytes.latin1Write(key, start)
     starts[++group.filled] = end
+    if (group.filled === GROUP_SLOTS) this.#settle(group)
     this.#named++
     this.#enter(hashText(key), slot)
   }
@@ -153,6 +161,25 @@ export class SlotKeys {
     this.#groups.push(group)
     this.#size += bytes.length + group.starts.byteLength
     return group
+  }
+
+  /** A group that is full gives back what it does not need. */
+  #settle(group: Group): void {
+    const { starts, bytes } = group
+    const end = starts[GROUP_SLOTS]!
+    if (end < bytes.length) {
+      group.bytes = Buffer.allocUnsafeSlow(end)
+      bytes.copy(group.bytes, 0, 0, end)
+      this.#size -= bytes.length - end
+    }
+    const length = starts[1]!
+    for (let i = 2; i <= GROUP_SLOTS; i++) if (starts[i] !== i * length) return
+    const even = this.#even.get(length)
+    if (even === undefined) this.#even.set(length, starts)
+    else {
+      group.starts = even
+      this.#size -= starts.byteLength
+    }
   }
 
   /** The key of a slot, behind `prefix`. */
@@ -248,7 +275,7 @@ export class SlotKeys {
 
   #enter(hash: number, slot: number): void {
     let segment = this.#segment(hash)
-    while (segment.used * 3 >= segment.places.length * 2) {
+    while (segment.used >= segment.places.length * LOAD_MAX) {
       this.#part(segment, hash)
       segment = this.#segment(hash)
     }

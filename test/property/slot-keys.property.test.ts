@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RowList } from '../../sql/vector/row-list.ts'
-import { SlotKeys } from '../../sql/vector/slot-keys.ts'
+import { GROUP_SLOTS, SlotKeys } from '../../sql/vector/slot-keys.ts'
 import type { Key } from '../../storage/keys/brand.ts'
 
 test('as a list and a Map', () => {
@@ -50,4 +50,29 @@ test('a hundred thousand keys, half of them forgotten', () => {
   keys.findMany(rows.bytes, rows.starts, 0, 0, 100_000, out)
   expect(out.every((slot, i) => slot === (i % 2 === 0 ? -1 : i))).toBe(true)
   expect(keys.size).toBeLessThan(4 << 20)
+})
+
+test('full groups of keys of one length, others and gaps are packed and restored', () => {
+  const name = (i: number) => `\x19${String.fromCharCode(128, 0, (i >> 8) & 255, i & 255)}${i < 9000 ? '' : `${i}`}`
+  const keys = new SlotKeys()
+  const slots: number[] = []
+  // 0 to 8,191: two full groups of one length; then gaps, and keys of several lengths.
+  for (let i = 0, slot = 0; i < 13_000; i++, slot += i > 8500 && i % 7 === 0 ? 3 : 1) {
+    keys.add(name(i), slot)
+    slots.push(slot)
+  }
+  const again = new SlotKeys()
+  again.expect(keys.packedBlocks(keys.count) * GROUP_SLOTS)
+  for (const packed of keys.packed(keys.count)) expect(again.restore(packed)).toBe(true)
+  for (const each of [keys, again]) {
+    expect([each.count, each.named]).toEqual([slots.at(-1)! + 1, slots.length])
+    for (const [i, slot] of slots.entries()) {
+      expect(each.key(slot)).toBe(name(i))
+      expect(each.find(name(i))).toBe(slot)
+      expect([each.has(slot), each.has(slot + 1)]).toEqual([true, slots[i + 1] === slot + 1])
+    }
+    expect(each.find('x')).toBeUndefined()
+  }
+  again.add('more', again.count)
+  expect(again.find('more')).toBe(again.count - 1)
 })
