@@ -17,6 +17,7 @@ import { nulls, unmatched } from './nested-loop.ts'
 import {
   BATCH_ROWS,
   type Execution,
+  grownBatch,
   type MutableRow,
   type Operator,
   Pause,
@@ -169,6 +170,7 @@ export function compileHashJoin(plan: HashJoin, env: CompileEnv): Operator {
     const matched = keepsInner ? new Uint8Array(rows.length) : undefined
     const emptyInner = rows.length === 0 && !sawNull
     let out: RowBatch = []
+    let full = 1
     for (const step of outerSteps) {
       if (step instanceof Pause) {
         yield step
@@ -203,8 +205,9 @@ export function compileHashJoin(plan: HashJoin, env: CompileEnv): Operator {
         } else if (nullAware && !emptyInner && (single ? k === null : (k as Row).includes(null))) continue
         if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : joined(row, innerNulls))
       }
-      if (out.length >= BATCH_ROWS) {
+      if (out.length >= full) {
         yield out
+        full = grownBatch(full)
         out = []
       }
       if (x.sliceOver()) yield SLICE_OVER

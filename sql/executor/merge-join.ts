@@ -8,7 +8,7 @@ import { compileJoinPredicate, compileRow } from './compile.ts'
 import type { CompileEnv } from './env.ts'
 import { rowJoiner } from './join-row.ts'
 import { nulls } from './nested-loop.ts'
-import { BATCH_ROWS, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
+import { grownBatch, type MutableRow, type Operator, Pause, type RowBatch, SLICE_OVER, type Steps } from './operator.ts'
 import { rowOrder } from './order.ts'
 
 type MergeJoin = Extract<Plan, { kind: 'hash-join' | 'merge-join' }>
@@ -76,6 +76,7 @@ export function compileMergeJoin(plan: MergeJoin, env: CompileEnv): Operator {
       const outer = new Cursor(outerInput.run(x), outerKeys.bind(x))
       const inner = new Cursor(innerInput.run(x), innerKeys.bind(x))
       let out: RowBatch = []
+      let full = 1
       /** Inner rows of one key, and which of them found a partner. */
       let group: MutableRow[] = []
       let groupKey: Row | undefined
@@ -97,8 +98,9 @@ export function compileMergeJoin(plan: MergeJoin, env: CompileEnv): Operator {
             // Inner rows before this key have no partner.
             while (inner.row !== undefined && order(inner.key, key) < 0) {
               if (keepsInner) out.push(joined(outerNulls, inner.row))
-              if (out.length >= BATCH_ROWS) {
+              if (out.length >= full) {
                 yield out
+                full = grownBatch(full)
                 out = []
               }
               if (!inner.advance()) yield* inner.next()
@@ -118,14 +120,16 @@ export function compileMergeJoin(plan: MergeJoin, env: CompileEnv): Operator {
               if (outerOnly) break
               found[i] = true
               out.push(joined(row, group[i]!))
-              if (out.length < BATCH_ROWS) continue
+              if (out.length < full) continue
               yield out
+              full = grownBatch(full)
               out = []
             }
           }
           if (join === 'semi' ? any : keepsOuter && !any) out.push(outerOnly ? row : joined(row, innerNulls))
-          if (out.length >= BATCH_ROWS) {
+          if (out.length >= full) {
             yield out
+            full = grownBatch(full)
             out = []
             if (x.sliceOver()) yield SLICE_OVER
           }
@@ -134,8 +138,9 @@ export function compileMergeJoin(plan: MergeJoin, env: CompileEnv): Operator {
         leaveGroup()
         while (keepsInner && inner.row !== undefined) {
           out.push(joined(outerNulls, inner.row))
-          if (out.length >= BATCH_ROWS) {
+          if (out.length >= full) {
             yield out
+            full = grownBatch(full)
             out = []
           }
           if (!inner.advance()) yield* inner.next()

@@ -13,6 +13,7 @@ import { rowJoiner } from './join-row.ts'
 import {
   BATCH_ROWS,
   type Execution,
+  grownBatch,
   type MutableRow,
   type Operator,
   Pause,
@@ -52,6 +53,7 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
     const matches = on.bind(x)
     const valuesOf = values.bind(x)
     let out: RowBatch = []
+    let full = 1
     for (const step of outer.run(x)) {
       if (step instanceof Pause) {
         yield step
@@ -73,16 +75,18 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
             out.push(joined(row, innerRow))
           }
           if (outerOnly && found) break
-          if (out.length >= BATCH_ROWS) {
+          if (out.length >= full) {
             yield out
+            full = grownBatch(full)
             out = []
             // Another operator above may have used the slots meanwhile.
             for (let i = 0; i < params.length; i++) x.outer[params[i]!.slot] = set[i]!
           }
         }
         if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : joined(row, innerNulls))
-        if (out.length >= BATCH_ROWS) {
+        if (out.length >= full) {
           yield out
+          full = grownBatch(full)
           out = []
         }
         if (x.sliceOver()) yield SLICE_OVER
@@ -107,6 +111,7 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
       return rows
     }
     let out: RowBatch = []
+    let full = 1
     for (const step of outer.run(x)) {
       if (step instanceof Pause) {
         yield step
@@ -124,15 +129,17 @@ export function compileNestedLoop(plan: NestedLoop, env: CompileEnv): Operator {
             if (outerOnly) break scan
             if (matched !== undefined) matched[at - 1] = 1
             out.push(joined(row, innerRow))
-            if (out.length < BATCH_ROWS) continue
+            if (out.length < full) continue
             yield out
+            full = grownBatch(full)
             out = []
           }
           if (x.sliceOver()) yield SLICE_OVER
         }
         if (join === 'semi' ? found : keepsOuter && !found) out.push(outerOnly ? row : joined(row, innerNulls))
-        if (out.length >= BATCH_ROWS) {
+        if (out.length >= full) {
           yield out
+          full = grownBatch(full)
           out = []
         }
         if (x.sliceOver()) yield SLICE_OVER

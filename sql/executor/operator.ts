@@ -24,6 +24,9 @@ export type MutableRow = Value[]
 export type RowBatch = MutableRow[]
 export const BATCH_ROWS = 1024
 
+/** How many rows a join gathers for its next batch: few at first, for a LIMIT above may want no more, and finding them may be dear. */
+export const grownBatch = (rows: number): number => Math.min(BATCH_ROWS, rows * 2)
+
 export class Pause {
   /** What to wait for; undefined: the time slice is over, let others run. */
   readonly promise: Promise<unknown> | undefined
