@@ -23,7 +23,7 @@ export interface IndexGraph {
   created(slot: Slot): number
   /** Infinity while it lives. */
   deleted(slot: Slot): number
-  /** A view, valid until the next append. */
+  /** A view, valid until the next call. */
   vector(slot: Slot): Uint8Array
   /** In this thread, now: for few. */
   link(slot: Slot): void

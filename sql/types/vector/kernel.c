@@ -73,6 +73,62 @@ DENSE(l2_f16, step_l2, load4_half, 8)
 DENSE(dot_f16, step_dot, load4_half, 8)
 DENSE(l1_f16, step_l1, load4_half, 8)
 
+/* Four floats of eight, from their upper halves and their lower ones. */
+#define FIRST(H, L) wasm_i16x8_shuffle(L, H, 0, 8, 1, 9, 2, 10, 3, 11)
+#define SECOND(H, L) wasm_i16x8_shuffle(L, H, 4, 12, 5, 13, 6, 14, 7, 15)
+#define LOWER(A) load4((A) + n * 8)
+#define NO_LOWER(A) wasm_i32x4_const_splat(0)
+
+/* Vectors in two halves; without the lower one elements are at most a 128th nearer to 0. */
+#define PARTS(NAME, STEP, LOW)                                                                                         \
+  INLINE v128_t NAME##_step(v128_t s, const char *q, const char *a, u32 n) {                                           \
+    (void)n;                                                                                                           \
+    v128_t high = load4(a), low = LOW(a);                                                                              \
+    return STEP(STEP(s, load4(q), FIRST(high, low)), load4(q + 16), SECOND(high, low));                                \
+  }                                                                                                                    \
+  INLINE float NAME##_one(const char *q, const char *a, u32 n) {                                                       \
+    v128_t s0 = ZERO, s1 = ZERO;                                                                                       \
+    u32 i = 0;                                                                                                         \
+    for (; i + 4 <= n; i += 4) {                                                                                       \
+      s0 = NAME##_step(s0, q + i * 16, a + i * 8, n);                                                                  \
+      s1 = NAME##_step(s1, q + i * 16 + 32, a + i * 8 + 16, n);                                                        \
+    }                                                                                                                  \
+    if (i < n) s0 = NAME##_step(s0, q + i * 16, a + i * 8, n);                                                         \
+    return sum(wasm_f32x4_add(s0, s1));                                                                                \
+  }                                                                                                                    \
+  INLINE v128_t NAME##_four(const char *q, const char *a, const char *b, const char *c, const char *d, u32 n) {        \
+    v128_t s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;                                                                 \
+    for (const char *e = q + n * 16; q != e; q += 32, a += 16, b += 16, c += 16, d += 16) {                            \
+      s0 = NAME##_step(s0, q, a, n);                                                                                   \
+      s1 = NAME##_step(s1, q, b, n);                                                                                   \
+      s2 = NAME##_step(s2, q, c, n);                                                                                   \
+      s3 = NAME##_step(s3, q, d, n);                                                                                   \
+    }                                                                                                                  \
+    return sums4(s0, s1, s2, s3);                                                                                      \
+  }
+
+PARTS(l2_parted, step_l2, LOWER)
+PARTS(dot_parted, step_dot, LOWER)
+PARTS(l1_parted, step_l1, LOWER)
+PARTS(l2_upper, step_l2, NO_LOWER)
+PARTS(dot_upper, step_dot, NO_LOWER)
+PARTS(l1_upper, step_l1, NO_LOWER)
+
+void part(const char *floats, char *to, u32 groups) {
+  for (u32 i = 0; i < groups; i += 2) {
+    v128_t a = load4(floats + i * 16), b = load4(floats + i * 16 + 16);
+    wasm_v128_store(to + i * 8, wasm_i16x8_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
+    wasm_v128_store(to + groups * 8 + i * 8, wasm_i16x8_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
+  }
+}
+void join(const char *from, char *floats, u32 groups) {
+  for (u32 i = 0; i < groups; i += 2) {
+    v128_t high = load4(from + i * 8), low = load4(from + groups * 8 + i * 8);
+    wasm_v128_store(floats + i * 16, FIRST(high, low));
+    wasm_v128_store(floats + i * 16 + 16, SECOND(high, low));
+  }
+}
+
 INLINE v128_t ones(v128_t bits) {
   return wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(wasm_i8x16_popcnt(bits)));
 }
@@ -125,6 +181,14 @@ float measure_one(u32 kind, const char *q, const char *a, u32 n) {
   case KIND(F16, METRIC_IP):
   case KIND(F16, METRIC_COSINE): return dot_f16_one(q, a, n);
   case KIND(F16, METRIC_L1): return l1_f16_one(q, a, n);
+  case KIND(PARTED, METRIC_L2): return l2_parted_one(q, a, n);
+  case KIND(PARTED, METRIC_IP):
+  case KIND(PARTED, METRIC_COSINE): return dot_parted_one(q, a, n);
+  case KIND(PARTED, METRIC_L1): return l1_parted_one(q, a, n);
+  case KIND(UPPER, METRIC_L2): return l2_upper_one(q, a, n);
+  case KIND(UPPER, METRIC_IP):
+  case KIND(UPPER, METRIC_COSINE): return dot_upper_one(q, a, n);
+  case KIND(UPPER, METRIC_L1): return l1_upper_one(q, a, n);
   case KIND(BIT, METRIC_HAMMING): return hamming(q, a, n);
   case KIND(BIT, METRIC_JACCARD): return jaccard(q, a, n);
   default: return sparse(kind & 7, (const Sparse *)q, (const Sparse *)a);
@@ -141,6 +205,14 @@ v128_t measure_four(u32 kind, const char *q, const char *a, const char *b, const
   case KIND(F16, METRIC_IP):
   case KIND(F16, METRIC_COSINE): return dot_f16_four(q, a, b, c, d, n);
   case KIND(F16, METRIC_L1): return l1_f16_four(q, a, b, c, d, n);
+  case KIND(PARTED, METRIC_L2): return l2_parted_four(q, a, b, c, d, n);
+  case KIND(PARTED, METRIC_IP):
+  case KIND(PARTED, METRIC_COSINE): return dot_parted_four(q, a, b, c, d, n);
+  case KIND(PARTED, METRIC_L1): return l1_parted_four(q, a, b, c, d, n);
+  case KIND(UPPER, METRIC_L2): return l2_upper_four(q, a, b, c, d, n);
+  case KIND(UPPER, METRIC_IP):
+  case KIND(UPPER, METRIC_COSINE): return dot_upper_four(q, a, b, c, d, n);
+  case KIND(UPPER, METRIC_L1): return l1_upper_four(q, a, b, c, d, n);
   default:
     return wasm_f32x4_make(measure_one(kind, q, a, n), measure_one(kind, q, b, n), measure_one(kind, q, c, n),
                            measure_one(kind, q, d, n));

@@ -14,7 +14,7 @@ import { crc32 } from 'node:zlib'
 import type { GraphSpec } from './graph.ts'
 import { endOf, idsAt, type Layout, listBytes, RECORD, recordAt } from './layout.ts'
 
-const VERSION = 4
+const VERSION = 5
 /** Of a block: a millisecond's work. */
 const BLOCK_BYTES = 1 << 18
 const chunkOf = (width: number): number => Math.max(1, Math.floor(BLOCK_BYTES / (21 + width)))

@@ -18,7 +18,7 @@ typedef struct {
   u32 scale, heads;             /* scale: in the record */
   u32 block_bits, block_bytes;  /* a block has 2^block_bits slots: their records, codes, vectors */
   u32 vectors, vector_stride, codes, code_stride, code_groups; /* places in a block; code_groups of eight elements */
-  u32 coded, tried, poor;       /* coded: walks measure codes; tried, poor: how well they did */
+  u32 coded, tried, poor;       /* coded: walks measure codes, or upper halves; tried, poor: how well they did */
 } Graph;
 
 typedef struct {
@@ -47,6 +47,7 @@ typedef struct {
   i64 last; /* the sweep's last answer ended here */
   u32 position, expanded, query_bytes;
   u32 code; float code_scale, code_norm; /* of the query; code: bytes behind its floats, 0: the walk measures floats */
+  u32 kind;                              /* what they are measured against then */
   /* addresses, set once */
   u32 near_at, open_at, rest_at, table_at[2], decode_at[2], code_at, picks_at, list_at, query_at, allow_at, image_at;
   u32 touched; /* what touch() loaded: kept, so that it is loaded */
@@ -72,6 +73,7 @@ typedef struct {
 typedef struct {
   const char *floats, *code; /* code: 16 bits an element */
   float scale, code_scale, code_norm;
+  u32 kind; /* what walks measure where there is no code: the graph's, or UPPER */
 } Query;
 
 INLINE u32 block(const Graph *g, u32 slot) { return g->records + (slot >> g->block_bits) * g->block_bytes; }
@@ -125,9 +127,9 @@ INLINE float finish(const Graph *g, float raw, float scale, const float *stored)
 INLINE float measure_exactly(const Graph *g, const Query *q, u32 slot) {
   return finish(g, measure_one(g->kind, q->floats, vector(g, slot), g->groups), q->scale, scale_at(g, slot));
 }
-INLINE v128_t measure4_exactly(const Graph *g, const Query *q, const u32 *slots) {
+INLINE v128_t measure4_floats(const Graph *g, const Query *q, const u32 *slots, u32 kind) {
   u32 a = slots[0], b = slots[1], c = slots[2], d = slots[3];
-  v128_t raw = measure_four(g->kind, q->floats, vector(g, a), vector(g, b), vector(g, c), vector(g, d), g->groups);
+  v128_t raw = measure_four(kind, q->floats, vector(g, a), vector(g, b), vector(g, c), vector(g, d), g->groups);
   u32 metric = g->kind & 7;
   if (metric == METRIC_COSINE) {
     v128_t scales = wasm_f32x4_make(*scale_at(g, a), *scale_at(g, b), *scale_at(g, c), *scale_at(g, d));
@@ -135,6 +137,9 @@ INLINE v128_t measure4_exactly(const Graph *g, const Query *q, const u32 *slots)
     raw = wasm_f32x4_sub(wasm_f32x4_const_splat(1), wasm_f32x4_mul(raw, scales));
   } else if (metric == METRIC_IP) raw = wasm_f32x4_neg(raw);
   return wasm_v128_bitselect(raw, wasm_f32x4_splat(INFINITE), wasm_f32x4_eq(raw, raw));
+}
+INLINE v128_t measure4_exactly(const Graph *g, const Query *q, const u32 *slots) {
+  return measure4_floats(g, q, slots, g->kind);
 }
 INLINE v128_t measure4_codes(const Graph *g, const Query *q, const u32 *slots) {
   const Code *a = code(g, slots[0]), *b = code(g, slots[1]), *c = code(g, slots[2]), *d = code(g, slots[3]);
@@ -153,13 +158,17 @@ INLINE v128_t measure4_codes(const Graph *g, const Query *q, const u32 *slots) {
   return wasm_v128_bitselect(raw, wasm_f32x4_splat(INFINITE), wasm_f32x4_eq(raw, raw));
 }
 INLINE v128_t measure4(const Graph *g, const Query *q, const u32 *slots) {
-  return q->code ? measure4_codes(g, q, slots) : measure4_exactly(g, q, slots);
+  return q->code ? measure4_codes(g, q, slots) : measure4_floats(g, q, slots, q->kind);
 }
 INLINE float measure(const Graph *g, const Query *q, u32 slot) {
   u32 slots[4] = {slot, slot, slot, slot};
-  return q->code ? wasm_f32x4_extract_lane(measure4_codes(g, q, slots), 0) : measure_exactly(g, q, slot);
+  if (q->code) return wasm_f32x4_extract_lane(measure4_codes(g, q, slots), 0);
+  return finish(g, measure_one(q->kind, q->floats, vector(g, slot), g->groups), q->scale, scale_at(g, slot));
 }
 /* Distances of the `count` slots; both arrays have room for three more. */
+INLINE v128_t measure4_roughly(const Graph *g, const Query *q, const u32 *slots) {
+  return measure4_floats(g, q, slots, q->kind);
+}
 #define MEASURE_ALL(NAME, FOUR)                                                                                        \
   INLINE void NAME(const Graph *g, const Query *q, u32 *slots, u32 count, float *out) {                                \
     if (count == 0) return;                                                                                            \
@@ -167,10 +176,11 @@ INLINE float measure(const Graph *g, const Query *q, u32 slot) {
     for (u32 i = 0; i < count; i += 4) wasm_v128_store(out + i, FOUR(g, q, slots + i));                                \
   }
 MEASURE_ALL(measure_all_codes, measure4_codes)
+MEASURE_ALL(measure_all_roughly, measure4_roughly)
 MEASURE_ALL(measure_all_exactly, measure4_exactly)
 INLINE void measure_all(const Graph *g, const Query *q, u32 *slots, u32 count, float *out) {
   if (q->code) measure_all_codes(g, q, slots, count, out);
-  else measure_all_exactly(g, q, slots, count, out);
+  else measure_all_roughly(g, q, slots, count, out);
 }
 
 INLINE float greatest_of(const Graph *g, const char *v) {
@@ -220,13 +230,21 @@ static void encode(const Graph *g, u32 slot) {
   if (metric == METRIC_L2) c->norm = (float)(squares * step * step);
 }
 
+INLINE int is_parted(const Graph *g) { return g->kind >> 3 == PARTED; }
+/* What walks measure where they have no codes. */
+INLINE u32 walked_kind(const Graph *g) { return is_parted(g) && g->coded ? KIND(UPPER, g->kind & 7) : g->kind; }
+
 /* Measures from a stored vector; `room`: where it may be decoded. */
 static void from_stored(const Graph *g, Query *q, u32 slot, u32 room) {
   const char *v = vector(g, slot);
   q->code = 0;
   q->scale = *scale_at(g, slot);
   q->floats = v;
-  if (g->coded) {
+  q->kind = walked_kind(g);
+  if (is_parted(g)) {
+    join(v, AT(char, room), g->groups);
+    q->floats = AT(char, room);
+  } else if (g->coded) {
     const Code *c = code(g, slot);
     for (u32 i = 0; i < g->code_groups; i++)
       wasm_v128_store(AT(char, room + i * 16), wasm_i16x8_load8x8(c->elements + i * 8));
@@ -244,6 +262,7 @@ static void from_context(const Context *c, Query *q) {
   q->code = c->code ? AT(char, c->query + c->code) : 0;
   q->code_scale = c->code_scale;
   q->code_norm = c->code_norm;
+  q->kind = c->kind;
 }
 
 /* ------------------------------------------------ a distance and its slot in one number, ordered as the distance is */
@@ -268,6 +287,15 @@ INLINE u32 touch_codes(const Graph *g, const u32 *slots, u32 count) {
   }
   return sum;
 }
+/* The beginnings of vectors: where they go on the processor sees itself. */
+INLINE u32 touch_vectors(const Graph *g, const u32 *slots, u32 count) {
+  u32 sum = 0;
+  for (u32 i = 0; i < count; i++) {
+    const char *v = vector(g, slots[i]);
+    sum += *(const volatile u32 *)v + *(const volatile u32 *)(v + 64);
+  }
+  return sum;
+}
 INLINE u32 touch_links(const Graph *g, u32 slot) {
   const char *r = (const char *)record(g, slot);
   u32 last = g->stride - 4 < 128 ? g->stride - 4 : 128;
@@ -275,7 +303,7 @@ INLINE u32 touch_links(const Graph *g, u32 slot) {
 }
 /* Before the distances of `slots` are measured; open: what is walked from next, perhaps. */
 INLINE void touch(const Graph *g, Context *c, const u32 *slots, u32 count, const i64 *open, u32 opened) {
-  u32 sum = touch_codes(g, slots, count);
+  u32 sum = g->code_groups ? touch_codes(g, slots, count) : touch_vectors(g, slots, count);
   if (opened > 0) sum += touch_links(g, slot_of(open[0]));
   c->touched = sum;
 }
@@ -407,7 +435,7 @@ static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u3
     if (o > 0) least_down(open, o, 0, open[o]);
     if (c->seen + 256 > SEEN_MAX) break;
     u32 count = unseen(g, c, slot_of(k), layer, slots);
-    if (q->code) touch(g, c, slots, count, open, o);
+    if (g->coded) touch(g, c, slots, count, open, o);
     measure_all(g, q, slots, count, out);
     for (u32 i = 0; i < count; i++) {
       i64 x = key(out[i], slots[i]);
@@ -565,7 +593,7 @@ EXPORT(link) void link_slot(Graph *g, Context *c, u32 slot) {
     n = nearest(g, c, &q, n, g->ef_construction, layer, NO_SLOT);
     u32 max = layer == 0 ? g->m + g->m / 2 : g->m;
     i64 *chosen = picks + layer * 256;
-    if (layer == 0 && q.code && (slot & 7) == 0) judge_codes(g, &q, near, n);
+    if (layer == 0 && g->coded && (slot & 7) == 0) judge_codes(g, &q, near, n);
     picked[layer] = choose(g, c, near, n, max, layer == 0 ? max : 0, chosen);
     write_list(links(g, slot, layer), chosen, picked[layer]);
     if (layer == 0) break;
@@ -603,6 +631,13 @@ static float scale_of(const Graph *g, u32 element, const char *q) {
 EXPORT(stored) void stored(const Graph *g, Context *c, u32 slot) {
   u32 element = g->kind >> 3;
   Query q;
+  if (element == PARTED) {
+    char *v = (char *)vector(g, slot), *floats = AT(char, c->decode_at[0]);
+    __builtin_memcpy(floats, v, g->groups * 16);
+    *scale_at(g, slot) = scale_of(g, F32, floats);
+    part(floats, v, g->groups);
+    return;
+  }
   from_stored(g, &q, slot, c->decode_at[0]);
   *scale_at(g, slot) = scale_of(g, element == F16 ? F32 : element, q.floats);
   if (g->code_groups) encode(g, slot);
@@ -648,14 +683,20 @@ EXPORT(dead) u32 dead(const Graph *g) {
   return count;
 }
 
+/* Where the slot's floats lie, until the next call. */
+EXPORT(floats_of) u32 floats_of(const Graph *g, Context *c, u32 slot) {
+  join(vector(g, slot), AT(char, c->decode_at[0]), g->groups);
+  return c->decode_at[0];
+}
 /* After a query's bytes were written, padded: of halves where the first decoded vector lies, else where the query does. */
 EXPORT(asked) void asked(const Graph *g, Context *c) {
   u32 element = g->kind >> 3;
   if (element == F16) half_to_float(AT(char, c->decode_at[0]), AT(char, c->query_at), g->groups);
   c->query = c->query_at;
-  c->scale = scale_of(g, element == F16 ? F32 : element, AT(char, c->query));
+  c->scale = scale_of(g, element == F16 || element == PARTED ? F32 : element, AT(char, c->query));
   c->code = 0;
-  if (!g->coded) return;
+  c->kind = walked_kind(g);
+  if (!g->coded || element == PARTED) return;
   Query q;
   c->code = g->groups * 16;
   encode_query(g, &q, AT(char, c->query), c->query + c->code);
@@ -848,7 +889,7 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
       if (c->open > 0) least_down(open, c->open, 0, open[c->open]);
       c->expanded++;
       u32 count = unseen(g, c, slot_of(k), 0, slots);
-      if (q.code) touch(g, c, slots, count, open, c->open);
+      if (g->coded) touch(g, c, slots, count, open, c->open);
       measure_all(g, &q, slots, count, out);
       for (u32 i = 0; i < count; i++) {
         i64 x = key(out[i], slots[i]);
@@ -862,7 +903,7 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
     }
     if (c->near > 0) {
       c->state = WALKED;
-      if (c->code) measure_again(g, c, &q, near);
+      if (c->code || c->kind != g->kind) measure_again(g, c, &q, near);
       sort(near, c->near);
       return ROUND;
     }

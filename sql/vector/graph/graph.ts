@@ -19,7 +19,6 @@ import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import { blocksOf, fillFrom } from './checkpoint.ts'
 import {
   CONTEXT,
-  ELEMENTS,
   endOf,
   GRAPH,
   HEADER_AT,
@@ -28,7 +27,6 @@ import {
   LIST_MAX,
   layoutOf,
   listBytes,
-  METRICS,
   PAGE,
   RECORD,
   recordAt,
@@ -188,7 +186,7 @@ export class Graph {
       records: layout.records,
       upper: layout.upper,
       upperStride: listBytes(spec.m),
-      kind: ELEMENTS[spec.element] * 8 + METRICS[spec.metric],
+      kind: layout.kind,
       groups: layout.groups,
       m: spec.m,
       efConstruction: Math.min(Math.max(spec.efConstruction, 1), 4096),
@@ -205,7 +203,7 @@ export class Graph {
       codes: layout.codes,
       codeStride: layout.codeStride,
       codeGroups: layout.codeGroups,
-      coded: layout.codeGroups > 0 ? 1 : 0,
+      coded: layout.isRough ? 1 : 0,
     }
     for (const [name, value] of Object.entries(header)) this.#set(name as keyof typeof GRAPH, value)
     if (pool === undefined) return
@@ -275,9 +273,9 @@ export class Graph {
     return this.#floats[(this.#record(slot) >> 1) + RECORD.deleted]!
   }
 
-  /** The bytes that were appended: a view, valid until the next append. */
+  /** The bytes that were appended: a view, valid until the next call. */
   vector(slot: Slot): Uint8Array {
-    const at = vectorAt(this.#layout, slot)
+    const at = this.#floatsAt(slot) ?? vectorAt(this.#layout, slot)
     switch (this.spec.element) {
       case 'f32':
         return this.#bytes.subarray(at, at + this.spec.dimensions * 4)
@@ -288,6 +286,12 @@ export class Graph {
       case 'sparse':
         return this.#bytes.subarray(at + 16, at + 16 + this.#words[at >>> 2]! * 8)
     }
+  }
+
+  /** Where a parted vector is put together. */
+  #floatsAt(slot: Slot): number | undefined {
+    const { layout, kernel, context } = this.#inside
+    return layout.isParted ? kernel.floats_of(HEADER_AT, context.at, slot) : undefined
   }
 
   /** In this thread, now: for few. */

@@ -11,12 +11,13 @@
  *     record   | created f64 | deleted f64 | upper u32 | lock u16 | list of up to 2m | scale f32, without codes |
  *     list     | count u16 | ids, 3 bytes each |
  *     code     | scale f32 | norm f32 | an i8 for each element, padded to 8 |
- *     vector   | elements, padded to 16 |
+ *     vector   | elements, padded to 16 |     or, parted: | their upper 16 bits, padded to 16 | the lower 16 bits, likewise |
  *     upper    | level u16 | list of up to m (layer 1) | list (layer 2) | ...        one for every slot of level > 0
  *     context  | header | stack | query | decoded ×2 | picks | NEAR | OPEN | REST | seen ×2 | list | image | allow |
  *
  * Codes are what walks measure where there are some: a quarter of the vector's bytes. They, the records and the vectors
- * lie apart so that what a walk touches is dense: half as many pages as otherwise.
+ * lie apart so that what a walk touches is dense: half as many pages as otherwise. Of parted vectors walks measure the upper
+ * halves: half the bytes, and no room beyond the vector's own.
  *
  * A memory is reserved as a whole and only what is written takes room: contexts are some megabytes of address space and
  * some ten thousand bytes of memory. `upper` has room for the levels that are to be expected with room to spare; should
@@ -27,8 +28,10 @@ import { invariant } from '../../../storage/keys/invariant.ts'
 import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import type { GraphSpec } from './graph.ts'
 
-export const ELEMENTS: Readonly<Record<VectorElement, number>> = { f32: 0, f16: 1, bit: 2, sparse: 3 }
-export const METRICS: Readonly<Record<VectorMetric, number>> = {
+const ELEMENTS: Readonly<Record<VectorElement, number>> = { f32: 0, f16: 1, bit: 2, sparse: 3 }
+/** Of float4s whose upper halves lie apart. */
+const PARTED = 4
+const METRICS: Readonly<Record<VectorMetric, number>> = {
   l2: 0,
   'inner-product': 1,
   cosine: 2,
@@ -76,19 +79,19 @@ export const CONTEXT = {
   visited: 10,
   near: 11,
   queryBytes: 22,
-  nearAt: 26,
-  openAt: 27,
-  restAt: 28,
-  tableAt: 29,
-  decodeAt: 31,
-  codeAt: 33,
-  picksAt: 34,
-  listAt: 35,
-  queryAt: 36,
-  allowAt: 37,
-  imageAt: 38,
+  nearAt: 27,
+  openAt: 28,
+  restAt: 29,
+  tableAt: 30,
+  decodeAt: 32,
+  codeAt: 34,
+  picksAt: 35,
+  listAt: 36,
+  queryAt: 37,
+  allowAt: 38,
+  imageAt: 39,
 } as const
-export const CONTEXT_BYTES = 160
+export const CONTEXT_BYTES = 168
 
 /** Of a record: two doubles, a word, and the byte where its list begins. */
 export const RECORD = { created: 0, deleted: 1, upper: 4, list: 22 } as const
@@ -118,7 +121,7 @@ const SPARSE_BYTES = 16 + 8 * 30
 
 /**
  * Graphs of float4 in so many dimensions have codes. In fewer a vector is as small as its code; in more the codes would
- * take more than 200 bytes a vector.
+ * take more than 200 bytes a vector, and vectors are parted.
  */
 const CODED_DIMENSIONS = { min: 24, max: 176 }
 const CODED_METRICS: ReadonlySet<VectorMetric> = new Set(['l2', 'inner-product', 'cosine'])
@@ -129,6 +132,11 @@ const UNBLOCKED_BITS = 31
 const up = (n: number, to: number): number => Math.ceil(n / to) * to
 
 export interface Layout {
+  /** 8 × the element, as it is stored, and the metric. */
+  readonly kind: number
+  /** Walks begin with measuring codes, or upper halves. */
+  readonly isRough: boolean
+  readonly isParted: boolean
   readonly stride: number
   /** Of the scale in its record. */
   readonly scale: number
@@ -198,8 +206,13 @@ function contextAt(at: number, slotsMax: number): [ContextLayout, end: number] {
   return [{ at, stackTop: at + STACK_TOP, words }, next]
 }
 
+const wantsParts = (dimensions: number): boolean => dimensions > CODED_DIMENSIONS.max
+
 const GROUPS: Readonly<Record<VectorElement, (dimensions: number) => readonly [groups: number, bytes: number]>> = {
-  f32: (d) => [up(d, 4) / 4, up(d, 4) * 4],
+  f32: (d) => {
+    const n = up(d, wantsParts(d) ? 8 : 4)
+    return [n / 4, n * 4]
+  },
   f16: (d) => [up(d, 4) / 4, up(up(d, 4) * 2, 16)],
   bit: (d) => [up(d, 128) / 128, up(d, 128) / 8],
   sparse: () => [0, SPARSE_BYTES],
@@ -218,6 +231,8 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
   const linked = RECORD.list + listBytes(2 * m)
   const scale = up(linked, 4)
   const recordBytes = isCoded ? up(linked, 8) : up(scale + 4, 16)
+  const parted = spec.element === 'f32' && wantsParts(spec.dimensions)
+  const kind = (parted ? PARTED : ELEMENTS[spec.element]) * 8 + METRICS[spec.metric]
   const codeGroups = isCoded ? up(spec.dimensions, 8) / 8 : 0
   const codeStride = isCoded ? up(8 + codeGroups * 8, 16) : 0
   // Without codes whole cache lines: a vector touches as few as it can (a tenth of the time of a search at 100 dimensions).
@@ -254,7 +269,7 @@ export function layoutOf(spec: GraphSpec, bytesMax: number, threads: number): La
     size = sizes(slotsMax)
   }
   const { end, ...places } = size
-  const record = { stride, scale, vectorBytes, groups, slotBytes }
+  const record = { kind, isRough: isCoded || parted, isParted: parted, stride, scale, vectorBytes, groups, slotBytes }
   const block = { blockBits, blockBytes, vectors, vectorStride, codes, codeStride, codeGroups }
   return { ...record, ...block, slotsMax, pagesMax: Math.ceil(end / PAGE), ...places }
 }

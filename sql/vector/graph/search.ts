@@ -35,6 +35,7 @@ export interface GraphKernel {
     upperUsed: number,
   ) => number
   readonly dead: (g: number) => number
+  readonly floats_of: (g: number, c: number, slot: Slot) => number
   readonly asked: (g: number, c: number) => void
   readonly begin: (g: number, c: number, without: Slot) => void
   readonly begin_exact: (c: number) => void

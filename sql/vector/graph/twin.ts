@@ -76,6 +76,15 @@ export function codedDistance(metric: VectorMetric, query: Code, stored: Code): 
   return metric === 'cosine' ? f(1 - scaled) : -scaled
 }
 
+/** The distance as walks see it where vectors are parted: by the upper halves of the stored one's elements. */
+export function upperDistance(spec: GraphSpec, query: Uint8Array, stored: Uint8Array): number {
+  const upper = Uint8Array.from(stored, (byte, i) => (i % 4 < 2 ? 0 : byte))
+  if (spec.metric !== 'cosine') return plainDistance(spec, upper, query)
+  const [q, v, u] = [query, stored, upper].map((packed) => dense(packed, spec.element, spec.dimensions))
+  const product = DISTANCES['inner-product']
+  return 1 - product(q!, u!) / Math.sqrt(product(q!, q!) * product(v!, v!))
+}
+
 /** Slots of layer 1 that a search of the lowest begins with: BEAM_SEARCHED in graph.c. */
 const BEAM = 4
 
@@ -87,7 +96,7 @@ interface Near {
 const byDistance = (a: Near, b: Near): number => a.distance - b.distance || a.slot - b.slot
 
 /**
- * The first answer of a search: the `effort` best that the walk finds (by codes where the graph has them), ascending. `vector` gives a slot's packed bytes,
+ * The first answer of a search: the `effort` best that the walk finds (by codes or upper halves where the graph has them), ascending. `vector` gives a slot's packed bytes,
  * `isWanted` whether it may be returned; `without` is neither found nor passed through, but where the walk begins with it.
  */
 export function plainSearch(
@@ -116,13 +125,14 @@ export function plainSearch(
     if (layer === 0) return idsAt(bytes, record(slot) * 4 + RECORD.list)
     return idsAt(bytes, upper(slot) + 2 + (layer - 1) * header('upperStride'))
   }
-  const isCoded = header('coded') === 1
-  const queryCode = isCoded ? codeOf(spec.metric, query, 32767) : undefined
+  const isRough = header('coded') === 1
+  const queryCode = header('codeGroups') > 0 ? codeOf(spec.metric, query, 32767) : undefined
   const exactly = (slot: Slot): Near => ({ slot, distance: plainDistance(spec, vector(slot), query) })
-  const near = (slot: Slot): Near =>
+  const roughly = (stored: Uint8Array): number =>
     queryCode === undefined
-      ? exactly(slot)
-      : { slot, distance: codedDistance(spec.metric, queryCode, codeOf(spec.metric, vector(slot), 127)) }
+      ? upperDistance(spec, query, stored)
+      : codedDistance(spec.metric, queryCode, codeOf(spec.metric, stored, 127))
+  const near = (slot: Slot): Near => (isRough ? { slot, distance: roughly(vector(slot)) } : exactly(slot))
 
   const walk = (starts: readonly Near[], effort: number, layer: number, isWanted: (slot: Slot) => boolean): Near[] => {
     const seen = new Set([without, ...starts.map(({ slot }) => slot)])
@@ -160,5 +170,5 @@ export function plainSearch(
   }
   const starts = top === 0 ? [best] : walk([best], BEAM, 1, () => true)
   const found = walk(starts.slice(0, effort), effort, 0, (slot) => slot !== without && isWanted(slot))
-  return isCoded ? found.map(({ slot }) => exactly(slot)).sort(byDistance) : found
+  return isRough ? found.map(({ slot }) => exactly(slot)).sort(byDistance) : found
 }
