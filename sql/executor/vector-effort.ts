@@ -21,10 +21,8 @@ export interface Effort {
 
 /** Candidates that a search without a limit keeps at a time. */
 const UNLIMITED = 200
-/** Rows that calibrations ask for. */
-const CALIBRATED = 10
-/** Candidates more for each row further down: measured at depths of 10 to 2,000, at 100 and 768 dimensions. */
-const ROOM = 2.5
+/** Where every entry is measured, so many come at a time: somewhat more than are likely to be wanted. */
+const AT_A_TIME = { least: 10, room: 2.5 }
 /** Of what a search may miss, the part for one with a filter: what is left lies further apart (100,000 words, 50 and 10 % matching). */
 const FILTERED = 0.8
 /** Entries that are measured one after the other while a walk looks at what it keeps a candidate for: measured, 2,000 to 100,000. */
@@ -42,11 +40,15 @@ export function chooseEffort(
   const { entries } = index.status
   const { minRecall } = settings
   const wanted = Number.isFinite(rows) ? rows : UNLIMITED
-  // How hard the nearest are to find was measured; those further down take a place each, and some room.
   const depth = Math.ceil(allowed ? wanted : wanted / Math.max(share, 0.001))
   const chosen = (effort: number, why: string, isSet: boolean, walked: number): Effort => {
     const all = spec.quantization === 'none' && Number.isFinite(rows) && entries <= effort * walked
-    return { effort: all ? Math.ceil(ROOM * Math.max(depth, CALIBRATED)) : Math.max(1, effort), why, isSet, all }
+    return {
+      effort: all ? Math.ceil(AT_A_TIME.room * Math.max(depth, AT_A_TIME.least)) : Math.max(1, effort),
+      why,
+      isSet,
+      all,
+    }
   }
   if (spec.method === 'hnsw' && settings.efSearch !== undefined)
     return chosen(settings.efSearch, 'hnsw.ef_search', true, 1)
@@ -55,9 +57,7 @@ export function chooseEffort(
     return chosen(effort, 'ivfflat.probes', true, 1)
   }
   const recall = share < 1 ? 1 - (1 - minRecall) * FILTERED : minRecall
-  const measured = index.effortFor(recall, Math.min(depth, CALIBRATED), allowed ? share : 1)
-  const effort = Math.ceil(measured + ROOM * Math.max(0, depth - CALIBRATED))
-  return chosen(effort, `recall ${minRecall}`, false, WALKED)
+  return chosen(index.effortFor(recall, depth, allowed ? share : 1), `recall ${minRecall}`, false, WALKED)
 }
 
 /** Microseconds, measured: to look at a vector of so many dimensions, to fetch a row, to find one by the key that another index gives. */

@@ -13,44 +13,69 @@ export interface CalibrationRow {
   /** Of all entries that a search may return, 0 to 1. */
   readonly share: number
   readonly effort: number
-  /** At K. */
+  /** So many are to be found: one of DEPTHS. */
+  readonly depth: number
   readonly recall: number
   /** The standard error of `recall`. */
   readonly error: number
 }
 
-const K = 10
-/** As many queries as their exact answers take elements (queries times rows times dimensions), within bounds. */
+/** Recall is measured of the 10 nearest, and of the 100 nearest: what lies further down takes more effort, how much depends on the data. */
+const DEPTHS = [10, 100] as const
+const [NEAR, DEEP] = DEPTHS
+/** Within these bounds one query for so many slots, as long as exact answers take no more elements (queries times rows times dimensions). */
 const QUERIES = { min: 160, max: 400 }
 const EXACT_ELEMENTS = 12e9
+const SLOTS_A_QUERY = 16
 const EFFORTS = [10, 20, 40, 80, 160, 320, 640, 1280]
 const SHARES = [1, 0.1, 0.01]
 /** A recall that more effort need not better. */
 const ENOUGH = 0.998
 /** Standard errors that the true recall may lie below the measured one. */
 const ERRORS = 1.5
+/** Of what may be missed, this part is left for what the curve does between the measured efforts. */
+const BETWEEN = 0.05
 /** Its multiples lie evenly between 0 and 1, however many are taken. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 /** What twice the effort leaves of what is missed behind the curve's end, if not more. */
 const LEFT = 0.7
 /** Up to so many elements (rows times dimensions) that match are measured exactly; above, a graph is asked for them alone. */
 export const GATHER_ELEMENTS = 15_000_000
+/** Efforts more for each row further down, where that was not measured. */
+const ROOM = 2.5
+/** Candidates for each row, at least, where that was measured of fewer rows: what they are among may end between (a cluster). */
+const BEHIND = 1.5
 /** A smaller index is searched whole by any effort. */
 const SLOTS_MIN = 200
 /** A recall that is missed by more is not reached by twice the effort. */
 const FAR = 0.1
 /** Before anything was measured: as in 100,000 word vectors. */
 const ASSUMED: readonly CalibrationRow[] = [
-  { share: 1, effort: 60, recall: 0.9, error: 0 },
-  { share: 1, effort: 130, recall: 0.95, error: 0 },
-  { share: 1, effort: 300, recall: 0.98, error: 0 },
-  { share: 1, effort: 500, recall: 0.99, error: 0 },
+  { share: 1, depth: NEAR, effort: 60, recall: 0.9, error: 0 },
+  { share: 1, depth: NEAR, effort: 130, recall: 0.95, error: 0 },
+  { share: 1, depth: NEAR, effort: 300, recall: 0.98, error: 0 },
+  { share: 1, depth: NEAR, effort: 500, recall: 0.99, error: 0 },
 ]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+/** The rows of one share by depth, with efforts ascending. */
+interface Curves {
+  readonly share: number
+  readonly near: readonly CalibrationRow[]
+  readonly deep: readonly CalibrationRow[]
+}
+
+function curvesOf(table: readonly CalibrationRow[]): readonly Curves[] {
+  const shares = [...new Set(table.map((row) => row.share))].sort((a, b) => b - a)
+  const at = (share: number, depth: number) => table.filter((row) => row.share === share && row.depth === depth)
+  return shares.map((share) => ({ share, near: at(share, NEAR), deep: at(share, DEEP) }))
+}
+
 export class Calibration {
   #table: readonly CalibrationRow[] = []
+  /** By descending share. */
+  #curves = curvesOf(ASSUMED)
   #running = false
 
   get table(): readonly CalibrationRow[] {
@@ -59,6 +84,7 @@ export class Calibration {
 
   restore(table: readonly CalibrationRow[]): void {
     this.#table = table
+    this.#curves = curvesOf(table.length > 0 ? table : ASSUMED)
   }
 
   /** Measures the linked part of a graph; gives way between queries. */
@@ -70,12 +96,12 @@ export class Calibration {
       for (const [i, share] of SHARES.entries()) {
         // Of rows that are rarer than the share before, fewer are measured exactly.
         const most = linked * (SHARES[i - 1] ?? Infinity)
-        if (linked * share < K * 4 || most * Math.max(1, graph.spec.dimensions) <= GATHER_ELEMENTS) break
+        if (linked * share < NEAR * 4 || most * Math.max(1, graph.spec.dimensions) <= GATHER_ELEMENTS) break
         const rows = await measureShare(graph, linked, share, isOver)
         if (rows === undefined) return
         table.push(...rows)
       }
-      this.#table = table
+      this.restore(table)
     } finally {
       this.#running = false
     }
@@ -84,16 +110,25 @@ export class Calibration {
   /** The least effort that was measured to find `recall` of `limit` rows; all slots when nothing less is sure. */
   effortFor(recall: number, limit: number, share: number, slots: number): number {
     if (recall >= 1) return Math.max(limit, slots)
-    const table = this.#table.length > 0 ? this.#table : ASSUMED
     // Rows of the share next below what is asked: rarer rows are harder to find.
-    const shares = [...new Set(table.map((row) => row.share))].sort((a, b) => b - a)
-    const nearest = shares.find((each) => each <= share) ?? shares.at(-1)!
-    const rows = table.filter((row) => row.share === nearest)
-    const effort = effortOn(rows, recall)
+    const curves = this.#curves.find((each) => each.share <= share) ?? this.#curves.at(-1)!
+    const near = effortOn(curves.near, recall)
+    const deep = near === undefined || limit <= NEAR ? near : furtherDown(curves, near, recall, limit)
     // Too far from it to be guessed: the graph falls into parts.
-    if (effort === undefined) return Math.max(limit, slots)
-    return Math.ceil(Math.max(limit, limit > K ? (effort * limit) / K : effort))
+    return Math.max(limit, Math.ceil(deep ?? slots))
   }
+}
+
+/** For more rows than NEAR: a power of their number up to DEEP; behind it between that and a straight line. */
+function furtherDown({ deep }: Curves, near: number, recall: number, limit: number): number | undefined {
+  if (deep.length === 0) return near + ROOM * (limit - NEAR)
+  const effort = effortOn(deep, recall)
+  if (effort === undefined) return undefined
+  const at = Math.max(effort, near)
+  const power = near * (at / near) ** (Math.log(limit / NEAR) / Math.log(DEEP / NEAR))
+  if (limit <= DEEP) return power
+  const line = at + ((limit - DEEP) * (at - near)) / (DEEP - NEAR)
+  return Math.max(Math.sqrt(power * line), BEHIND * limit)
 }
 
 /** Where the curve through the rows (of ascending effort) reaches the recall; undefined: it stays far below. */
@@ -118,13 +153,12 @@ function effortOn(rows: readonly CalibrationRow[], recall: number): number | und
   return left < 1 ? last.effort * 2 ** ((wanted - missed(last)) / Math.log(left)) : undefined
 }
 
-const sureOf = ({ recall, error }: CalibrationRow): number => recall - ERRORS * error
+const sureOf = ({ recall, error }: CalibrationRow): number => recall - BETWEEN * (1 - recall) - ERRORS * error
 
 interface Asked {
   readonly slot: number
-  /** How many there are to be found, and the distance of the last of them. */
-  readonly wanted: number
-  readonly bound: number
+  /** For each depth: how many there are to be found, and the distance of the last of them. */
+  readonly wanted: readonly { readonly count: number; readonly bound: number }[]
 }
 
 async function measureShare(
@@ -135,39 +169,48 @@ async function measureShare(
 ): Promise<CalibrationRow[] | undefined> {
   const allow = share === 1 ? undefined : randomBits(linked, share)
   const options = { until: linked, ...(allow === undefined ? {} : { allow }) }
+  const depths = DEPTHS.filter((depth) => linked * share >= depth * 4)
   const asked: Asked[] = []
-  const elements = linked * Math.max(1, graph.spec.dimensions)
-  const queries = Math.min(linked, Math.max(QUERIES.min, Math.min(QUERIES.max, Math.floor(EXACT_ELEMENTS / elements))))
+  const most = Math.min(linked / SLOTS_A_QUERY, EXACT_ELEMENTS / (linked * Math.max(1, graph.spec.dimensions)))
+  const queries = Math.min(linked, Math.max(QUERIES.min, Math.min(QUERIES.max, Math.floor(most))))
   for (let i = 0; i < queries * 2 && asked.length < queries; i++) {
     // Early and late ones alike: those that came first are found more easily.
     const slot = Math.floor(((i * GOLDEN) % 1) * linked)
     if (graph.deleted(slot) !== Infinity) continue
-    const exact = await graph.exact(Uint8Array.from(graph.vector(slot)), { ...options, limit: K + 1 })
-    const others = [...exact.distances].filter((_, i) => exact.slots[i] !== slot).slice(0, K)
-    if (others.length > 0) asked.push({ slot, wanted: others.length, bound: others.at(-1)! })
+    const exact = await graph.exact(Uint8Array.from(graph.vector(slot)), { ...options, limit: depths.at(-1)! + 1 })
+    const others = exact.distances.filter((_, i) => exact.slots[i] !== slot)
+    const wanted = depths.map((depth) => {
+      const count = Math.min(depth, others.length)
+      return { count, bound: others[count - 1]! }
+    })
+    if (others.length > 0) asked.push({ slot, wanted })
     await turn()
     if (isOver()) return undefined
   }
   if (asked.length === 0) return []
   const rows: CalibrationRow[] = []
   for (const effort of EFFORTS) {
-    let sum = 0
-    let squares = 0
-    for (const { slot, wanted, bound } of asked) {
+    const sums = depths.map(() => ({ found: 0, squares: 0 }))
+    for (const { slot, wanted } of asked) {
       const query = Uint8Array.from(graph.vector(slot))
       const { distances } = await first(graph.search(query, { ...options, effort, without: slot }))
-      // What is as near as the last of them is as good.
-      const found = Math.min(wanted, distances.filter((distance) => distance <= bound).length) / wanted
-      sum += found
-      squares += found * found
+      for (const [i, { count, bound }] of wanted.entries()) {
+        // What is as near as the last of them is as good.
+        let good = 0
+        while (good < count && good < distances.length && distances[good]! <= bound) good++
+        sums[i]!.found += good / count
+        sums[i]!.squares += (good / count) ** 2
+      }
       await turn()
       if (isOver()) return undefined
     }
-    const count = asked.length
-    const recall = sum / count
-    const error = Math.sqrt(Math.max(0, squares / count - recall * recall) / count)
-    rows.push({ share, effort, recall, error })
-    if (recall >= ENOUGH) break
+    const measured = sums.map(({ found, squares }, i): CalibrationRow => {
+      const recall = found / asked.length
+      const error = Math.sqrt(Math.max(0, squares / asked.length - recall * recall) / asked.length)
+      return { share, depth: depths[i]!, effort, recall, error }
+    })
+    rows.push(...measured.filter(({ depth }) => effort * 2 > depth))
+    if (measured.every(({ recall }) => recall >= ENOUGH)) break
   }
   return rows
 }

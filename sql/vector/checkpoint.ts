@@ -17,7 +17,7 @@ import type { CalibrationRow } from './calibration.ts'
 import { GROUP_SLOTS, type PackedKeys, SlotKeys } from './slot-keys.ts'
 
 const MAGIC = Buffer.from('ALXGRAPH', 'latin1')
-const VERSION = 3
+const VERSION = 4
 const HEADER_BYTES = 8
 /** A length beyond is damage: no block is nearly as long. */
 const BLOCK_BYTES_MAX = 2 ** 30

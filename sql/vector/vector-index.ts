@@ -102,9 +102,10 @@ export interface VectorIndexStatus {
   readonly dead: number
   readonly tail: number
   readonly bytes: number
-  /** Measured recall at 10 by effort, with its standard error; empty before the first calibration. */
+  /** Measured recall by effort of the `depth` nearest, with its standard error; empty before the first calibration. */
   readonly calibration: readonly {
     readonly share: number
+    readonly depth: number
     readonly effort: number
     readonly recall: number
     readonly error: number

@@ -157,7 +157,7 @@ test('a checkpoint that cannot be written is told of, and left at the next end; 
   await db.run(FILL(600))
   await db.run('create index i on t using hnsw (v vector_l2_ops)')
   const measured = () => db.rows('select calibration, last_build, build_ms from alopex_vector_indexes')
-  await expect.poll(async () => (await measured())[0]![0]).not.toBeNull()
+  await expect.poll(async () => (await measured())[0]![0], { timeout: 5000 }).not.toBeNull()
   const before = await measured()
   const names = () => readdirSync(path)
   await expect.poll(names).toEqual([expect.stringMatching(/^[0-9a-f]+\.graph$/)])

@@ -10,10 +10,12 @@ import { rowsOfSession } from './session-function.ts'
 const EPOCH_2000_MS = Date.UTC(2000, 0, 1)
 /** hnsw.ef_search's default: what the shown recall belongs to. */
 const SHOWN_EFFORT = 40
+/** Of the 10 nearest. */
+const SHOWN_DEPTH = 10
 
 /** The recall of the least effort from the default on that was measured. */
 const recallOf = ({ calibration }: VectorIndexStatus): number | null => {
-  const rows = calibration.filter(({ share }) => share === 1)
+  const rows = calibration.filter(({ share, depth }) => share === 1 && depth === SHOWN_DEPTH)
   return (rows.find(({ effort }) => effort >= SHOWN_EFFORT) ?? rows.at(-1))?.recall ?? null
 }
 
