@@ -97,9 +97,9 @@ export class Store implements Kv {
   }
 
   giveBuffer(buffer: WriteBuffer): void {
-    if (buffer.isKept || this.#buffers.length >= BUFFERS_KEPT) return
+    if (buffer.isKept) return
     buffer.reset()
-    this.#buffers.push(buffer)
+    if (this.#buffers.length < BUFFERS_KEPT) this.#buffers.push(buffer)
   }
 
   // ---- unversioned state

@@ -14,11 +14,14 @@
  */
 import { type Entries, ENTRY_HEADER_BYTES as HEADER_BYTES, ENTRY_REMOVED as REMOVED } from '../engine/engine.ts'
 import type { Key } from '../keys/brand.ts'
+import { giveBack } from './give-back.ts'
 
 /** Address arithmetic: every chunk is a whole number of units. The first chunk has one, later ones CHUNK_UNITS. */
 const UNIT_BITS = 14
 const UNIT_BYTES = 1 << UNIT_BITS
 const CHUNK_UNITS = 64
+/** A transaction that wrote more gives its memory back at its end. */
+const GIVEN_BACK_UNITS = 4 * CHUNK_UNITS
 const LEAF_ENTRIES = 128
 /** No entry: nothing was there before; in the journal, nothing was written (a mark). */
 const NONE = 0xffff_ffff
@@ -506,6 +509,10 @@ export class WriteBuffer {
   reset(): void {
     this.#leaves.length = 1
     this.#leaves[0]!.count = 0
+    if (this.#chunks.length > GIVEN_BACK_UNITS) {
+      const chunks = new Set(this.#chunks.slice(1))
+      giveBack(Array.from(chunks, ({ bytes }) => bytes.buffer as ArrayBuffer))
+    }
     this.#chunks.length = 1
     this.#top = 0
     this.#end = UNIT_BYTES
