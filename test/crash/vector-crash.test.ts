@@ -9,16 +9,7 @@
  * whatever has become of the checkpoints meanwhile: a bit changed, an end missing, another index's file or one from some crashes
  * ago in its place. VECTOR_CRASH_CYCLES sets how often (40 for the long run).
  */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -178,39 +169,40 @@ async function wrongAnswers(client: pg.Client): Promise<string[]> {
   return wrong
 }
 
-const DAMAGES: readonly ((file: string, others: readonly string[], kept: string | undefined) => void)[] = [
+type Damage = (file: string, content: Buffer, others: readonly Buffer[]) => void
+const DAMAGES: readonly Damage[] = [
   () => {},
-  (file) => {
-    const bytes = readFileSync(file)
+  (file, content) => {
     for (let i = 0; i < 1 + random(3); i++) {
-      const at = random(bytes.length)
-      bytes[at] = bytes[at]! ^ (1 << random(8))
+      const at = random(content.length)
+      content[at] = content[at]! ^ (1 << random(8))
     }
-    writeFileSync(file, bytes)
+    writeFileSync(file, content)
   },
-  (file) => writeFileSync(file, readFileSync(file).subarray(0, random(statSync(file).size))),
-  (file, others) => copyFileSync(others[random(others.length)]!, file),
-  (file, _, kept) => (kept === undefined ? undefined : copyFileSync(kept, file)),
-  (file) => writeFileSync(file, Buffer.concat([readFileSync(file), readFileSync(file)])),
+  (file, content) => writeFileSync(file, content.subarray(0, random(content.length))),
+  (file, _, others) => writeFileSync(file, others[random(others.length)]!),
+  (file) => writeFileSync(file, kept.get(file) ?? ''),
+  (file, content) => writeFileSync(file, Buffer.concat([content, content])),
   (file) => {
     rmSync(file)
     mkdirSync(file)
   },
 ]
+/** Checkpoints that were good some crashes ago. */
+const kept = new Map<string, Buffer>()
 
-/** Each checkpoint may be damaged in some way; copies of those that were good are kept for later. */
+/** Each checkpoint may be damaged in some way. */
 function damage(cycle: number): void {
   const folder = join(server.folder, 'vector')
-  const copies = join(server.folder, 'copies')
   if (!existsSync(folder)) return
-  mkdirSync(copies, { recursive: true })
-  const files = readdirSync(folder).map((name) => join(folder, name))
-  const whole = files.filter((file) => statSync(file).isFile() && statSync(file).size > 0)
-  for (const file of whole) {
-    const kept = join(copies, file.slice(folder.length + 1))
-    const older = existsSync(kept) ? kept : undefined
-    if (cycle % 3 === 0) copyFileSync(file, kept)
-    else DAMAGES[random(DAMAGES.length)]!(file, whole, older)
+  const files = readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file).isFile())
+  const contents = files.map((file) => readFileSync(file)).filter(({ length }) => length > 0)
+  for (const file of files) {
+    const content = readFileSync(file)
+    if (cycle % 3 === 0) kept.set(file, content)
+    else if (content.length > 0) DAMAGES[random(DAMAGES.length)]!(file, content, contents)
   }
 }
 

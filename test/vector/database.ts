@@ -25,16 +25,20 @@ export interface Database {
 }
 
 export async function openDatabaseOver(
-  options: { readonly vectorFolder?: string; readonly vectorGraphs?: () => Graphs } = {},
+  options: { readonly vectorFolder?: string; readonly vectorGraphs?: () => Graphs; readonly txnBytesMax?: number } = {},
 ): Promise<Database> {
-  const { vectorFolder, vectorGraphs } = options
+  const { vectorFolder, vectorGraphs, txnBytesMax } = options
   const engine = openMemoryEngine()
   const warnings: string[] = []
   let kv: Awaited<ReturnType<typeof openKv>>
   let server: Awaited<ReturnType<typeof openDatabase>>
   const sessions = new Map<string, Session>()
   const start = async () => {
-    kv = await openKv(engine, { clock: systemClock, openLog: openLocalLog(engine) })
+    kv = await openKv(engine, {
+      clock: systemClock,
+      openLog: openLocalLog(engine),
+      ...(txnBytesMax === undefined ? {} : { txnBytesMax }),
+    })
     const log = {
       info() {},
       warn: (fields: object, message: string) =>

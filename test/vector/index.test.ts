@@ -223,3 +223,24 @@ test('columns before the vector divide the rows', async () => {
   ])
   await bothWays(db)
 })
+
+test('entries that one transaction cannot hold are refused, and nothing is left; CONCURRENTLY writes them in several', async () => {
+  const db = (database = await openDatabaseOver({ txnBytesMax: 4 << 20 }))
+  await db.run('create table t (id int primary key, v vector(256))')
+  for (let from = 0; from < 5000; from += 500)
+    await db.run(
+      `insert into t select g, array_fill(g % 97, array[256])::vector(256) from generate_series(${from}, ${from + 499}) g`,
+    )
+  await expect(db.run('create index i on t using hnsw (v vector_l2_ops)')).rejects.toMatchObject({
+    code: '53200',
+    message: 'out of memory',
+    fields: {
+      detail: 'The entries of index "i" are more than one transaction may hold.',
+      hint: 'CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY write them in several transactions.',
+    },
+  })
+  expect(db.indexes()).toHaveLength(0)
+  expect(await db.rows(`select 1 from pg_class where relname = 'i'`)).toEqual([])
+  await db.run('create index concurrently i on t using hnsw (v vector_l2_ops)')
+  expect(db.indexes()[0]!.status).toMatchObject({ state: 'ready', entries: 5000 })
+})

@@ -3,6 +3,7 @@
  * storage ids are written by this transaction alone; the old ones are taken away once no snapshot sees them.
  */
 import { sequenceKey } from '../../../storage/keys/map.ts'
+import { KvError } from '../../../storage/range/errors.ts'
 import { removeStorage as scheduleRemoval } from '../../access/index-build.ts'
 import { entryPrefix } from '../../access/keys.ts'
 import { isVectorIndex } from '../../access/vector-spec.ts'
@@ -10,6 +11,7 @@ import type { RelationRow } from '../../catalog/catalog.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import { buildIndex, rewriteTable as moveRows } from '../../executor/modify-index.ts'
 import type { MutableRow, Pause } from '../../executor/operator.ts'
+import { type SqlError, sqlError } from '../../types/error.ts'
 import type { Row } from '../../types/value.ts'
 import { current, type Ddl, update } from './context.ts'
 import { checkVectorKeys, isVectorMethod, noticeOfLittleData } from './index-vector.ts'
@@ -25,10 +27,19 @@ export async function fillIndex(ddl: Ddl, table: RelationRow, index: RelationRow
   })
   const vector = { keys: index.index!.keys, options: index.options }
   if (isVectorMethod(method)) checkVectorKeys(ddl, vector, method)
-  const rows = await drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
+  const building = drivePauses(ddl, buildIndex(execution(ddl), compileEnv(ddl.editor, 'often'), table, index))
+  const rows = await building.catch((error: unknown) => {
+    throw error instanceof KvError && error.reason.kind === 'too-large' ? entriesTooLarge(index) : error
+  })
   if (method === 'ivfflat') noticeOfLittleData(ddl, rows, vector)
   if (isVectorMethod(method)) await buildGraph(ddl, table, index)
 }
+
+const entriesTooLarge = ({ name }: RelationRow): SqlError =>
+  sqlError('53200', 'out of memory', {
+    detail: `The entries of index "${name}" are more than one transaction may hold.`,
+    hint: 'CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY write them in several transactions.',
+  })
 
 /** REINDEX: the index under a new storage id. A clustered one is the table itself and has nothing to build. */
 export async function refillIndex(ddl: Ddl, index: RelationRow): Promise<void> {
