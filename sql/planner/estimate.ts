@@ -20,6 +20,10 @@ const EQUAL = 0.005
 const RANGE = 1 / 3
 const BETWEEN = 0.005
 const MATCH = 0.005
+/** So many values of a histogram at least tell something of the others. */
+const TRIED = 8
+
+type CallExpression = Extract<Expression, { kind: 'call' }>
 
 export interface Estimator {
   rowsOf(table: Oid): number
@@ -32,7 +36,13 @@ export interface Estimator {
 /** Gives the value a parameter will have, when it is known while planning. */
 export type Peek = (parameter: number) => Value | undefined
 
-export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek = () => undefined): Estimator {
+/** `fold` evaluates what is constant: for operators whose selectivity is seen on a column's own values. */
+export function createEstimator(
+  catalog: Catalog,
+  sizes: TableSizes,
+  peek: Peek = () => undefined,
+  fold?: (e: Expression) => Expression,
+): Estimator {
   /** undefined: not known now. */
   const known = (e: Expression): Value | undefined =>
     e.kind === 'const' ? e.value : e.kind === 'param' ? peek(e.index) : undefined
@@ -125,6 +135,46 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
     return Math.min(1, Math.max(0.0001, share))
   }
 
+  /** How many of a column's values a condition on it keeps, by trying those of the statistics (PostgreSQL's mcv_ and histogram_selectivity). */
+  const tried = (call: CallExpression, column: Expression, relations: readonly Relation[]): number | undefined => {
+    const stats = columnStatistics(column, relations)
+    const at = call.args.indexOf(column)
+    const other = call.args[1 - at]!
+    const value = other.kind === 'const' ? undefined : known(other)
+    if (fold === undefined || stats === undefined || (other.kind !== 'const' && value === undefined)) return undefined
+    const { type, typmod } = column
+    const against: Expression = value === undefined ? other : { kind: 'const', value, type: other.type, typmod: -1 }
+    const holds = (each: Value): boolean | undefined => {
+      const own: Expression = { kind: 'const', value: each, type, typmod }
+      const answer = fold({ ...call, args: at === 0 ? [own, against] : [against, own] })
+      return answer.kind === 'const' ? answer.value === true : undefined
+    }
+    const common = stats.commonFrequencies.reduce((sum, each) => sum + each, 0)
+    // The outermost values say little of the others.
+    const inside = stats.histogram.slice(1, -1)
+    if (inside.length < TRIED && common + stats.nullFraction < 0.99) return undefined
+    let share = 0
+    for (const [i, each] of stats.commonValues.entries()) {
+      const answer = holds(each)
+      if (answer === undefined) return undefined
+      if (answer) share += stats.commonFrequencies[i]!
+    }
+    if (inside.length > 0) {
+      const kept = inside.filter((each) => holds(each) === true).length / inside.length
+      share += Math.min(0.9999, Math.max(0.0001, kept)) * Math.max(0, 1 - stats.nullFraction - common)
+    }
+    return Math.min(1, Math.max(0.0001, share))
+  }
+
+  /** A boolean column's TRUE. */
+  const truth = (e: Expression, relations: readonly Relation[]): number =>
+    columnStatistics(e, relations) === undefined
+      ? 0.5
+      : equality(e, { kind: 'const', value: true, type: e.type, typmod: -1 }, relations)
+
+  const nulls = (e: Expression, relations: readonly Relation[]): number =>
+    columnStatistics(e, relations)?.nullFraction ?? 0
+
   const selectivity = (e: Expression, relations: readonly Relation[]): number => {
     switch (e.kind) {
       case 'const':
@@ -134,15 +184,15 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
       case 'or':
         return 1 - e.args.reduce((product, arg) => product * (1 - selectivity(arg, relations)), 1)
       case 'not':
-        return 1 - selectivity(e.arg, relations)
+        return Math.max(0.0001, 1 - selectivity(e.arg, relations) - nulls(e.arg, relations))
       case 'is-null': {
         const share = columnStatistics(e.arg, relations)?.nullFraction ?? 0.005
         return e.negated ? 1 - share : share
       }
       case 'boolean-test':
-        return e.negated ? 0.5 : 0.5
+        return tested(e, relations)
       case 'var':
-        return 0.5
+        return truth(e, relations)
       case 'any-array': {
         const count =
           e.right.kind === 'array'
@@ -164,7 +214,7 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
         return 1 - EQUAL
       case 'call':
         if (e.operator !== undefined && e.args.length === 2)
-          return binary(e.operator, e.args[0]!, e.args[1]!, relations)
+          return binary(e.operator, e.args[0]!, e.args[1]!, relations, e)
         return RANGE
       case 'subquery':
       case 'subplan':
@@ -172,6 +222,13 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
       default:
         return RANGE
     }
+  }
+
+  const tested = (e: Extract<Expression, { kind: 'boolean-test' }>, relations: readonly Relation[]): number => {
+    const none = nulls(e.arg, relations)
+    const yes = selectivity(e.arg, relations)
+    const share = e.test === 'true' ? yes : e.test === 'false' ? Math.max(0, 1 - yes - none) : none
+    return Math.min(1, Math.max(0.0001, e.negated ? 1 - share : share))
   }
 
   /** x > a AND x < b on one column is a range of its own. */
@@ -200,7 +257,13 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
     return column.kind === 'var' ? `${column.level}.${column.relation}.${column.column}` : undefined
   }
 
-  const binary = (operator: Oid, left: Expression, right: Expression, relations: readonly Relation[]): number => {
+  const binary = (
+    operator: Oid,
+    left: Expression,
+    right: Expression,
+    relations: readonly Relation[],
+    call?: CallExpression,
+  ): number => {
     const row = catalog.operator(operator)
     const swap = stripRelabel(left).kind !== 'var' && stripRelabel(right).kind === 'var'
     const [column, other] = swap ? [right, left] : [left, right]
@@ -214,7 +277,7 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
         return equality(column, other, relations)
       }
       case 'neqsel':
-        return 1 - equality(column, other, relations)
+        return Math.max(0.0001, 1 - equality(column, other, relations) - nulls(column, relations))
       case 'scalarltsel':
       case 'scalarlesel':
         return range(column, other, !swap, relations)
@@ -226,12 +289,16 @@ export function createEstimator(catalog: Catalog, sizes: TableSizes, peek: Peek 
       case 'regexeqsel':
       case 'icregexeqsel':
       case 'prefixsel':
-        return MATCH
+        return (call && tried(call, column, relations)) ?? MATCH
       case 'nlikesel':
       case 'icnlikesel':
       case 'regexnesel':
       case 'icregexnesel':
-        return 1 - MATCH
+        return (call && tried(call, column, relations)) ?? 1 - MATCH
+      case 'contsel':
+      case 'arraycontsel':
+      case 'matchingsel':
+        return (call && tried(call, column, relations)) ?? (row.result === 16 ? 0.3333 : RANGE)
       default:
         return row?.result === 16 ? 0.3333 : RANGE
     }

@@ -72,7 +72,9 @@ export function planRows(
   const { query: joined, conditions: tests, semis } = pullUpSublinks(level, expandCtes(level, folded))
   const query = hashExists(level, expandCtes(level, joined))
   const conditions = tests.map((e) => hashExistsIn(level, e))
-  const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek)
+  const estimator = createEstimator(level.shared.catalog, level.shared.sizes, level.shared.peek, (e) =>
+    level.shared.fold(e),
+  )
   const extra = extraOf(query)
   const usedBut = (but: Expression | undefined) =>
     columnsUsed({ ...query, where: undefined }, [extra, conditions, semis.map((semi) => [semi.on, semi.inner])], but)
