@@ -1,6 +1,6 @@
 /** How many rows a condition is expected to keep, of a table that was analyzed: as PostgreSQL 15 estimates it, about. */
 import { expect, test } from 'vitest'
-import { embedded } from '../session/embedded.ts'
+import { openEmbedded } from '../session/embedded.ts'
 
 /** PostgreSQL's own estimates, of the same rows. */
 const EXPECTED: readonly (readonly [condition: string, rows: number])[] = [
@@ -24,7 +24,7 @@ const EXPECTED: readonly (readonly [condition: string, rows: number])[] = [
 ]
 
 test('conditions are estimated by the values that statistics hold', async () => {
-  const e = await embedded()
+  const e = await openEmbedded()
   await e.ask('CREATE TABLE t (id int, a text, b bool, tags text[], j jsonb, n text)')
   await e.ask(
     `INSERT INTO t SELECT i, 'test ' || i, i % 100 = 0, ARRAY['t' || i % 7, 'u' || i % 100], jsonb_build_object('a', i % 10),
@@ -37,4 +37,5 @@ test('conditions are estimated by the values that statistics hold', async () => 
     expect(found / rows, condition).toBeGreaterThan(0.9)
     expect(found / rows, condition).toBeLessThan(1.1)
   }
+  await e.close()
 })
