@@ -580,9 +580,10 @@ export class LiveIndex implements VectorIndex {
     })
   }
 
-  /** A copy: the query outlives the next packing. */
+  /** Of its own where packing makes other elements: the query outlives the next packing. */
   #packQuery(query: Value): Uint8Array {
-    return Uint8Array.from(this.#elements.pack(packVector(query, this.spec.element)))
+    const packed = packVector(query, this.spec.element)
+    return this.isQuantized ? this.#elements.pack(packed).slice() : packed
   }
 
   /** What the rows' keys are behind their table's prefix. */

@@ -67,6 +67,8 @@ export interface SearchPlan {
   readonly own: OwnEntries | undefined
 }
 
+const NONE: readonly Candidate[] = []
+
 export class LiveSearch implements VectorSearch {
   readonly #source: SearchSource
   readonly #txn: Txn
@@ -85,14 +87,14 @@ export class LiveSearch implements VectorSearch {
     this.#query = query
     this.#plan = plan
     const { effort, all, allow } = plan
-    const options = { effort, at: txn.snapshot, ...(allow === undefined ? {} : { allow }) }
+    const at = txn.snapshot
     const { graph, linked } = source
     // The tail is what lies there now.
     const until = graph.slots
     const walked = all ? 0 : linked
     this.#sources = [
-      new Source(walked === 0 ? undefined : graph.search(packed, { ...options, until: walked })),
-      new Source(walked === until ? undefined : graph.sweep(packed, { ...options, from: walked, until })),
+      new Source(walked === 0 ? undefined : graph.search(packed, { effort, at, allow, until: walked })),
+      new Source(walked === until ? undefined : graph.sweep(packed, { effort, at, allow, from: walked, until })),
     ]
     this.#own = this.#measureOwn()
   }
@@ -115,10 +117,11 @@ export class LiveSearch implements VectorSearch {
     this.#source.closed()
   }
 
-  #measureOwn(): Candidate[] {
+  #measureOwn(): readonly Candidate[] {
     const { own, allowNames } = this.#plan
+    if (own === undefined) return NONE
     const out: Candidate[] = []
-    for (const [name, value] of own ?? [])
+    for (const [name, value] of own)
       if (value !== undefined && allowNames?.has(name) !== false)
         out.push({ name, distance: this.#source.spec.distance(value, this.#query) })
     return out.sort(byDistance)

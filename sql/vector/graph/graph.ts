@@ -35,7 +35,7 @@ import {
   vectorAt,
 } from './layout.ts'
 import type { GraphPool } from './pool.ts'
-import { ExactSearch, type GraphKernel, type Inside, OpenSearch } from './search.ts'
+import { ExactSearch, type GraphKernel, type Inside, OpenSearch, type Wanted } from './search.ts'
 
 /** Number of a vector in its graph, from 0. Without gaps, but for `sparse` elements: long vectors take several numbers. */
 export type Slot = number
@@ -62,7 +62,7 @@ export interface GraphSearchOptions {
   /** Only slots with created <= at < deleted are returned. Default: everything not deleted. */
   readonly at?: number
   /** Bit `slot & 7` of byte `slot >> 3` says whether the slot may be returned; slots behind its end may not. Read until the search is closed. */
-  readonly allow?: Uint8Array
+  readonly allow?: Uint8Array | undefined
   /** Only slots below this are returned (the tail is somebody else's). Default: all there are when the search begins. */
   readonly until?: Slot
   /** As if this slot were not there: the walk neither finds it nor passes through it, unless the graph's walks begin there. */
@@ -92,7 +92,7 @@ export interface ExactOptions {
   /** So many nearest; all when it is absent. */
   readonly limit?: number
   readonly at?: number
-  readonly allow?: Uint8Array
+  readonly allow?: Uint8Array | undefined
   /** The slots to look at, in any order; without it all from `from` (default 0) to before `until` (default: all there are). */
   readonly slots?: Uint32Array
   readonly from?: Slot
@@ -344,7 +344,12 @@ export class Graph {
 
   /** `query`: packed as a vector is. */
   search(query: Uint8Array, options: GraphSearchOptions): GraphSearch {
-    return new OpenSearch(this.#inside, query, { ...options, until: options.until ?? this.slots })
+    const { until } = options
+    return new OpenSearch(
+      this.#inside,
+      query,
+      until === undefined ? { ...options, until: this.slots } : (options as Wanted),
+    )
   }
 
   /** The same without a walk: every slot from `from` on is measured, and each answer is nearer than the next. */

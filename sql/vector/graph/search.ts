@@ -63,6 +63,8 @@ export interface Inside {
   graph: number
   /** Whose state lies in this thread's context. */
   owner: Resident | undefined
+  /** Of the context, in the memory as it was last looked at. */
+  words?: Uint32Array | undefined
 }
 
 export type Wanted = GraphSearchOptions & { readonly until: Slot; readonly from?: Slot }
@@ -107,8 +109,16 @@ class Resident {
     this.#image = image
   }
 
+  /** The context's words. */
+  get #words(): Uint32Array {
+    const { inside } = this
+    const { buffer } = inside.memory
+    if (inside.words?.buffer !== buffer) inside.words = new Uint32Array(buffer, inside.context.at, CONTEXT_BYTES / 4)
+    return inside.words
+  }
+
   word(word: number): number {
-    return new Uint32Array(this.inside.memory.buffer, this.inside.context.at, CONTEXT_BYTES / 4)[word]!
+    return this.#words[word]!
   }
 
   /** Writes the query and what is wanted into the context. */
@@ -117,7 +127,7 @@ class Resident {
     this.enter()
     const { buffer } = memory
     const bytes = new Uint8Array(buffer)
-    const words = new Uint32Array(buffer, context.at, CONTEXT_BYTES / 4)
+    const words = this.#words
     const queryAt = words[CONTEXT.queryAt]!
     const rawAt = spec.element === 'f16' ? words[CONTEXT.decodeAt]! : queryAt
     if (spec.element === 'sparse') {
@@ -145,9 +155,9 @@ class Resident {
 
   /** What lies in NEAR of the context, or of an image. */
   hits(image?: Uint8Array<ArrayBuffer>): GraphHits {
-    const { memory, context, spec } = this.inside
+    const { memory, spec } = this.inside
     const buffer = image?.buffer ?? memory.buffer
-    const head = new Uint32Array(buffer, image === undefined ? context.at : 0, CONTEXT_BYTES / 4)
+    const head = image === undefined ? this.#words : new Uint32Array(buffer, 0, CONTEXT_BYTES / 4)
     const count = head[CONTEXT.near]!
     const near = new Int32Array(buffer, image === undefined ? head[CONTEXT.nearAt]! : CONTEXT_BYTES, count * 2)
     const slots = new Uint32Array(count)
