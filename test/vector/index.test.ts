@@ -244,3 +244,39 @@ test('entries that one transaction cannot hold are refused, and nothing is left;
   await db.run('create index concurrently i on t using hnsw (v vector_l2_ops)')
   expect(db.indexes()[0]!.status).toMatchObject({ state: 'ready', entries: 5000 })
 })
+
+test('graphs of storage that a rollback takes back are gone, those it gives back stay', async () => {
+  const db = (database = await openDatabaseOver())
+  await db.run('create table t (id int, v vector(3))')
+  await db.run(FILL(300))
+  await db.run('create index i on t using hnsw (v vector_l2_ops)')
+  const [index] = db.indexes()
+  const nearest = async () => {
+    await db.run('set enable_seqscan = off')
+    return db.rows(`select id from t order by v <-> '[5,5,5]' limit 1`)
+  }
+  const before = await nearest()
+  for (const [what, found] of [
+    ['truncate t', 0],
+    [`alter table t alter v type vector(3) using v + '[1,0,0]'`, 1],
+    ['reindex index i', 1],
+    ['drop index i', 1],
+  ] as const)
+    for (const [begin, end] of [
+      ['begin', 'rollback'],
+      ['begin; savepoint s', 'rollback to s; commit'],
+      ['begin; savepoint s', 'rollback to s; insert into t values (-1, null); commit'],
+    ] as const) {
+      await db.run(`${begin}; ${what}`)
+      expect(await nearest()).toHaveLength(found)
+      await db.run(end)
+      expect(db.indexes(), `${begin}; ${what}; ${end}`).toEqual([index])
+      expect(await nearest()).toEqual(before)
+    }
+  await db.run('begin; truncate t; savepoint s; truncate t')
+  expect(await nearest()).toEqual([])
+  await db.run('rollback to s; commit')
+  expect(await nearest()).toEqual([])
+  expect(db.indexes()).toHaveLength(1)
+  expect(db.indexes()[0]).not.toBe(index)
+})

@@ -85,7 +85,9 @@ export function replaceStorage(ddl: Ddl, table: RelationRow): RelationRow {
     const index = current(ddl, each)
     if (index.index!.clustered) continue
     removeStorage(ddl, index)
-    update(ddl, { ...index, storageId: ddl.editor.nextStorageId() })
+    const empty = update(ddl, { ...index, storageId: ddl.editor.nextStorageId() })
+    // Until this transaction ends it may search there.
+    forgetGraph(ddl, empty)
     if (index.index!.method === 'ivfflat')
       noticeOfLittleData(ddl, 0, { keys: index.index!.keys, options: index.options })
   }
@@ -93,13 +95,19 @@ export function replaceStorage(ddl: Ddl, table: RelationRow): RelationRow {
 }
 
 export function removeStorage(ddl: Ddl, row: RelationRow): void {
-  if (isVectorIndex(row)) {
-    const prefix = entryPrefix(ddl.editor.databaseOid, row)
-    ddl.session.hooks.ended.push((committed) => {
-      if (committed) ddl.session.server.vectors.drop(prefix)
-    })
-  }
+  forgetGraph(ddl, row)
   scheduleRemoval(ddl.session.kv, ddl.session.transaction.ensure(), ddl.editor.databaseOid, row)
+}
+
+/** A vector index's graph goes when the transaction has ended, whichever way, unless the index still lies there. */
+export function forgetGraph(ddl: Ddl, row: RelationRow): void {
+  if (!isVectorIndex(row)) return
+  const { databaseOid } = ddl.editor
+  const { server, hooks } = ddl.session
+  hooks.ended.push(() => {
+    const kept = server.catalogs.catalog(databaseOid).relation(row.oid)
+    if (kept?.storageId !== row.storageId) server.vectors.drop(entryPrefix(databaseOid, row))
+  })
 }
 
 /** The state of a sequence lies outside of transactions: it goes when this one has committed, if the sequence has left it. */
