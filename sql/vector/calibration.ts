@@ -43,7 +43,7 @@ const LEFT = 0.7
 export const GATHER_ELEMENTS = 15_000_000
 /** Efforts more for each row further down, where that was not measured. */
 const ROOM = 2.5
-/** Candidates for each row, at least, where that was measured of fewer rows: what they are among may end between (a cluster). */
+/** So many candidates more for each row, at least, for ten times as many rows as were measured: what they are among may end between (a cluster). */
 const BEHIND = 1.5
 /** A smaller index is searched whole by any effort. */
 const SLOTS_MIN = 200
@@ -128,7 +128,7 @@ function furtherDown({ deep }: Curves, near: number, recall: number, limit: numb
   const power = near * (at / near) ** (Math.log(limit / NEAR) / Math.log(DEEP / NEAR))
   if (limit <= DEEP) return power
   const line = at + ((limit - DEEP) * (at - near)) / (DEEP - NEAR)
-  return Math.max(Math.sqrt(power * line), BEHIND * limit)
+  return Math.max(Math.sqrt(power * line), limit * (1 + BEHIND * Math.log10(limit / DEEP)))
 }
 
 /** Where the curve through the rows (of ascending effort) reaches the recall; undefined: it stays far below. */
