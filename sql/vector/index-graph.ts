@@ -13,6 +13,8 @@ export interface IndexGraph {
   readonly spec: GraphSpec
   /** One more than the highest slot. */
   readonly slots: number
+  /** How many of them are dead. */
+  readonly dead: number
   /** Memory in use. */
   readonly bytes: number
   /** Throws 53200 beyond the limit. */
@@ -38,8 +40,6 @@ export interface IndexGraph {
   setVector(slot: Slot, packed: Uint8Array): void
   /** The same of many slots, the first `count` of `slots`: their vectors, of one length, lie in a buffer at `places`. */
   setVectors(slots: Uint32Array, places: Uint32Array, count: number, bytes: number, from: Uint8Array): void
-  /** How many slots are dead. */
-  dead(): number
   /** After a restore, when all vectors that there are were given: the others are dead. In slices. */
   dropAbsent(): Promise<void>
   close(): void

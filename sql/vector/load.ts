@@ -58,8 +58,7 @@ export class EntryLoader {
       if (this.#restored > 0) {
         await this.#slots.graph.dropAbsent()
         if (this.#options.isOver()) return undefined
-        // In one stretch: commits mark others meanwhile.
-        this.#slots.dead = this.#slots.graph.dead()
+        this.#slots.dead = this.#slots.graph.dead
       }
       // What a commit has replaced meanwhile may be missing.
       return this.#touched.size === 0 ? txn.snapshot : kv.now()

@@ -53,7 +53,7 @@ class ArrayGraph implements IndexGraph {
   setVectors(slots: Uint32Array, places: Uint32Array, count: number, bytes: number, from: Uint8Array) {
     for (let i = 0; i < count; i++) this.setVector(slots[i]!, from.subarray(places[i], places[i]! + bytes))
   }
-  dead() {
+  get dead() {
     return this.#deleted.filter((at) => at < Infinity).length
   }
   async dropAbsent() {

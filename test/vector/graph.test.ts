@@ -193,7 +193,7 @@ describe('the graph', () => {
     together.setVectors(slots, places, 300, bytes, page)
     together.setVectors(slots.subarray(300), places.subarray(300), 300, bytes, page)
     await together.dropAbsent()
-    expect([graph.dead(), together.dead()]).toEqual([1, 1])
+    expect([graph.dead, together.dead]).toEqual([1, 1])
     for (const [slot, vector] of all.entries()) expect(together.vector(slot)).toEqual(vector)
     for (const query of generated.slice(600))
       expect(together.search(query, { effort: 20, at: 7 }).next()).toEqual(

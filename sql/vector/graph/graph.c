@@ -19,6 +19,7 @@ typedef struct {
   u32 block_bits, block_bytes;  /* a block has 2^block_bits slots: their records, codes, vectors */
   u32 vectors, vector_stride, codes, code_stride, code_groups; /* places in a block; code_groups of eight elements */
   u32 coded, tried, poor;       /* coded: walks measure codes, or upper halves; tried, poor: how well they did */
+  u32 dead;                     /* slots; the owner counts them */
 } Graph;
 
 typedef struct {
@@ -654,7 +655,7 @@ EXPORT(stored_all) void stored_all(const Graph *g, Context *c, u32 from, const u
  * A checkpoint's block at `from`: the slots from `first` on, `count` of `slots`. Upper lists take `upper_used` bytes.
  * Gives how many were good: what follows is damaged.
  */
-EXPORT(restored) u32 restored(const Graph *g, u32 from, u32 first, u32 count, u32 slots, u32 upper, u32 upper_used) {
+EXPORT(restored) u32 restored(Graph *g, u32 from, u32 first, u32 count, u32 slots, u32 upper, u32 upper_used) {
   u32 width = 2 + 6 * g->m;
   const double *created = AT(double, from), *deleted = created + count;
   const u32 *uppers = (u32 *)(deleted + count);
@@ -670,16 +671,10 @@ EXPORT(restored) u32 restored(const Graph *g, u32 from, u32 first, u32 count, u3
     Record *r = record(g, slot);
     r->created = created[i];
     r->deleted = deleted[i];
+    g->dead += deleted[i] < __builtin_inf();
     r->upper = uppers[i] ? uppers[i] - 1 + upper : 0;
     __builtin_memcpy(&r->links, lists, width);
   }
-  return count;
-}
-
-/* How many slots are dead. */
-EXPORT(dead) u32 dead(const Graph *g) {
-  u32 count = 0;
-  for (u32 slot = 0; slot < g->slots; slot++) count += is_head(g, slot) && record(g, slot)->deleted < __builtin_inf();
   return count;
 }
 

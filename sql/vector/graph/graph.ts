@@ -204,6 +204,7 @@ export class Graph {
       codeStride: layout.codeStride,
       codeGroups: layout.codeGroups,
       coded: layout.isRough ? 1 : 0,
+      dead: 0,
     }
     for (const [name, value] of Object.entries(header)) this.#set(name as keyof typeof GRAPH, value)
     if (pool === undefined) return
@@ -261,7 +262,9 @@ export class Graph {
 
   /** Searches from `at` on do not return it. It stays where it is and leads to its neighbours. */
   markDeleted(slot: Slot, at: number): void {
-    this.#floats[(this.#record(slot) >> 1) + RECORD.deleted] = at
+    const word = (this.#record(slot) >> 1) + RECORD.deleted
+    if (this.#floats[word] === Infinity) this.#set('dead', this.dead + 1)
+    this.#floats[word] = at
   }
 
   created(slot: Slot): number {
@@ -425,8 +428,8 @@ export class Graph {
   }
 
   /** How many slots are dead. */
-  dead(): number {
-    return this.#inside.kernel.dead(HEADER_AT)
+  get dead(): number {
+    return this.#word('dead')
   }
 
   /**

@@ -64,6 +64,7 @@ export const GRAPH = {
   codeStride: 19,
   codeGroups: 20,
   coded: 21,
+  dead: 24,
 } as const
 
 /** Words of a context; `at` (0) is a double, `last` (18) an i64. */

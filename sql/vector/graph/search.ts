@@ -34,7 +34,6 @@ export interface GraphKernel {
     upper: number,
     upperUsed: number,
   ) => number
-  readonly dead: (g: number) => number
   readonly floats_of: (g: number, c: number, slot: Slot) => number
   readonly asked: (g: number, c: number) => void
   readonly begin: (g: number, c: number, without: Slot) => void
