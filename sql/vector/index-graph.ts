@@ -34,6 +34,8 @@ export interface IndexGraph {
   /** The same of the slots from `from` on, each measured: what is not linked. */
   sweep(query: Uint8Array, options: GraphSearchOptions & { readonly from: Slot }): GraphSearch
   exact(query: Uint8Array, options: ExactOptions): GraphHits | Promise<GraphHits>
+  /** So many slots that are named `exact` measures at once; of more it makes a promise. */
+  readonly atOnce: number
   /** Edges, levels, timestamps of the slots there are now, the first `linked` of which are linked; no vectors. Blocks are made when they are asked for. */
   checkpoint(linked: Slot): Generator<Uint8Array>
   /** After a restore: the slot's vector. */

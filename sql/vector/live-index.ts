@@ -11,6 +11,7 @@
  * `since`: what died before is not in the graph.
  */
 import type { Key, Timestamp } from '../../storage/keys/brand.ts'
+import { invariant } from '../../storage/keys/invariant.ts'
 import { prefixSpan } from '../../storage/keys/map.ts'
 import { type Changes, type Kv, PAGE_HEADER_BYTES, type Txn, type WritesMark } from '../../storage/kv/kv.ts'
 import { sqlError } from '../types/error.ts'
@@ -615,11 +616,13 @@ export class LiveIndex implements VectorIndex {
         }
         if (slot >= 0) FOUND[count++] = slot
       }
-      const hits = graph.exact(packed, { slots: FOUND_SLOTS.subarray(0, count), limit, at: txn.snapshot })
-      if (hits instanceof Promise)
-        return nearestHits(this.spec, this.#measured(txn, this.#names(rows, from, to), query), limit)
-      for (let i = 0; i < hits.slots.length; i++)
-        found.push({ name: keys.key(hits.slots[i]!), distance: hits.distances[i]! })
+      for (let i = 0; i < count; i += graph.atOnce) {
+        const slots = FOUND_SLOTS.subarray(i, Math.min(count, i + graph.atOnce))
+        const hits = graph.exact(packed, { slots, limit: Math.min(limit, slots.length), at: txn.snapshot })
+        invariant(!(hits instanceof Promise), 'so few are measured at once')
+        for (let j = 0; j < hits.slots.length; j++)
+          found.push({ name: keys.key(hits.slots[j]!), distance: hits.distances[j]! })
+      }
     }
     return nearestHits(this.spec, found, limit)
   }

@@ -66,7 +66,9 @@ class ArrayGraph implements IndexGraph {
       onProgress?.(Math.min(until, slot + 64))
     }
   }
+  readonly atOnce = 3
   exact(query: Uint8Array, { limit, at, allow, slots, from = 0, until = this.slots }: ExactOptions): GraphHits {
+    if (slots !== undefined && slots.length > this.atOnce) throw new Error('not so many at once')
     const wanted = slots ?? Uint32Array.from({ length: Math.max(0, until - from) }, (_, i) => from + i)
     const { element, dimensions, metric } = this.spec
     const q = unpackVector(query, element, dimensions) as Float32Array

@@ -19,6 +19,7 @@ import type { VectorElement, VectorMetric } from '../vector-index.ts'
 import { blocksOf, fillFrom } from './checkpoint.ts'
 import {
   CONTEXT,
+  EFFORT_MAX,
   endOf,
   GRAPH,
   HEADER_AT,
@@ -35,7 +36,7 @@ import {
   vectorAt,
 } from './layout.ts'
 import type { GraphPool } from './pool.ts'
-import { ExactSearch, type GraphKernel, type Inside, OpenSearch, type Wanted } from './search.ts'
+import { budgetOf, ExactSearch, type GraphKernel, type Inside, OpenSearch, type Wanted } from './search.ts'
 
 /** Number of a vector in its graph, from 0. Without gaps, but for `sparse` elements: long vectors take several numbers. */
 export type Slot = number
@@ -363,6 +364,11 @@ export class Graph {
   /** The nearest of some or all slots, each measured. A promise where it takes long. */
   exact(query: Uint8Array, options: ExactOptions = {}): GraphHits | Promise<GraphHits> {
     return new ExactSearch(this.#inside, query, { ...options, until: options.until ?? this.slots }).all()
+  }
+
+  /** So many slots that are named `exact` measures at once. */
+  get atOnce(): number {
+    return Math.min(budgetOf(this.#inside), EFFORT_MAX)
   }
 
   /**

@@ -172,10 +172,13 @@ class Resident {
 
   /** Distances that take about INLINE_NS: measured in walks at 100 dimensions, 60 ns by codes, 120 ns of float4; 550 ns at 768. */
   get budget(): number {
-    const { layout, spec } = this.inside
-    const ns = spec.element === 'sparse' ? 500 : 40 + (layout.codeStride || layout.vectorBytes) / 6
-    return Math.ceil(INLINE_NS / ns)
+    return budgetOf(this.inside)
   }
+}
+
+export function budgetOf({ layout, spec }: Inside): number {
+  const ns = spec.element === 'sparse' ? 500 : 40 + (layout.codeStride || layout.vectorBytes) / 6
+  return Math.ceil(INLINE_NS / ns)
 }
 
 const BITS = new Int32Array(1)
