@@ -3,7 +3,7 @@ import type { AggregateCall, Expression } from '../plan/expression.ts'
 import type { Query } from '../plan/query.ts'
 import { ExpressionList, raiseExpression, sameExpression } from '../plan/walk.ts'
 import { COST } from './estimate.ts'
-import type { JoinContext } from './join.ts'
+import type { JoinContext } from './join-pair.ts'
 import { costOf, type Path, pathOf, rowsOf } from './path.ts'
 
 type Aggregate = Expression & { kind: 'aggregate' }
