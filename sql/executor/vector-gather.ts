@@ -27,10 +27,17 @@ export function* nearestRows(
     parts.push(index.nearestOf(x.txn, query, rows, limit, tenant, from, Math.min(rows.count, from + STRETCH_ROWS)))
     if (x.sliceOver()) yield SLICE_OVER
   }
-  const best = parts.flatMap(({ keys, distances }) => keys.map((key, i) => ({ key, distance: distances[i]! })))
+  const best = parts.flatMap((part) =>
+    part.keys.map((key, i) => ({ key, distance: part.distances[i]!, exact: part.distanceOf?.(i) })),
+  )
   best.sort((a, b) => compareDistances(a.distance, b.distance))
   if (best.length > limit) best.length = limit
-  return { keys: best.map(({ key }) => key), distances: Float64Array.from(best, ({ distance }) => distance) }
+  const isExact = parts.every(({ distanceOf }) => distanceOf !== undefined)
+  return {
+    keys: best.map(({ key }) => key),
+    distances: best.map(({ distance }) => distance),
+    distanceOf: isExact ? (hit) => best[hit]!.exact! : undefined,
+  }
 }
 
 /** A search of such rows: a few first, then all others. */
@@ -40,7 +47,7 @@ export class Gathered implements VectorSearch {
   readonly #first: number
   #hits: Hits | undefined
   /** What was given first, while others may come: rows at equal distances need not come in the same order again. */
-  #given: ReadonlySet<Key> | undefined
+  #given: readonly Key[] = []
   #isOver: boolean
 
   /** `hits`: the nearest `first` of them. */
@@ -66,8 +73,8 @@ export class Gathered implements VectorSearch {
     this.#hits = undefined
     // Fewer than were asked for: the index holds no more of them.
     this.#isOver = hits === undefined || hits.keys.length < this.#first || this.#first === this.visited
-    if (hits === undefined) return without(this.#all(), this.#given!)
-    if (!this.#isOver) this.#given = new Set(hits.keys)
+    if (hits === undefined) return without(this.#all(), new Set(this.#given))
+    this.#given = hits.keys
     return hits
   }
 
@@ -77,7 +84,11 @@ export class Gathered implements VectorSearch {
 }
 
 /** An answer without rows that were given before. */
-export function without({ keys, distances }: Hits, given: ReadonlySet<Key>): Hits {
+export function without({ keys, distances, distanceOf }: Hits, given: ReadonlySet<Key>): Hits {
   const at = [...keys.keys()].filter((i) => !given.has(keys[i]!))
-  return { keys: at.map((i) => keys[i]!), distances: Float64Array.from(at, (i) => distances[i]!) }
+  return {
+    keys: at.map((i) => keys[i]!),
+    distances: at.map((i) => distances[i]!),
+    distanceOf: distanceOf && ((hit) => distanceOf(at[hit]!)),
+  }
 }

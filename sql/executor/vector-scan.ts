@@ -17,6 +17,7 @@ import { PAGE_HEADER_BYTES } from '../../storage/kv/kv.ts'
 import { clusteredIndex, keyColumn, keyReader, leftOutPrefix, pointWriter, rowPrefix } from '../access/keys.ts'
 import { vectorIndexSpec } from '../access/vector-spec.ts'
 import type { IndexKey, RelationRow } from '../catalog/catalog.ts'
+import type { Value } from '../types/value.ts'
 import { dimensionsOf, type VectorValue } from '../types/vector/packed.ts'
 import { GATHER_ELEMENTS } from '../vector/calibration.ts'
 import { RowList } from '../vector/row-list.ts'
@@ -65,7 +66,7 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
   const within = compilePredicate(plan.within, env)
   const keysOf = (from: VectorScan['gather']) => from && compileKeys(from as Parameters<typeof compileKeys>[0], env)
   const keys = keysOf(plan.gather)
-  const pages = (measured: boolean) => compilePages(rowsPlan(plan, plan.filter, measured), env)
+  const pages = (measured: boolean) => compilePages(rowsPlan(plan, plan.rest, measured), env)
   let measuring: ReturnType<typeof pages> | undefined
   let plain: typeof measuring
   const site: Site = {
@@ -93,7 +94,7 @@ export function compileVectorScan(plan: VectorScan, env: CompileEnv): Operator {
 
 /** Rows whose wanted columns are all in their keys; undefined: the rows have to be read. */
 function rowReader(plan: VectorScan, table: RelationRow, env: CompileEnv): Site['rowOfKey'] {
-  if (plan.filter !== undefined || plan.withKey) return undefined
+  if (plan.rest !== undefined || plan.withKey) return undefined
   const { catalog } = env
   return keyReader(rowPrefix(catalog.databaseOid, table), clusteredIndex(catalog, table), plan.wanted, catalog)
 }
@@ -212,7 +213,7 @@ function* searched(
   let { search, rows, effort, isSure } = yield* proposals(site, run, index, tenant, keys)
   const distanceAt = plan.wanted.length
   const found = new Nearest(distanceAt)
-  const rowsOf = hitReader(site, run)
+  const vectorOf = site.value.bind(x)
   const holds = site.within.bind(x)
   const isRough = spec.quantization !== 'none'
   const relaxed =
@@ -251,7 +252,7 @@ function* searched(
         }
         const need = inOrder && Number.isFinite(goal) ? Math.ceil(Math.max(1, goal - found.count) / share) : BATCH_ROWS
         const to = Math.min(keys.length, at + Math.min(need, BATCH_ROWS))
-        const batch = yield* rowsOf(hits, at, to)
+        const batch = rowsOfKeys(site, hits, at, to) ?? (yield* rowsRead(site, run, vectorOf, hits, at, to))
         passed += batch.length
         for (const row of batch) {
           // Its place in the order is past: whoever asks on has what is further away.
@@ -333,46 +334,53 @@ function* searched(
   }
 }
 
-type Batch = Generator<Pause, readonly MutableRow[], undefined>
-
-/**
- * The rows of hits, those that pass the filter, in the order of the hits and each with its distance and its key at the end.
- * Where the index knows the distance nothing is measured again, and where the key holds all that is wanted no row is read.
- */
-function hitReader(site: Site, run: Run): (hits: Hits, from: number, to: number) => Batch {
-  const { plan, spec, rowOfKey } = site
-  const { x, query } = run
-  const vectorOf = site.value.bind(x)
-  return function* rowsOf(hits, from, to) {
-    const { keys, distanceOf } = hits
-    const rows: MutableRow[] = []
-    if (distanceOf !== undefined && rowOfKey !== undefined) {
-      for (let i = from; i < to; i++) {
-        const row = rowOfKey(keys[i]!)
-        row.push(distanceOf(i), keys[i]!)
-        rows.push(row)
-      }
-      return rows
-    }
-    run.read += to - from
-    const page = x.txn.getMany(from === 0 && to === keys.length ? keys : keys.slice(from, to))
-    let hit = from
-    for (const step of site.pages(distanceOf === undefined)(x, [page])) {
-      if (step instanceof Pause) {
-        yield step
-        continue
-      }
-      for (const row of step) {
-        const key = row.pop()!
-        while (keys[hit] !== key) hit++
-        const distance = distanceOf === undefined ? spec.distance(vectorOf(row), query) : distanceOf(hit)
-        row.length = plan.wanted.length
-        row.push(distance, key)
-        rows.push(row)
-      }
-    }
-    return rows
+/** The rows of hits, each with its distance and its key at the end, where the index knows the one and the other holds all that is wanted. */
+function rowsOfKeys(
+  { rowOfKey }: Site,
+  { keys, distanceOf }: Hits,
+  from: number,
+  to: number,
+): MutableRow[] | undefined {
+  if (distanceOf === undefined || rowOfKey === undefined) return undefined
+  const rows: MutableRow[] = []
+  for (let i = from; i < to; i++) {
+    const row = rowOfKey(keys[i]!)
+    row.push(distanceOf(i), keys[i]!)
+    rows.push(row)
   }
+  return rows
+}
+
+/** The same of rows that are read: those that pass the filter. Where the index knows the distance nothing is measured again. */
+function* rowsRead(
+  site: Site,
+  run: Run,
+  vectorOf: (row: MutableRow) => Value,
+  { keys, distanceOf }: Hits,
+  from: number,
+  to: number,
+): Generator<Pause, MutableRow[], undefined> {
+  const { plan, spec } = site
+  const { x, query } = run
+  const rows: MutableRow[] = []
+  run.read += to - from
+  const page = x.txn.getMany(from === 0 && to === keys.length ? keys : keys.slice(from, to))
+  let hit = from
+  for (const step of site.pages(distanceOf === undefined)(x, [page])) {
+    if (step instanceof Pause) {
+      yield step
+      continue
+    }
+    for (const row of step) {
+      const key = row.pop()!
+      while (keys[hit] !== key) hit++
+      const distance = distanceOf === undefined ? spec.distance(vectorOf(row), query) : distanceOf(hit)
+      row.length = plan.wanted.length
+      row.push(distance, key)
+      rows.push(row)
+    }
+  }
+  return rows
 }
 
 function noteSearch(run: Run, search: VectorSearch, fetched: number, passed: number): void {
@@ -382,7 +390,7 @@ function noteSearch(run: Run, search: VectorSearch, fetched: number, passed: num
   note(run, 'Rows Removed by Filter', fetched - passed)
 }
 
-const isTie = (distances: Float64Array, at: number): boolean => {
+const isTie = (distances: Hits['distances'], at: number): boolean => {
   const [before, next] = [distances[at - 1]!, distances[at]!]
   return next - before <= TIE * Math.abs(next)
 }

@@ -234,9 +234,11 @@ export interface VectorScanPlan extends RowSource {
   readonly index: Oid
   /** What is searched for, over outer slots, parameters and subplans. */
   readonly query: Expression
-  /** Columns that only the distance reads, which the index knows too: behind the wanted ones where a row has to be measured. */
+  /** What rows have to be asked for that `gather` names: its bounds stand for the other conditions. Over the wanted columns alone. */
+  readonly rest: Expression | undefined
+  /** Columns that only the distance and the filter read, but not `rest`: behind the wanted ones where a row has to be measured. */
   readonly measured: readonly { readonly attribute: number; readonly info: ColumnInfo }[]
-  /** The indexed value, and the operator's value; both over the wanted columns and these. */
+  /** The indexed value, and the operator's value; like the filter and the predicate over the wanted columns and these. */
   readonly value: Expression
   readonly distance: Expression
   /** How many rows are wanted, as the Limit above says; undefined: all. Over parameters only. */

@@ -413,7 +413,12 @@ class Builder {
     title: string,
     slots: Slots,
     level: QueryLevel,
-    conditions?: (node: ExplainNode, entries: readonly Entry[], column: (attribute: number) => Entry) => void,
+    /** Answers what the filter is over, if it is not the entries. */
+    conditions?: (
+      node: ExplainNode,
+      entries: readonly Entry[],
+      column: (attribute: number) => Entry,
+    ) => readonly Entry[] | undefined,
   ): Built {
     const node = this.#node(plan, title, [['Node Type', title.replace(/ Backward| using .*$/g, '')]])
     const row = this.#catalog.relation(plan.table)
@@ -426,9 +431,11 @@ class Builder {
       this.#column(node, alias, number < 0 ? 'tableoid' : (row?.columns[number - 1]?.name ?? '?'))
     const entries = plan.wanted.map(column)
     if (plan.withKey) entries.push(this.#column(node, alias, 'ctid'))
-    conditions?.(node, entries, column)
-    if (plan.filter !== undefined)
-      node.lines.push({ key: 'Filter', value: this.#printing(entries, slots, node, level)(plan.filter, this.#verbose) })
+    const filtered = conditions?.(node, entries, column) ?? entries
+    if (plan.filter !== undefined) {
+      const print = this.#printing(filtered, slots, node, level)
+      node.lines.push({ key: 'Filter', value: print(plan.filter, this.#verbose) })
+    }
     return { node, entries }
   }
 
@@ -457,6 +464,7 @@ class Builder {
         measuring = [...entries.slice(0, plan.wanted.length), ...measured]
         const print = this.#printing(measuring, slots, node, level)
         node.lines.push({ key: 'Order By', value: print(plan.distance, this.#verbose) })
+        return measuring
       },
     )
     const { node, entries } = built

@@ -20,6 +20,8 @@ export interface Path {
   readonly relations: ReadonlySet<number>
   /** Of an index scan with bounds: entries between them, about. */
   readonly found?: number
+  /** And the conditions that the bounds do not stand for. */
+  readonly rest?: readonly Expression[]
 }
 
 /** How the query's rows are to come, when that is all that stands between FROM and LIMIT. */

@@ -26,8 +26,8 @@ export interface ScanRequest {
   readonly relation: number
   /** Attribute numbers wanted (ROW_KEY for the key). */
   readonly wanted: ReadonlySet<number>
-  /** Of these, what is read elsewhere than in the expression. */
-  beside(e: Expression): ReadonlySet<number>
+  /** Of these, what is read elsewhere than in the expression and the conditions. */
+  beside(e: Expression, conditions: readonly Expression[]): ReadonlySet<number>
   /** Conditions over this relation, and for parameterized paths also over `available`. */
   readonly conditions: readonly Expression[]
   readonly available: ReadonlySet<number>
@@ -395,7 +395,7 @@ function indexPaths(
       new Set([r.relation]),
       multiple > 1 ? [] : indexOrder(info, r.relation, relation, reverse),
     ),
-    ...(used.size === 0 ? {} : { found }),
+    ...(used.size === 0 ? {} : { found, rest }),
   })
   // The rows' own order needs no bounds: that is the sequential scan.
   if (used.size === 0 && info.clustered) return [make(true)]

@@ -77,9 +77,11 @@ export function planRows(
     level.shared.fold(e),
   )
   const extra = extraOf(query)
-  const usedBut = (but: Expression | undefined) =>
-    columnsUsed({ ...query, where: undefined }, [extra, conditions, semis.map((semi) => [semi.on, semi.inner])], but)
-  const used = usedBut(undefined)
+  const usedBut = (but: Expression | undefined, without: readonly Expression[]) => {
+    const asked = conditions.filter((e) => !without.includes(e))
+    return columnsUsed({ ...query, where: undefined }, [extra, asked, semis.map((semi) => [semi.on, semi.inner])], but)
+  }
+  const used = usedBut(undefined, [])
   const order = wantedOrder(level, query)
   // Planned once, however many join orders try them.
   const derived = new Map<number, Derived>()
@@ -96,7 +98,7 @@ export function planRows(
         query,
         relation,
         used,
-        (e) => usedBut(e).get(relation) ?? new Set(),
+        (e, without) => usedBut(e, without).get(relation) ?? new Set(),
         spelled,
         available,
         slotOf,

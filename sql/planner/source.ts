@@ -75,7 +75,7 @@ export function scanPaths(
   query: Query,
   at: number,
   used: ReadonlyMap<number, ReadonlySet<number>>,
-  beside: (e: Expression) => ReadonlySet<number>,
+  beside: ScanRequest['beside'],
   conditions: readonly Expression[],
   available: ReadonlySet<number>,
   slotOf: (e: Expression) => Expression,

@@ -12,6 +12,7 @@
  */
 import type { IndexKey, RelationRow } from '../catalog/catalog.ts'
 import type { Expression } from '../plan/expression.ts'
+import type { Plan } from '../plan/plan.ts'
 import { sameExpression, some } from '../plan/walk.ts'
 import { COST, DISABLED, stripRelabel } from './estimate.ts'
 import { impliedBy } from './implies.ts'
@@ -33,6 +34,7 @@ const OTHERWISE_SHARE = 0.25
 
 type Call = Extract<Expression, { kind: 'call' }>
 type Var = Extract<Expression, { kind: 'var' }>
+type IndexScan = Extract<Plan, { kind: 'index-scan' }>
 
 interface Source {
   readonly row: RelationRow
@@ -143,67 +145,74 @@ function pathsOf(r: ScanRequest, source: Source, index: RelationRow, order: Want
   const near = share(within)
 
   // What hides constants is folded here and not above: there the value is computed again.
-  const beside = written === undefined ? r.wanted : r.beside(written.call)
-  const inFilter = columnsUsed(undefined, [filters, parts]).get(r.relation)
-  const isMeasured = (column: number): boolean => !beside.has(column) && inFilter?.has(column) !== true
-  const wanted = source.wanted.filter((column) => !isMeasured(column))
+  const beside = written === undefined ? r.wanted : r.beside(written.call, r.conditions)
   const entriesFor = (list: readonly number[], withKey: boolean): Expression[] =>
     entriesOf(relations[r.relation]!, r.relation, list, withKey)
-  const measured = entriesFor(source.wanted.filter(isMeasured), false)
-  const columns = entriesFor(wanted, false)
-  const row = entriesFor(wanted, source.withKey)
-  const base = layoutOf(row)
-  const measuring = layoutOf([...columns, ...measured])
   const outside = (e: Expression): Expression => level.lower(e, layoutOf([]), r.slotOf)
-  const over = (e: Expression): Expression => level.lower(e, base, r.slotOf)
-  const rowEntries = [...columns, distance.call, ...row.slice(columns.length)]
-  const full = layoutOf(rowEntries)
-  const node = {
-    kind: 'vector-scan',
-    table: source.row.oid,
-    alias: source.alias,
-    wanted,
-    withKey: source.withKey,
-    filter: conjunction(filters.map(over)),
-    index: index.oid,
-    query: outside(query),
-    measured: measured.map((e) => ({ attribute: (e as Var).column, info: infoOf(e) })),
-    value: level.lower(value, measuring, r.slotOf),
-    distance: level.lower(distance.call, measuring, r.slotOf),
-    limit: order.limit,
-    offset: order.offset,
-    ties: order.withTies || order.order.length > 1,
-    within: conjunction(within.map((e) => level.lower(e, full, r.slotOf))),
-    predicate: conjunction(parts.map(over)),
-    tenant: tenants.map((each) => outside(each.value)),
-    gather: undefined,
-    otherwise: undefined,
-    others,
-    nulls: first.nullsFirst ? 'first' : 'last',
-    nans: distance.turned ? 'first' : 'last',
-    share: kept,
-    entries,
-  } as const
+  /** `gather`: an index whose bounds stand for all conditions but `rest`, which its rows are asked for. */
+  const scan = (gather: IndexScan | undefined, rest: readonly Expression[]) => {
+    const inRest = columnsUsed(undefined, [rest]).get(r.relation)
+    const isMeasured = (column: number): boolean => !beside.has(column) && inRest?.has(column) !== true
+    const wanted = source.wanted.filter((column) => !isMeasured(column))
+    const measured = entriesFor(source.wanted.filter(isMeasured), false)
+    const columns = entriesFor(wanted, false)
+    const row = entriesFor(wanted, source.withKey)
+    const out = [...columns, distance.call, ...row.slice(columns.length)]
+    const measuring = layoutOf([...columns, ...measured])
+    const full = layoutOf(out)
+    const over = (e: Expression): Expression => level.lower(e, measuring, r.slotOf)
+    const asked = filters.map((e) => ({ e, lowered: over(e) }))
+    const node = {
+      kind: 'vector-scan',
+      table: source.row.oid,
+      alias: source.alias,
+      wanted,
+      withKey: source.withKey,
+      filter: conjunction(asked.map(({ lowered }) => lowered)),
+      rest: conjunction(asked.filter(({ e }) => rest.includes(e)).map(({ lowered }) => lowered)),
+      index: index.oid,
+      query: outside(query),
+      measured: measured.map((e) => ({ attribute: (e as Var).column, info: infoOf(e) })),
+      value: over(value),
+      distance: over(distance.call),
+      limit: order.limit,
+      offset: order.offset,
+      ties: order.withTies || order.order.length > 1,
+      within: conjunction(within.map((e) => level.lower(e, full, r.slotOf))),
+      predicate: conjunction(parts.map(over)),
+      tenant: tenants.map((each) => outside(each.value)),
+      gather,
+      otherwise: undefined,
+      others,
+      nulls: first.nullsFirst ? 'first' : 'last',
+      nans: distance.turned ? 'first' : 'last',
+      share: kept,
+      entries,
+    } as const
+    return { node, out }
+  }
   const disabled = level.shared.enabled('enable_indexscan') ? 0 : DISABLED
   const inside = new Set([r.relation])
   const candidates = entries * near
   const start = disabled + SEARCH + DOUBLING * Math.log2(Math.max(2, entries))
-  const gathers = source.others.flatMap(({ plan, found }) =>
-    plan.kind !== 'index-scan' || plan.unique || plan.reverse || found === undefined ? [] : [{ plan, found }],
+  const gathers = source.others.flatMap(({ plan, found, rest }) =>
+    plan.kind !== 'index-scan' || plan.unique || plan.reverse || found === undefined || rest === undefined
+      ? []
+      : [{ plan, found, rest }],
   )
   const fewest = gathers.reduce<(typeof gathers)[number] | undefined>(
     (best, each) => (each.found < (best?.found ?? entries * OTHERWISE_SHARE) ? each : best),
     undefined,
   )
-  const widening = { ...node, otherwise: fewest?.plan }
-  const paths = [
-    pathOf(widening, rowEntries, candidates * kept, start, start + candidates * CANDIDATE, inside, [first]),
-  ]
-  for (const { plan, found } of gathers) {
+  const walk = scan(undefined, filters)
+  const widening = { ...walk.node, otherwise: fewest?.plan }
+  const paths = [pathOf(widening, walk.out, candidates * kept, start, start + candidates * CANDIDATE, inside, [first])]
+  for (const { plan, found, rest } of gathers) {
     const gathered = disabled + SEARCH + found * GATHERED
     const rows = Math.max(1, Math.min(found, entries * kept) * near)
     const total = gathered + found * near * CANDIDATE
-    paths.push(pathOf({ ...node, gather: plan }, rowEntries, rows, gathered, total, inside, [first]))
+    const { node, out } = scan(plan, rest)
+    paths.push(pathOf(node, out, rows, gathered, total, inside, [first]))
   }
   return paths
 }

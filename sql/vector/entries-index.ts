@@ -45,8 +45,8 @@ export class EntriesIndex implements VectorIndex {
     if (tenant === undefined && spec.tenantColumns > 0) {
       // Nobody knows whose they are: all entries are read.
       const allow = from === 0 && to === rows.count ? rows : RowList.of(rows.keys(from, to))
-      const { keys, distances } = exactHits(spec, txn, query, { tenant, allow })
-      return { keys: keys.slice(0, limit), distances: distances.slice(0, limit) }
+      const { keys, distances, distanceOf } = exactHits(spec, txn, query, { tenant, allow })
+      return { keys: keys.slice(0, limit), distances: distances.slice(0, limit), distanceOf }
     }
     const prefix = (spec.prefix + (tenant ?? '')) as Key
     const names = rows.keys(from, to).map((key) => key.slice(spec.rowPrefix.length))

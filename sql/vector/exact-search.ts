@@ -96,7 +96,8 @@ export function exactHits(
   reader.readFor(Infinity)
   const { keys, distances } = reader
   const order = Uint32Array.from(keys, (_, i) => i).sort((a, b) => compare(distances, a, b))
-  return { keys: Array.from(order, (i) => keys[i]!), distances: Float64Array.from(order, (i) => distances[i]!) }
+  const ordered = Array.from(order, (i) => distances[i]!)
+  return { keys: Array.from(order, (i) => keys[i]!), distances: ordered, distanceOf: (hit) => ordered[hit]! }
 }
 
 /**
@@ -149,15 +150,15 @@ export class EntriesSearch implements VectorSearch {
     const heap = this.#heap!
     const count = Math.min(this.#left, this.#effort)
     if (count === 0) return undefined
-    const hits = { keys: new Array<Key>(count), distances: new Float64Array(count) }
+    const nearest = { keys: new Array<Key>(count), distances: new Array<number>(count) }
     for (let i = 0; i < count; i++) {
-      const nearest = heap[0]!
-      hits.keys[i] = keys[nearest]!
-      hits.distances[i] = distances[nearest]!
+      const entry = heap[0]!
+      nearest.keys[i] = keys[entry]!
+      nearest.distances[i] = distances[entry]!
       heap[0] = heap[--this.#left]!
       this.#sink(0)
     }
-    return hits
+    return { ...nearest, distanceOf: (hit) => nearest.distances[hit]! }
   }
 
   /** Puts the entry at place `at` of the heap where it belongs, at or below it. */

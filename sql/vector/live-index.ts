@@ -565,10 +565,7 @@ export class LiveIndex implements VectorIndex {
       linked,
       isQuantized: this.isQuantized,
       name: (slot) => keys.key(slot),
-      distance: (slot, value) => {
-        const { element, dimensions, distance } = this.spec
-        return distance(viewVector(graph.vector(slot), element, dimensions), value)
-      },
+      distance: (slot, value) => this.#distance(graph, slot, value),
       measure: (...args) => distancesOf(this.spec, this.prefix, ...args),
     }
     return new LiveSearch(source, txn, query, this.#packQuery(query), {
@@ -579,6 +576,12 @@ export class LiveIndex implements VectorIndex {
       allowNames: own && allow && new Set(this.#names(allow)),
       own,
     })
+  }
+
+  /** By the operator, from the vector of a slot. */
+  #distance(graph: IndexGraph, slot: number, query: Value): number {
+    const { element, dimensions, distance } = this.spec
+    return distance(viewVector(graph.vector(slot), element, dimensions), query)
   }
 
   /** Of its own where packing makes other elements: the query outlives the next packing. */
@@ -621,10 +624,10 @@ export class LiveIndex implements VectorIndex {
         const hits = graph.exact(packed, { slots, limit: Math.min(limit, slots.length), at: txn.snapshot })
         invariant(!(hits instanceof Promise), 'so few are measured at once')
         for (let j = 0; j < hits.slots.length; j++)
-          found.push({ name: keys.key(hits.slots[j]!), distance: hits.distances[j]! })
+          found.push({ name: keys.key(hits.slots[j]!), distance: hits.distances[j]!, slot: hits.slots[j]! })
       }
     }
-    return nearestHits(this.spec, found, limit)
+    return nearestHits(this.spec, found, limit, (slot) => this.#distance(graph, slot, query))
   }
 
   #measured(txn: Txn, names: readonly string[], query: Value): Candidate[] {

@@ -41,10 +41,23 @@ export function measuredEntries(
   return names.flatMap((name, i) => (distances[i] === undefined ? [] : [{ name, distance: distances[i] }]))
 }
 
-export function nearestHits({ rowPrefix }: VectorIndexSpec, candidates: Candidate[], limit: number): Hits {
-  const best = candidates.sort((a, b) => nearer(a.distance, b.distance)).slice(0, limit)
-  return {
-    keys: best.map(({ name }) => (rowPrefix + name) as Key),
-    distances: Float64Array.from(best, ({ distance }) => distance),
+/** The nearest of them, by the operator: `measure` gives its distance where a candidate's is the graph's. */
+export function nearestHits(
+  { rowPrefix }: VectorIndexSpec,
+  candidates: Candidate[],
+  limit: number,
+  measure?: (slot: number) => number,
+): Hits {
+  candidates.sort((a, b) => nearer(a.distance, b.distance))
+  const count = Math.min(limit, candidates.length)
+  const keys: Key[] = []
+  const distances: number[] = []
+  const exact: number[] = []
+  for (let i = 0; i < count; i++) {
+    const { name, distance, slot } = candidates[i]!
+    keys.push((rowPrefix + name) as Key)
+    distances.push(distance)
+    exact.push(slot === undefined ? distance : measure!(slot))
   }
+  return { keys, distances, distanceOf: (hit) => exact[hit]! }
 }

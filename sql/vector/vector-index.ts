@@ -58,7 +58,7 @@ export interface SearchOptions {
 /** Rows by ascending distance. `distances` are the index's own (l2 may come squared, a few ulps from the operator's): an order, no value. */
 export interface Hits {
   readonly keys: readonly Key[]
-  readonly distances: Float64Array
+  readonly distances: Float64Array | readonly number[]
   /** The operator's own distance of a hit; absent where the row has to be measured. Asked before the search goes on. */
   readonly distanceOf?: ((hit: number) => number) | undefined
 }

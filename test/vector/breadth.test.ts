@@ -109,6 +109,37 @@ test('what the keys of rows hold is not read from the rows', async () => {
   await ask('drop table k')
 })
 
+test('what the bounds of another index stand for is not asked of the rows', async () => {
+  const { ask } = embedded
+  await ask('create table k (id int primary key, n int, m int, v vector(2))')
+  await ask(`insert into k select i, i % 50, i % 7, case when i % 90 > 0 then array[i, i % 9]::vector end
+      from generate_series(1, 5000) i`)
+  await ask('create index on k using hnsw (v vector_l2_ops); create index on k (n); analyze k')
+  const nearest = (where: string, columns = 'id') =>
+    `select ${columns}, v <-> '[2.2,5]' from k where ${where} order by v <-> '[2.2,5]' limit 7`
+  const read = async (where: string, columns?: string) =>
+    / Rows Fetched: (\d+)/.exec(await ask(`explain (analyze, timing off) ${nearest(where, columns)}`))?.[1]
+  expect(await read('n = 3')).toBe('0')
+  expect(await read('n in (3, 10)')).toBe('0')
+  expect(await read('n = 3', 'id, n')).toBe('7')
+  expect(Number(await read('n = 3 and m < 6'))).toBeGreaterThan(0)
+  const bothWays = async (where: string, columns?: string) => {
+    const found = await ask(nearest(where, columns))
+    await ask('set enable_indexscan = off')
+    expect(await ask(nearest(where, columns))).toBe(found)
+    await ask('reset enable_indexscan')
+    return found
+  }
+  expect(await bothWays('n = 3')).toMatch(/^3\|/)
+  // Its own changes, of the column alone.
+  await ask('begin; update k set n = 4 where id = 3; update k set n = 3 where id = 4; delete from k where id = 53')
+  expect(await bothWays('n = 3')).toMatch(/^4\|/)
+  expect(await bothWays('n = 4', 'n, id')).toMatch(/^4\|3\|/)
+  await ask('rollback')
+  expect(await bothWays('n = 3')).toMatch(/^3\|/)
+  await ask('drop table k')
+})
+
 test('what looks ahead, or back over all rows, is not limited below', async () => {
   const { ask } = embedded
   expect(await ask(`select count(*) over (), lead(id) over (order by id) from t order by id limit 1`)).toBe(
