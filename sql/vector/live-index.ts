@@ -647,9 +647,11 @@ export class LiveIndex implements VectorIndex {
         this.#isMeasured = true
         if (this.#linker.work === undefined) this.#wantCheckpoint()
       })
-      .catch((error: unknown) =>
-        this.#options.warn(`index "${this.spec.name}" could not be calibrated`, { err: error }),
-      )
+      .catch((error: unknown) => {
+        // The threads of the graphs end with the server.
+        if (this.#closed()) return
+        this.#options.warn(`index "${this.spec.name}" could not be calibrated`, { err: error })
+      })
   }
 
   effortFor(recall: number, limit: number, share: number): number {
