@@ -157,18 +157,25 @@ export class LockTable {
     const held = queue.holders.get(owner)
     const bit = 1 << mode
     if (held !== undefined && this.#covered(held, bit)) return 'granted'
+    const mine = held ?? this.#heldBeside(owner, queue)
     const free = !this.#conflictsWithHolders(owner, queue, mode)
-    if (free && (held !== undefined || !this.#conflictsWithWaits(owner, queue, mode, queue.waits.length))) {
+    if (free && (mine !== undefined || !this.#conflictsWithWaits(owner, queue, mode, queue.waits.length))) {
       this.#grant(owner, queue, bit)
       return 'granted'
     }
     if (policy !== 'wait') return 'unavailable'
     const wait = new Wait(owner, this, queue, mode)
     // Who holds the target already goes before those who wait for it to let go.
-    if (held === undefined) queue.waits.push(wait)
-    else queue.waits.splice(this.#firstBlockedBy(queue, held), 0, wait)
+    if (mine === undefined) queue.waits.push(wait)
+    else queue.waits.splice(this.#firstBlockedBy(queue, mine), 0, wait)
     owner.waits.push(wait)
     return wait
+  }
+
+  /** What a transaction's session holds, or a session's transaction. */
+  #heldBeside(owner: LockOwner, queue: Queue): number | undefined {
+    for (const [holder, mask] of queue.holders) if (sameSide(holder, owner)) return mask
+    return undefined
   }
 
   #firstBlockedBy(queue: Queue, held: number): number {

@@ -139,3 +139,35 @@ test('a session whose statement ends is ended when it was told to meanwhile', as
   const said = `${await slow}\n${await db.ask('select 1', 'victim')}`
   expect(said).toContain('terminating connection due to administrator command')
 })
+
+test('indexes of one table that are made at once are made one after the other', async () => {
+  await db.ask('insert into t select i, i % 50, i::text from generate_series(1, 3000) i')
+  const asked = [
+    'create index on t (v)',
+    'create index concurrently on t (w)',
+    'reindex table t',
+    'create index on t (w)',
+    'create index concurrently on t (v)',
+    'reindex index t_pkey',
+    'analyze t',
+    `comment on table t is 'x'`,
+    'create index on t ((v + 1))',
+  ]
+  const answers = await Promise.all(asked.map((sql, i) => db.ask(sql, `s${i}`)))
+  expect(asked.map((sql, i) => `${sql}: ${answers[i]}`).filter((answer) => answer.includes('ERROR'))).toEqual([])
+  expect(
+    await db.ask(`${VALID.replace('indexrelid::regclass', 'count(*)').replace(/ order by 1/, ' group by 2')}`),
+  ).toBe('6|t\nSELECT 1')
+})
+
+test('whoever waits for the table that an index is made of concurrently, and must end first, is a deadlock', async () => {
+  await db.ask('insert into t select i, i % 50, i::text from generate_series(1, 300) i')
+  await db.ask('begin', 'w')
+  await db.ask('update t set v = 0 where id = 1', 'w')
+  const making = db.ask('create index concurrently on t (v)')
+  await turn(30)
+  const altering = db.ask('alter table t add c int', 'w')
+  expect(await making).toContain('ERROR 40P01: deadlock detected')
+  expect(await altering).toBe('ALTER TABLE')
+  expect(await db.ask('commit', 'w')).toBe('COMMIT')
+})

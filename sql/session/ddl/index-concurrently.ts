@@ -17,8 +17,9 @@ import type { Txn } from '../../../storage/kv/kv.ts'
 import type { RelationRow } from '../../catalog/catalog.ts'
 import { compileEnv } from '../../executor/executor.ts'
 import { addMissing, catchUp } from '../../executor/index-catch-up.ts'
+import { sqlError } from '../../types/error.ts'
 import type { Backend } from '../backend.ts'
-import { beginDdl, current, type Ddl, update } from './context.ts'
+import { beginDdl, current, type Ddl, lockRelation, update } from './context.ts'
 import { chooseRelationName } from './names.ts'
 import { drivePauses } from './query.ts'
 import { removeStorage } from './storage.ts'
@@ -44,6 +45,8 @@ export async function holdingTable<T>(session: Backend, table: Oid, work: () => 
 export async function buildConcurrently(ddl: Ddl, tableOid: Oid, indexOid: Oid): Promise<void> {
   await fillConcurrently(ddl, tableOid, indexOid)
   const last = beginDdl(ddl.session, ddl.call, ddl.statement)
+  // This one ends after the session has let go of the table.
+  await lockRelation(last, tableOid, 'share-update-exclusive')
   const filled = current(last, indexOid)
   update(last, { ...filled, index: { ...filled.index!, valid: true } })
   await seen(last, tableOid)
@@ -160,15 +163,42 @@ const reading: Concern = (other, txn) => {
   return other.running ? () => other.running && other.queryStart === queryStart : undefined
 }
 
+/**
+ * Those who wait, by whatever steps, for what this session has locked: a statement that waits for a table takes its snapshot,
+ * and its plan, when it has got it.
+ */
+function waitingFor(session: Backend): ReadonlySet<number> {
+  const locks = session.kv.locks()
+  const found = new Set([session.pid])
+  const blocked = new Set(locks.filter((each) => found.has(each.pid) && each.granted).map((each) => each.target))
+  for (let before = 0; before < found.size; ) {
+    before = found.size
+    for (const { pid, target, granted } of locks) if (!granted && blocked.has(target)) found.add(pid)
+    for (const { pid, target, granted } of locks) if (granted && found.has(pid)) blocked.add(target)
+  }
+  found.delete(session.pid)
+  return found
+}
+
+/** Throws 40P01 when the other waits for this session, and has what it would have to end first. */
+function standsAside(session: Backend, other: Backend): boolean {
+  if (!waitingFor(session).has(other.pid)) return false
+  const { txn } = other.transaction
+  if (txn === undefined || (!txn.hasWrites && txn.isolation === 'read-committed')) return true
+  throw sqlError('40P01', 'deadlock detected', {
+    detail: `Process ${session.pid} waits for the transaction of process ${other.pid}; blocked by process ${other.pid}.\nProcess ${other.pid} waits for a lock of process ${session.pid}; blocked by process ${session.pid}.`,
+  })
+}
+
 async function until(session: Backend, concern: Concern): Promise<void> {
   const awaited = [...session.server.backends.values()].flatMap((other) => {
     const { txn } = other.transaction
     if (other === session || txn === undefined || other.databaseOid !== session.databaseOid) return []
     const lasts = concern(other, txn)
-    return lasts === undefined ? [] : [() => other.transaction.txn === txn && lasts()]
+    return lasts === undefined ? [] : [{ other, lasts: () => other.transaction.txn === txn && lasts() }]
   })
-  for (const lasts of awaited) {
-    while (lasts()) {
+  for (const { other, lasts } of awaited) {
+    while (lasts() && !standsAside(session, other)) {
       await session.waits.interruptible(new Promise((resolve) => setTimeout(resolve, LOOK_MS)), undefined)
       session.checkInterrupts()
     }

@@ -12,6 +12,7 @@ import {
   forbidSystemCatalog,
   KIND_WORDS,
   lockName,
+  lockObject,
   lockRelation,
   lookUpRelation,
   notice,
@@ -54,11 +55,13 @@ export function registerIndexes(): void {
           await reindexBeside(ddl, index.index!.table, [index.oid])
           return 'REINDEX'
         }
+        await inTurn(ddl, index.index!.table)
         await lockRelation(ddl, index.index!.table, 'share')
-        await refillIndex(ddl, index)
+        await refillIndex(ddl, current(ddl, index.oid))
         return 'REINDEX'
       }
       case 'REINDEX_OBJECT_TABLE': {
+        if (!concurrently) await inTurn(ddl, lookUpRelation(ddl, node.relation!)?.oid)
         const table = await requireOpen(ddl, node.relation!, concurrently ? 'share-update-exclusive' : 'share')
         if (table.kind !== 'r' && table.kind !== 'm')
           throw sqlError('42809', `"${table.name}" is not a table or materialized view`)
@@ -105,8 +108,17 @@ export function registerIndexes(): void {
   })
 }
 
+/**
+ * Indexes of one table are made one after the other: its lock lets several in (pg_restore -j), but each of them changes what
+ * the catalog has of the table. Before that lock is taken, so that whoever waits here holds nothing.
+ */
+async function inTurn(ddl: Ddl, table: Oid | undefined): Promise<void> {
+  if (table !== undefined) await lockObject(ddl, `indexes of ${table}`, 'exclusive')
+}
+
 async function reindexTable(ddl: Ddl, table: RelationRow, concurrently: boolean): Promise<void> {
   if (concurrently) return reindexBeside(ddl, table.oid, table.indexes)
+  await inTurn(ddl, table.oid)
   await lockRelation(ddl, table.oid, 'share')
   for (const index of current(ddl, table.oid).indexes) await refillIndex(ddl, current(ddl, index))
 }
@@ -141,6 +153,7 @@ async function createIndex(ddl: Ddl, node: IndexStmt): Promise<void> {
   const concurrently = node.concurrent === true
   if (concurrently) preventInBlock(ddl.session, ddl.call, 'CREATE INDEX CONCURRENTLY')
   const method = node.accessMethod === undefined || node.accessMethod === '' ? 'btree' : node.accessMethod
+  if (!concurrently) await inTurn(ddl, lookUpRelation(ddl, node.relation!)?.oid)
   const table = await requireOpen(ddl, node.relation!, concurrently ? 'share-update-exclusive' : 'share')
   if (table.kind !== 'r' && table.kind !== 'm') {
     throw sqlError('42809', `cannot create index on relation "${table.name}"`, {
