@@ -171,22 +171,27 @@ async function measureShare(
   const options = { until: linked, ...(allow === undefined ? {} : { allow }) }
   const depths = DEPTHS.filter((depth) => linked * share >= depth * 4)
   const asked: Asked[] = []
+  /** Stored twice: they would be found too easily, their twins lead to what is near. */
+  const twins: Asked[] = []
   const most = Math.min(linked / SLOTS_A_QUERY, EXACT_ELEMENTS / (linked * Math.max(1, graph.spec.dimensions)))
   const queries = Math.min(linked, Math.max(QUERIES.min, Math.min(QUERIES.max, Math.floor(most))))
   for (let i = 0; i < queries * 2 && asked.length < queries; i++) {
     // Early and late ones alike: those that came first are found more easily.
     const slot = Math.floor(((i * GOLDEN) % 1) * linked)
     if (graph.deleted(slot) !== Infinity) continue
-    const exact = await graph.exact(Uint8Array.from(graph.vector(slot)), { ...options, limit: depths.at(-1)! + 1 })
+    const query = Uint8Array.from(graph.vector(slot))
+    const exact = await graph.exact(query, { ...options, limit: depths.at(-1)! + 1 })
     const others = exact.distances.filter((_, i) => exact.slots[i] !== slot)
     const wanted = depths.map((depth) => {
       const count = Math.min(depth, others.length)
       return { count, bound: others[count - 1]! }
     })
-    if (others.length > 0) asked.push({ slot, wanted })
+    const isTwice = exact.slots.some((other) => other !== slot && Buffer.compare(graph.vector(other), query) === 0)
+    if (others.length > 0) (isTwice ? twins : asked).push({ slot, wanted })
     await turn()
     if (isOver()) return undefined
   }
+  if (asked.length < QUERIES.min) asked.push(...twins.slice(0, queries - asked.length))
   if (asked.length === 0) return []
   const rows: CalibrationRow[] = []
   for (const effort of EFFORTS) {

@@ -82,6 +82,19 @@ describe('a calibration', () => {
     graph.close()
   })
 
+  test('does not ask what is stored twice where there are others', async () => {
+    const chance = random(21)
+    const gauss = () => Math.sqrt(-2 * Math.log(chance())) * Math.cos(2 * Math.PI * chance())
+    const once = Array.from({ length: 2500 }, () => Float32Array.from({ length: 24 }, gauss))
+    const all = [...once.slice(0, 2000), ...once.slice(500, 1500)]
+    const graph = await graphOf('l2', all)
+    const calibration = new Calibration()
+    await calibration.run(graph, all.length, () => false)
+    const effort = calibration.effortFor(0.9, 10, 1, all.length)
+    expect(await recallOf(graph, once.slice(2000), effort, 10)).toBeGreaterThan(0.895)
+    graph.close()
+  })
+
   test('knows where no effort is enough: clusters that no link joins', async () => {
     const chance = random(5)
     const gauss = () => Math.sqrt(-2 * Math.log(chance())) * Math.cos(2 * Math.PI * chance())
