@@ -52,8 +52,9 @@ const TRUSTED_ROWS = 64
 const SEARCHES = 3
 /** Hits whose distances differ by less (relatively) may be in another order than the operator has them. */
 const TIE = 1e-5
-/** Of rows that another index names, so many more than are wanted are put in order: some may not pass what else is asked. */
+/** Of rows that another index names, so many more than are wanted are put in order: some may not pass what else is asked, or are as near as the last. */
 const MORE_GATHERED = 16
+const MORE_EQUAL = 4
 /** Rows that are got ready beyond those that were wanted, when somebody asks on. */
 const MORE_ROWS = 100
 
@@ -453,7 +454,7 @@ function* proposals(
   const graph = isFew ? undefined : graphEffort(index, settings, wanted, rows.count)
   if (graph === undefined) {
     note(run, 'Search Method', `exact over ${rows.count} gathered rows`)
-    const first = wanted + MORE_GATHERED
+    const first = wanted + (plan.rest === undefined ? MORE_EQUAL : MORE_GATHERED)
     const nearest = yield* nearestRows(x, index, query, rows, first, tenant)
     const search = new Gathered(index, x, query, rows, first, tenant, nearest)
     return { search, rows, effort: undefined, isSure: true }
