@@ -289,8 +289,8 @@ function* searched(
         continue
       }
       if (ended) {
-        if (isSure || answers === 0 || found.count >= goal) break
-        // Beyond the first answer, rows within the distance may be missing where links lead elsewhere: each entry is measured.
+        if (isSure || relaxed || found.count >= goal) break
+        // Of the rows within the distance some may be missing, where links lead elsewhere: each entry is measured.
         if (!Number.isFinite(goal) || isRough) return false
         noteSearch(run, search, fetched, passed)
         search.close()

@@ -140,6 +140,29 @@ test('what the bounds of another index stand for is not asked of the rows', asyn
   await ask('drop table k')
 })
 
+test('a bound gives min(LIMIT, matching) rows, however little the walk looks', async () => {
+  const { ask } = embedded
+  await ask('create table b (id int primary key, v vector(4))')
+  await ask(
+    `insert into b select i, array[i * 37 % 101, i * 53 % 103, i * 71 % 107, i * 89 % 109]::vector from generate_series(1, 3000) i`,
+  )
+  await ask('create index on b using hnsw (v vector_l2_ops) with (m = 2, ef_construction = 4)')
+  await ask('set hnsw.ef_search = 8')
+  for (let i = 1; i <= 40; i++) {
+    const near = `v <-> '[${(i * 31) % 101},${(i * 17) % 103},${(i * 61) % 107},${(i * 43) % 109}]'`
+    const text = (limit: string) =>
+      `select count(*) from (select id from b where ${near} < 14 order by ${near} limit ${limit}) x`
+    await ask('set enable_seqscan = off')
+    const found = await ask(text('30'))
+    await ask('set enable_seqscan = on')
+    await ask('set enable_indexscan = off')
+    expect(found, near).toBe(await ask(text('30')))
+    await ask('reset enable_indexscan')
+  }
+  await ask('reset hnsw.ef_search')
+  await ask('drop table b')
+})
+
 test('what looks ahead, or back over all rows, is not limited below', async () => {
   const { ask } = embedded
   expect(await ask(`select count(*) over (), lead(id) over (order by id) from t order by id limit 1`)).toBe(
