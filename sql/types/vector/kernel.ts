@@ -222,7 +222,7 @@ function plainTexts(): (text: string, max: number) => Float32Array | undefined {
   let bytes = Buffer.alloc(0)
   return (text, max) => {
     const { length } = text
-    if (length < 2 || length > TEXT_BYTES_MAX || max * 4 > PAGE_BYTES) return undefined
+    if (length < 2 || length > TEXT_BYTES_MAX - 16 || max * 4 > PAGE_BYTES) return undefined
     if (kernel === undefined) {
       const pages = 1 + TEXT_BYTES_MAX / PAGE_BYTES
       kernel = new VectorKernel(kernelMemory(pages, pages))
