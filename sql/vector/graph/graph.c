@@ -288,15 +288,6 @@ INLINE u32 touch_codes(const Graph *g, const u32 *slots, u32 count) {
   }
   return sum;
 }
-/* The beginnings of vectors: where they go on the processor sees itself. */
-INLINE u32 touch_vectors(const Graph *g, const u32 *slots, u32 count) {
-  u32 sum = 0;
-  for (u32 i = 0; i < count; i++) {
-    const char *v = vector(g, slots[i]);
-    sum += *(const volatile u32 *)v + *(const volatile u32 *)(v + 64);
-  }
-  return sum;
-}
 INLINE u32 touch_links(const Graph *g, u32 slot) {
   const char *r = (const char *)record(g, slot);
   u32 last = g->stride - 4 < 128 ? g->stride - 4 : 128;
@@ -304,7 +295,7 @@ INLINE u32 touch_links(const Graph *g, u32 slot) {
 }
 /* Before the distances of `slots` are measured; open: what is walked from next, perhaps. */
 INLINE void touch(const Graph *g, Context *c, const u32 *slots, u32 count, const i64 *open, u32 opened) {
-  u32 sum = g->code_groups ? touch_codes(g, slots, count) : touch_vectors(g, slots, count);
+  u32 sum = touch_codes(g, slots, count);
   if (opened > 0) sum += touch_links(g, slot_of(open[0]));
   c->touched = sum;
 }
@@ -436,7 +427,7 @@ static u32 nearest(const Graph *g, Context *c, const Query *q, u32 n, u32 ef, u3
     if (o > 0) least_down(open, o, 0, open[o]);
     if (c->seen + 256 > SEEN_MAX) break;
     u32 count = unseen(g, c, slot_of(k), layer, slots);
-    if (g->coded) touch(g, c, slots, count, open, o);
+    if (q->code) touch(g, c, slots, count, open, o);
     measure_all(g, q, slots, count, out);
     for (u32 i = 0; i < count; i++) {
       i64 x = key(out[i], slots[i]);
@@ -884,7 +875,7 @@ EXPORT(run) u32 run(const Graph *g, Context *c, u32 budget) {
       if (c->open > 0) least_down(open, c->open, 0, open[c->open]);
       c->expanded++;
       u32 count = unseen(g, c, slot_of(k), 0, slots);
-      if (g->coded) touch(g, c, slots, count, open, c->open);
+      if (q.code) touch(g, c, slots, count, open, c->open);
       measure_all(g, &q, slots, count, out);
       for (u32 i = 0; i < count; i++) {
         i64 x = key(out[i], slots[i]);
