@@ -6,8 +6,10 @@
  * kind will. What was measured lies on a curve, less what so small a sample cannot know; efforts in between are read off
  * it, in logarithms of effort and of what is missed.
  */
-import type { GraphHits, GraphSearch } from './graph/graph.ts'
+import type { GraphHits, GraphSearch, Slot } from './graph/graph.ts'
 import type { IndexGraph } from './index-graph.ts'
+import { graphJudge, type Judge } from './judge.ts'
+import { turn } from './slices.ts'
 
 export interface CalibrationRow {
   /** Of all entries that a search may return, 0 to 1. */
@@ -57,8 +59,6 @@ const ASSUMED: readonly CalibrationRow[] = [
   { share: 1, depth: NEAR, effort: 500, recall: 0.99, error: 0 },
 ]
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 /** The rows of one share by depth, with efforts ascending. */
 interface Curves {
   readonly share: number
@@ -87,22 +87,28 @@ export class Calibration {
     this.#curves = curvesOf(table.length > 0 ? table : ASSUMED)
   }
 
-  /** Measures the linked part of a graph; gives way between queries. */
-  async run(graph: IndexGraph, linked: number, isOver: () => boolean): Promise<void> {
+  /** Measures the linked part of a graph; gives way between queries. `judging`: what is truly near, where the graph does not know. */
+  async run(graph: IndexGraph, linked: number, isOver: () => boolean, judging?: () => Judge): Promise<void> {
     if (this.#running || linked < SLOTS_MIN) return
     this.#running = true
+    let judge: Judge | undefined
     try {
+      // A commit that is being followed is to be seen.
+      await turn()
+      if (isOver()) return
+      judge = judging?.() ?? graphJudge(graph, linked, isOver)
       const table: CalibrationRow[] = []
       for (const [i, share] of SHARES.entries()) {
         // Of rows that are rarer than the share before, fewer are measured exactly.
         const most = linked * (SHARES[i - 1] ?? Infinity)
         if (linked * share < NEAR * 4 || most * Math.max(1, graph.spec.dimensions) <= GATHER_ELEMENTS) break
-        const rows = await measureShare(graph, linked, share, isOver)
+        const rows = await measureShare(graph, judge, linked, share, isOver)
         if (rows === undefined) return
         table.push(...rows)
       }
       this.restore(table)
     } finally {
+      judge?.close()
       this.#running = false
     }
   }
@@ -163,6 +169,7 @@ interface Asked {
 
 async function measureShare(
   graph: IndexGraph,
+  judge: Judge,
   linked: number,
   share: number,
   isOver: () => boolean,
@@ -175,21 +182,24 @@ async function measureShare(
   const twins: Asked[] = []
   const most = Math.min(linked / SLOTS_A_QUERY, EXACT_ELEMENTS / (linked * Math.max(1, graph.spec.dimensions)))
   const queries = Math.min(linked, Math.max(QUERIES.min, Math.min(QUERIES.max, Math.floor(most))))
-  for (let i = 0; i < queries * 2 && asked.length < queries; i++) {
-    // Early and late ones alike: those that came first are found more easily.
-    const slot = Math.floor(((i * GOLDEN) % 1) * linked)
-    if (graph.deleted(slot) !== Infinity) continue
-    const query = Uint8Array.from(graph.vector(slot))
-    const exact = await graph.exact(query, { ...options, limit: depths.at(-1)! + 1 })
-    const others = exact.distances.filter((_, i) => exact.slots[i] !== slot)
-    const wanted = depths.map((depth) => {
-      const count = Math.min(depth, others.length)
-      return { count, bound: others[count - 1]! }
-    })
-    const isTwice = exact.slots.some((other) => other !== slot && Buffer.compare(graph.vector(other), query) === 0)
-    if (others.length > 0) (isTwice ? twins : asked).push({ slot, wanted })
-    await turn()
-    if (isOver()) return undefined
+  for (let i = 0; i < queries * 2 && asked.length < queries; ) {
+    const slots: Slot[] = []
+    for (const end = Math.min(queries * 2, i + queries - asked.length); i < end; i++) {
+      // Early and late ones alike: those that came first are found more easily.
+      const slot = Math.floor(((i * GOLDEN) % 1) * linked)
+      if (graph.deleted(slot) === Infinity) slots.push(slot)
+    }
+    const nearest = await judge.nearest(slots, depths.at(-1)! + 1, allow)
+    if (nearest === undefined) return undefined
+    for (const [at, slot] of slots.entries()) {
+      const hits = nearest[at]!
+      const others = hits.distances.filter((_, j) => hits.slots[j] !== slot)
+      const wanted = depths.map((depth) => {
+        const count = Math.min(depth, others.length)
+        return { count, bound: others[count - 1]! }
+      })
+      if (others.length > 0) (isTwice(graph, slot, hits) ? twins : asked).push({ slot, wanted })
+    }
   }
   if (asked.length < QUERIES.min) asked.push(...twins.slice(0, queries - asked.length))
   if (asked.length === 0) return []
@@ -198,7 +208,8 @@ async function measureShare(
     const sums = depths.map(() => ({ found: 0, squares: 0 }))
     for (const { slot, wanted } of asked) {
       const query = Uint8Array.from(graph.vector(slot))
-      const { distances } = await first(graph.search(query, { ...options, effort, without: slot }))
+      const hits = await first(graph.search(query, { ...options, effort, without: slot }))
+      const distances = await judge.measured(slot, hits)
       for (const [i, { count, bound }] of wanted.entries()) {
         // What is as near as the last of them is as good.
         let good = 0
@@ -218,6 +229,18 @@ async function measureShare(
     if (measured.every(({ recall }) => recall >= ENOUGH)) break
   }
   return rows
+}
+
+/** Whether another slot holds the same vector: the same elements, at the same distance. */
+function isTwice(graph: IndexGraph, slot: Slot, { slots, distances }: GraphHits): boolean {
+  const own = slots.indexOf(slot)
+  const elements = Uint8Array.from(graph.vector(slot))
+  return slots.some(
+    (other, i) =>
+      other !== slot &&
+      (own === -1 || distances[i] === distances[own]) &&
+      Buffer.compare(graph.vector(other), elements) === 0,
+  )
 }
 
 async function first(search: GraphSearch): Promise<GraphHits> {

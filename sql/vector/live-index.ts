@@ -25,6 +25,7 @@ import { type GraphElements, graphElements } from './elements.ts'
 import { TRAILER_BYTES } from './entry.ts'
 import { EntriesSearch } from './exact-search.ts'
 import type { Graphs, IndexGraph } from './index-graph.ts'
+import { EntriesJudge } from './judge.ts'
 import { Linker } from './linker.ts'
 import { type Candidate, LiveSearch, ownEntries, type SearchSource } from './live-search.ts'
 import { EntryLoader } from './load.ts'
@@ -640,8 +641,11 @@ export class LiveIndex implements VectorIndex {
     const slots = this.#slots
     this.#measuredSlots = slots.linked
     const before = this.#calibration.table
+    const isOver = (): boolean => this.#closed() || this.#slots !== slots
+    const { kv } = this.#options
+    const judging = this.isQuantized ? () => new EntriesJudge(kv, this.spec, this.prefix, slots, isOver) : undefined
     this.#calibration
-      .run(slots.graph, slots.linked, () => this.#closed() || this.#slots !== slots)
+      .run(slots.graph, slots.linked, isOver, judging)
       .then(() => {
         if (this.#calibration.table === before) return
         this.#isMeasured = true

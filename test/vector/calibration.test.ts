@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Calibration } from '../../sql/vector/calibration.ts'
 import { Graph } from '../../sql/vector/graph/graph.ts'
 import { random } from '../bench/vector-data.ts'
+import { openDatabaseOver } from './database.ts'
 
 const QUERIES = 250
 const STORED = 4000
@@ -110,6 +111,42 @@ describe('a calibration', () => {
     expect(calibration.effortFor(0.95, 10, 1, graph.slots) * 20).toBeGreaterThan(graph.slots)
     graph.close()
   })
+
+  test.each(['bit', 'f16'])(
+    'of smaller elements compares with the vectors themselves: %s',
+    { timeout: 30_000 },
+    async (quantization) => {
+      const chance = random(31)
+      const gauss = () => Math.sqrt(-2 * Math.log(chance())) * Math.cos(2 * Math.PI * chance())
+      const text = () => `[${Array.from({ length: 32 }, () => gauss().toFixed(3)).join(',')}]`
+      const db = await openDatabaseOver()
+      try {
+        await db.run('create table q (id int primary key, v vector(32))')
+        const rows = Array.from({ length: 3000 }, (_, i) => `(${i}, '${text()}')`)
+        await db.run(`insert into q values ${rows.join(',')}`)
+        await db.run(`create index on q using hnsw (v vector_cosine_ops) with (quantization = ${quantization})`)
+        const [index] = db.indexes()
+        while (index!.status.calibration.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+        const least = index!.status.calibration.find(({ effort, depth }) => effort === 10 && depth === 10)!
+        // Signs alone tell little.
+        if (quantization === 'bit') expect(least.recall).toBeLessThan(0.5)
+        else expect(least.recall).toBeGreaterThan(0.5)
+        let found = 0
+        for (let i = 0; i < 40; i++) {
+          const near = `select id from q order by v <=> '${text()}' limit 10`
+          await db.run('set enable_seqscan = off')
+          const ids = (await db.rows(near)).flat()
+          await db.run('set enable_seqscan = on; set enable_indexscan = off')
+          const truth = new Set((await db.rows(near)).flat())
+          await db.run('set enable_indexscan = on')
+          found += ids.filter((id) => truth.has(id)).length / 400
+        }
+        expect(found).toBeGreaterThan(0.93)
+      } finally {
+        await db.close()
+      }
+    },
+  )
 
   test('tells what it measured, with its error', async () => {
     const chance = random(8)

@@ -170,14 +170,15 @@ class Resident {
     return { slots, distances }
   }
 
-  /** Distances that take about INLINE_NS: measured in walks at 100 dimensions, 60 ns by codes, 120 ns of float4; 550 ns at 768. */
+  /** Distances that take about INLINE_NS: measured in walks at 100 dimensions, 60 ns by codes, 120 ns of float4; 300 ns at 768. */
   get budget(): number {
     return budgetOf(this.inside)
   }
 }
 
 export function budgetOf({ layout, spec }: Inside): number {
-  const ns = spec.element === 'sparse' ? 500 : 40 + (layout.codeStride || layout.vectorBytes) / 6
+  const ns =
+    spec.element === 'sparse' ? 500 : 40 + (layout.codeStride || layout.vectorBytes / (layout.isParted ? 2 : 1)) / 6
   return Math.ceil(INLINE_NS / ns)
 }
 
