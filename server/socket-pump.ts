@@ -32,7 +32,8 @@ interface NativeModule {
   open(control: Buffer, outbox: Buffer, onReads: () => void, onLeftOver: () => void): NativePump
 }
 
-const SLAB_BYTES = 64 * 1024
+/** What one turn can read: vectors of 768 dimensions as text from 64 sessions. Who found no room waits for the next turn. */
+const SLAB_BYTES = 512 * 1024
 /** A slab with less room is replaced: what refers to it keeps it. */
 const SLAB_ROOM_MIN = 8 * 1024
 const OUTBOX_BYTES = 64 * 1024

@@ -27,6 +27,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <algorithm>
 #include <vector>
 
 namespace {
@@ -35,6 +36,7 @@ enum Word { kSlabUsed, kReads, kOutboxUsed, kEntries, kLeftOver };
 constexpr uint32_t kReadsMax = 256, kEntriesMax = 256;
 constexpr uint32_t kReadsAt = 8, kOutAt = kReadsAt + 3 * kReadsMax;
 constexpr uint32_t kControlWords = kOutAt + 3 * kEntriesMax;
+constexpr size_t kReadBytesMax = 64 * 1024;  // of one socket in a turn
 constexpr size_t kSlabRoomMin = 2048;  // less room than this: read on in the next turn, into the next slab
 
 struct Pump;
@@ -143,7 +145,7 @@ void ReadFrom(uv_poll_t* handle, int status, int) {
   uint32_t* control = pump->control;
   const size_t room = pump->slab_bytes - control[kSlabUsed];
   if (control[kReads] == kReadsMax || room < kSlabRoomMin) return;  // the next turn reads it
-  ssize_t got = status < 0 ? 0 : recv(peer->fd, pump->slab + control[kSlabUsed], room, MSG_DONTWAIT);
+  ssize_t got = status < 0 ? 0 : recv(peer->fd, pump->slab + control[kSlabUsed], std::min(room, kReadBytesMax), MSG_DONTWAIT);
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
     got = 0;
