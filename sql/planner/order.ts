@@ -5,7 +5,7 @@
 import type { Expression } from '../plan/expression.ts'
 import type { Plan, PlanSortKey } from '../plan/plan.ts'
 import type { Query } from '../plan/query.ts'
-import { COST } from './estimate.ts'
+import { COST, DISABLED } from './estimate.ts'
 import { isNearest } from './join-pair.ts'
 import { layoutOf } from './layout.ts'
 import type { Level } from './level.ts'
@@ -32,13 +32,19 @@ export const limitOf = (level: Level, query: Query): number | undefined => {
 const LIMIT_UNKNOWN = 100
 
 /** The cheapest when its rows must also be sorted, unless they come in order; with LIMIT only a part has to be read. */
-export function cheapestFor(paths: readonly Path[], order: readonly Order[], limit: number | undefined): Path {
+export function cheapestFor(
+  level: Level,
+  paths: readonly Path[],
+  order: readonly Order[],
+  limit: number | undefined,
+): Path {
+  const sorting = level.shared.enabled('enable_sort') ? 0 : DISABLED
   const costWith = (path: Path): number => {
     const rows = Math.max(1, rowsOf(path))
     const share = limit === undefined ? 1 : Math.min(1, limit / rows)
     if (satisfies(path.order, order) || isPresorted(path, order))
       return path.plan.estimate.startupCost + (costOf(path) - path.plan.estimate.startupCost) * share
-    return costOf(path) + rows * COST.operator * 2 * Math.log2(Math.max(2, Math.min(rows, limit ?? rows)))
+    return sorting + costOf(path) + rows * COST.operator * 2 * Math.log2(Math.max(2, Math.min(rows, limit ?? rows)))
   }
   return paths.reduce((best, path) => (costWith(path) < costWith(best) ? path : best))
 }
@@ -83,7 +89,11 @@ export function sortPath(
     const estimate = { ...plan.estimate, startupCost, totalCost: totalCost + rowsOf(path) * COST.operator }
     return { ...path, plan: { ...plan, estimate }, order: needed }
   }
-  return { ...path, plan: sortPlan(path.plan, sortKeys(level, path, needed), limit, offset, 0), order: needed }
+  const plan = sortPlan(path.plan, sortKeys(level, path, needed), limit, offset, 0)
+  if (level.shared.enabled('enable_sort')) return { ...path, plan, order: needed }
+  const { startupCost, totalCost } = plan.estimate
+  const estimate = { ...plan.estimate, startupCost: startupCost + DISABLED, totalCost: totalCost + DISABLED }
+  return { ...path, plan: { ...plan, estimate }, order: needed }
 }
 
 export function sortPlan(

@@ -178,7 +178,7 @@ function planPlain(level: Level, given: Query, planQuery: QueryPlanner): Plan {
   const simple = !grouped && isPlainRows(query)
   const ranked = grouped ? undefined : rankedOrder(level, query)
   const first = ranked ?? (simple ? order : [])
-  let path = first.length > 0 ? cheapestFor(paths, first, limitOf(level, query)) : cheapest(paths)
+  let path = first.length > 0 ? cheapestFor(level, paths, first, limitOf(level, query)) : cheapest(paths)
   if (ranked !== undefined) {
     const sorted = sortPath(level, path, ranked, limit, undefined)
     path = {
